@@ -1,0 +1,50 @@
+# One target a layer. Sources are found by pattern so that adding a file edits no list.
+set(TENON_GENERATED ${CMAKE_CURRENT_BINARY_DIR}/generated)
+
+function(tenon_layer name)
+  cmake_parse_arguments(L "" "" "SOURCES;LINK" ${ARGN})
+  add_library(tenon_${name} OBJECT ${L_SOURCES})
+  target_include_directories(tenon_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include ${TENON_GENERATED})
+  target_link_libraries(tenon_${name} PUBLIC ${L_LINK})
+  set_property(GLOBAL APPEND PROPERTY TENON_LAYERS tenon_${name})
+endfunction()
+
+# ops/generated/includes.h: one #include a row of ops.inc.
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS src/ops/ops.inc)
+file(STRINGS src/ops/ops.inc op_rows REGEX "^OP\\(")
+set(op_includes "#pragma once\n")
+foreach(row IN LISTS op_rows)
+  string(REGEX REPLACE "^OP\\([A-Za-z0-9_]+, *([a-z0-9_]+)\\).*" "\\1" stem "${row}")
+  string(APPEND op_includes "#include \"ops/${stem}.h\"\n")
+endforeach()
+file(CONFIGURE OUTPUT ${TENON_GENERATED}/ops/generated/includes.h CONTENT "${op_includes}" @ONLY)
+
+find_package(Threads REQUIRED)
+find_package(OpenMP COMPONENTS CXX)
+file(GLOB base_sources CONFIGURE_DEPENDS src/base/*.cpp)
+tenon_layer(base SOURCES ${base_sources} LINK Threads::Threads)
+if(TENON_OPENMP AND OpenMP_CXX_FOUND)
+  target_link_libraries(tenon_base PUBLIC OpenMP::OpenMP_CXX)
+  target_compile_definitions(tenon_base PRIVATE TENON_HAS_OPENMP)
+endif()
+
+file(GLOB_RECURSE kernel_sources CONFIGURE_DEPENDS kernels/*.cc)
+tenon_layer(kernels SOURCES ${kernel_sources} LINK tenon_base)
+find_path(HIGHWAY_INCLUDE hwy/highway.h REQUIRED)
+find_library(HIGHWAY_LIBRARY hwy REQUIRED)
+find_package(Eigen3 REQUIRED NO_MODULE)
+# One row of each tier that differs for these kernels: SSE4, AVX2, AVX-512.
+# Without the AES condition Highway counts x86-64-v2 as SSE4; otherwise it adds a one-lane target as the fallback.
+target_compile_definitions(tenon_kernels PUBLIC "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_AVX3_DL)" HWY_DISABLE_PCLMUL_AES)
+target_include_directories(tenon_kernels PUBLIC ${HIGHWAY_INCLUDE})
+target_link_libraries(tenon_kernels PUBLIC ${HIGHWAY_LIBRARY} Eigen3::Eigen)
+target_compile_options(tenon_kernels PRIVATE -O3 -ffp-contract=fast)
+
+file(GLOB ops_sources CONFIGURE_DEPENDS src/ops/*.cpp)
+tenon_layer(ops SOURCES ${ops_sources} LINK tenon_base tenon_kernels)
+file(GLOB graph_sources CONFIGURE_DEPENDS src/graph/*.cpp)
+tenon_layer(graph SOURCES ${graph_sources} LINK tenon_ops)
+file(GLOB pass_sources CONFIGURE_DEPENDS src/passes/*.cpp)
+tenon_layer(passes SOURCES ${pass_sources} LINK tenon_graph)
+file(GLOB plan_sources CONFIGURE_DEPENDS src/plan/*.cpp)
+tenon_layer(plan SOURCES ${plan_sources} LINK tenon_passes)
