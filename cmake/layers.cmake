@@ -38,7 +38,7 @@ find_package(Eigen3 REQUIRED NO_MODULE)
 target_compile_definitions(tenon_kernels PUBLIC "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_AVX3_DL)" HWY_DISABLE_PCLMUL_AES)
 target_include_directories(tenon_kernels PUBLIC ${HIGHWAY_INCLUDE})
 target_link_libraries(tenon_kernels PUBLIC ${HIGHWAY_LIBRARY} Eigen3::Eigen)
-target_compile_options(tenon_kernels PRIVATE -O3 -ffp-contract=fast)
+target_compile_options(tenon_kernels PRIVATE ${TENON_KERNEL_OPTIONS} -ffp-contract=fast)
 
 file(GLOB ops_sources CONFIGURE_DEPENDS src/ops/*.cpp)
 tenon_layer(ops SOURCES ${ops_sources} LINK tenon_base tenon_kernels)

@@ -1,0 +1,61 @@
+# The one front door. Every target works on a fresh clone: tools/setup installs what is missing.
+.PHONY: help demo test build bench bench-kernels format lint asan tsan install clean
+.DEFAULT_GOAL := help
+
+JOBS  ?= $(shell nproc)
+VENV  := .venv/bin/python
+BUILD := build/release
+export PATH := $(PATH):/usr/local/go/bin
+export CTEST_OUTPUT_ON_FAILURE := 1
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo:  ## build, then recognise handwritten digits in the terminal
+	@tools/setup demo
+	@cmake --preset release -DTENON_BUILD_TESTS=OFF >build/configure.log || { cat build/configure.log; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS)
+	@PYTHONPATH=$(BUILD)/python $(VENV) examples/digits/demo.py
+	@$(BUILD)/bin/tenon bench examples/digits/digits.onnx --seconds 2
+
+build:  ## the library, the command line and the Python module, in build/release
+	@tools/setup build
+	@cmake --preset release -DTENON_BUILD_TESTS=OFF >build/configure.log || { cat build/configure.log; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS)
+
+test:  ## build and run every test, sanitizers included
+	@tools/setup test
+	@tools/run_tests $(JOBS)
+
+bench:  ## Tenon beside onnxruntime: latency, load time, memory
+	@tools/setup bench
+	@cmake --preset release -DTENON_BUILD_TESTS=OFF >build/configure.log || { cat build/configure.log; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS)
+	@PYTHONPATH=$(BUILD)/python $(VENV) benchmarks/compare.py --json build/bench.json $(BENCH_ARGS)
+
+asan:  ## the C++ tests under the address and undefined-behaviour sanitizers
+	@tools/setup build
+	@cmake --preset asan >build/configure-asan.log || { cat build/configure-asan.log; exit 1; }
+	@cmake --build build/asan -j $(JOBS)
+	@ctest --preset asan -j $(JOBS)
+
+tsan:  ## the C++ tests under the thread sanitizer, with std::thread instead of OpenMP
+	@tools/setup build
+	@cmake --preset tsan >build/configure-tsan.log || { cat build/configure-tsan.log; exit 1; }
+	@cmake --build build/tsan -j $(JOBS)
+	@ctest --preset tsan -j $(JOBS)
+
+format:  ## clang-format the files that differ from the last commit (all of them: make format ALL=1)
+	@tools/setup lint
+	@tools/format $(if $(ALL),--all)
+
+lint:  ## clang-format check, clang-tidy and the layer check
+	@tools/setup build
+	@tools/setup lint
+	@tools/lint $(JOBS)
+
+install: build  ## install into PREFIX (default /usr/local)
+	cmake --install $(BUILD) --prefix $(or $(PREFIX),/usr/local)
+
+clean:  ## remove build/ (the virtual environment stays)
+	rm -rf build
