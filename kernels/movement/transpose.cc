@@ -1,0 +1,199 @@
+// Transposing copies in vector registers.
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/movement/transpose.cc"
+#include "hwy/foreach_target.h"  // IWYU pragma: keep
+// clang-format off
+#include "hwy/highway.h"
+// clang-format on
+#include "kernels/dispatch.h"
+#include "kernels/movement/blocks.h"
+#include "kernels/movement/copy.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels::HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// dst[j][i] = src[i][j] for j < k, i < l, one element at a time.
+template <class T>
+HWY_INLINE void TransposePlain(const std::byte* src, int64_t src_stride, std::byte* dst, int64_t dst_stride, int64_t k, int64_t l) {
+  for (int64_t j = 0; j < k; ++j) {
+    for (int64_t i = 0; i < l; ++i) {
+      std::memcpy(dst + j * dst_stride + i * static_cast<int64_t>(sizeof(T)), src + i * src_stride + j * static_cast<int64_t>(sizeof(T)),
+                  sizeof(T));
+    }
+  }
+}
+
+// Vectors without a fixed number of 128-bit blocks.
+#if HWY_HAVE_SCALABLE || HWY_TARGET == HWY_SCALAR
+template <class T>
+void TransposeBlock(const std::byte* src, int64_t src_stride, std::byte* dst, int64_t dst_stride, int64_t k, int64_t l) {
+  TransposePlain<T>(src, src_stride, dst, dst_stride, k, l);
+}
+#else
+
+/// One 16-byte piece in each 128-bit block of the vector, from source rows `apart` bytes apart.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE hn::Vec<D> LoadPieces(D d, const std::byte* src, int64_t apart) {
+  if constexpr (hn::MaxLanes(d) * sizeof(T) == 16) {
+    return hn::LoadU(d, reinterpret_cast<const T*>(src));
+  } else {
+    const hn::Half<D> half;
+    return hn::Combine(d, LoadPieces(half, src + apart * static_cast<int64_t>(hn::MaxLanes(half) * sizeof(T) / 16), apart), LoadPieces(half, src, apart));
+  }
+}
+
+/// dst[j][i] = src[i][j] for j < N = 16 / sizeof(T) and i < lanes of D. Interleaving the lower and upper halves of rows i and
+/// i + N/2, log2(N) times over, transposes every 128-bit block.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE void TransposeTile(D d, const std::byte* src, int64_t src_stride, std::byte* dst, int64_t dst_stride) {
+  constexpr size_t N = 16 / sizeof(T);
+  hn::Vec<D> a[N], b[N];
+  for (size_t i = 0; i < N; ++i) a[i] = LoadPieces(d, src + static_cast<int64_t>(i) * src_stride, src_stride * static_cast<int64_t>(N));
+  for (size_t stage = N; stage > 1; stage /= 2) {
+    for (size_t i = 0; i < N / 2; ++i) {
+      b[2 * i] = hn::InterleaveLower(d, a[i], a[i + N / 2]);
+      b[2 * i + 1] = hn::InterleaveUpper(d, a[i], a[i + N / 2]);
+    }
+    for (size_t i = 0; i < N; ++i) a[i] = b[i];
+  }
+  for (size_t i = 0; i < N; ++i) hn::StoreU(a[i], d, reinterpret_cast<T*>(dst + static_cast<int64_t>(i) * dst_stride));
+}
+
+/// A strip of `lanes` columns of the destination: k elements down.
+template <class D, class T = hn::TFromD<D>>
+HWY_INLINE void TransposeStrip(D d, const std::byte* src, int64_t src_stride, std::byte* dst, int64_t dst_stride, int64_t k) {
+  constexpr int64_t kSize = sizeof(T), N = 16 / sizeof(T);
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  if (k < N) return TransposePlain<T>(src, src_stride, dst, dst_stride, k, lanes);
+  for (int64_t j = 0;; j += N) {
+    if (j + N > k) {
+      if (j == k) return;
+      j = k - N;  // the last tile overlaps the one before
+    }
+    TransposeTile(d, src + j * kSize, src_stride, dst + j * dst_stride, dst_stride);
+  }
+}
+
+template <class T>
+void TransposeBlock(const std::byte* src, int64_t src_stride, std::byte* dst, int64_t dst_stride, int64_t k, int64_t l) {
+  constexpr int64_t kSize = sizeof(T);
+  const hn::ScalableTag<T> wide;
+  const hn::FixedTag<T, 16 / sizeof(T)> narrow;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(wide)), few = static_cast<int64_t>(hn::Lanes(narrow));
+  if (l < few) return TransposePlain<T>(src, src_stride, dst, dst_stride, k, l);
+  int64_t i = 0;
+  for (; i + lanes <= l; i += lanes) TransposeStrip(wide, src + i * src_stride, src_stride, dst + i * kSize, dst_stride, k);
+  if (i < l && i > 0) {  // overlaps the strip before
+    return TransposeStrip(wide, src + (l - lanes) * src_stride, src_stride, dst + (l - lanes) * kSize, dst_stride, k);
+  }
+  for (; i < l; i += few) {
+    i = i < l - few ? i : l - few;
+    TransposeStrip(narrow, src + i * src_stride, src_stride, dst + i * kSize, dst_stride, k);
+  }
+}
+#endif
+
+template <class T>
+void Transpose(const CopyParams& p, const Call& call, Range range) {
+  for_each_block(p, call, range, [&p](const std::byte* src, std::byte* dst, int64_t k, int64_t l) {
+    TransposeBlock<T>(src, p.l.src, dst, p.k.dst, k, l);
+  });
+}
+
+void CopyTransposed(const CopyParams& p, const Call& call, Range range) {
+  switch (p.element) {
+    case 1: return Transpose<uint8_t>(p, call, range);
+    case 2: return Transpose<uint16_t>(p, call, range);
+    case 4: return Transpose<uint32_t>(p, call, range);
+    default: return Transpose<uint64_t>(p, call, range);
+  }
+}
+
+/// src: n rows of kWays interleaved elements; dst: kWays dense rows, dst_stride apart.
+template <class T, int kWays>
+void Deinterleave(const std::byte* src, std::byte* dst, int64_t dst_stride, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const T* from = reinterpret_cast<const T*>(src);
+  T* out[4] = {};
+  for (int w = 0; w < kWays; ++w) out[w] = reinterpret_cast<T*>(dst + w * dst_stride);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    hn::Vec<decltype(d)> a, b, c, e;
+    if constexpr (kWays == 2) hn::LoadInterleaved2(d, from + i * kWays, a, b);
+    if constexpr (kWays == 3) hn::LoadInterleaved3(d, from + i * kWays, a, b, c);
+    if constexpr (kWays == 4) hn::LoadInterleaved4(d, from + i * kWays, a, b, c, e);
+    hn::StoreU(a, d, out[0] + i);
+    hn::StoreU(b, d, out[1] + i);
+    if constexpr (kWays >= 3) hn::StoreU(c, d, out[2] + i);
+    if constexpr (kWays >= 4) hn::StoreU(e, d, out[3] + i);
+  }
+  constexpr int64_t kSize = sizeof(T);
+  TransposePlain<T>(src + i * kWays * kSize, kWays * kSize, dst + i * kSize, dst_stride, kWays, n - i);
+}
+
+/// src: kWays dense rows, src_stride apart; dst: n rows of kWays interleaved elements.
+template <class T, int kWays>
+void Interleave(const std::byte* src, int64_t src_stride, std::byte* dst, int64_t n) {
+  const hn::ScalableTag<T> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const T* in[4] = {};
+  for (int w = 0; w < kWays; ++w) in[w] = reinterpret_cast<const T*>(src + w * src_stride);
+  T* to = reinterpret_cast<T*>(dst);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto a = hn::LoadU(d, in[0] + i);
+    const auto b = hn::LoadU(d, in[1] + i);
+    if constexpr (kWays == 2) hn::StoreInterleaved2(a, b, d, to + i * kWays);
+    if constexpr (kWays == 3) hn::StoreInterleaved3(a, b, hn::LoadU(d, in[2] + i), d, to + i * kWays);
+    if constexpr (kWays == 4) hn::StoreInterleaved4(a, b, hn::LoadU(d, in[2] + i), hn::LoadU(d, in[3] + i), d, to + i * kWays);
+  }
+  constexpr int64_t kSize = sizeof(T);
+  TransposePlain<T>(src + i * kSize, src_stride, dst + i * kWays * kSize, kWays * kSize, n - i, kWays);
+}
+
+template <class T>
+void InterleavedOf(const CopyParams& p, const Call& call, Range range) {
+  const bool split = p.k.count >= 2 && p.k.count <= 4 && p.l.src == p.k.count * p.element;
+  for_each_block(p, call, range, [&p, split](const std::byte* src, std::byte* dst, int64_t k, int64_t l) {
+    if (split && k == p.k.count) {
+      if (k == 2) return Deinterleave<T, 2>(src, dst, p.k.dst, l);
+      if (k == 3) return Deinterleave<T, 3>(src, dst, p.k.dst, l);
+      return Deinterleave<T, 4>(src, dst, p.k.dst, l);
+    }
+    if (!split && l == p.l.count) {
+      if (l == 2) return Interleave<T, 2>(src, p.l.src, dst, k);
+      if (l == 3) return Interleave<T, 3>(src, p.l.src, dst, k);
+      return Interleave<T, 4>(src, p.l.src, dst, k);
+    }
+    TransposeBlock<T>(src, p.l.src, dst, p.k.dst, k, l);
+  });
+}
+
+void CopyInterleaved(const CopyParams& p, const Call& call, Range range) {
+  switch (p.element) {
+    case 1: return InterleavedOf<uint8_t>(p, call, range);
+    case 2: return InterleavedOf<uint16_t>(p, call, range);
+    case 4: return InterleavedOf<uint32_t>(p, call, range);
+    default: return InterleavedOf<uint64_t>(p, call, range);
+  }
+}
+
+}  // namespace
+}  // namespace tenon::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tenon::kernels {
+HWY_EXPORT(CopyTransposed);
+HWY_EXPORT(CopyInterleaved);
+
+Kernel<CopyParams> copy_transposed() { return TENON_POINTER(CopyTransposed); }
+Kernel<CopyParams> copy_interleaved() { return TENON_POINTER(CopyInterleaved); }
+}  // namespace tenon::kernels
+#endif
