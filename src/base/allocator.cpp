@@ -1,0 +1,93 @@
+#include "base/allocator.h"
+
+#include <cstdlib>
+#include <limits>
+#include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace tenon {
+
+namespace {
+std::atomic<bool (*)(size_t)> allocation_hook{nullptr};
+
+// From this size on a block asks for huge pages: packed weights and arenas are walked end to end.
+constexpr size_t kHugeThreshold = size_t{4} << 20;
+constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kSlack = 64;
+
+size_t padded(size_t bytes, size_t alignment) { return (bytes + kSlack + alignment - 1) / alignment * alignment; }
+size_t alignment_for(size_t bytes) { return bytes >= kHugeThreshold ? kHugePage : kAlignment; }
+}  // namespace
+
+void set_allocation_hook(bool (*hook)(size_t)) { allocation_hook.store(hook); }
+
+void* Allocator::allocate(size_t bytes) {
+  if (bytes > std::numeric_limits<size_t>::max() / 2) return nullptr;
+  if (auto* hook = allocation_hook.load(std::memory_order_relaxed); hook && !hook(bytes)) return nullptr;
+  const size_t now = bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  if (limit_ != 0 && now > limit_) {
+    bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    return nullptr;
+  }
+  const size_t alignment = alignment_for(bytes);
+  void* block = std::aligned_alloc(alignment, padded(bytes, alignment));
+  if (!block) {
+    bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    return nullptr;
+  }
+#if defined(__linux__)
+  if (alignment == kHugePage) madvise(block, padded(bytes, alignment), MADV_HUGEPAGE);
+#endif
+  size_t peak = peak_.load(std::memory_order_relaxed);
+  while (now > peak && !peak_.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
+  }
+  return block;
+}
+
+void Allocator::deallocate(void* block, size_t bytes) {
+  if (!block) return;
+  std::free(block);
+  bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+}
+
+Allocator& Allocator::process() {
+  // Never destroyed: buffers may outlive static destruction.
+  static Allocator* const instance = new Allocator();
+  return *instance;
+}
+
+Result<std::shared_ptr<Buffer>> Buffer::allocate(size_t bytes, std::shared_ptr<Allocator> allocator) {
+  Allocator& from = allocator ? *allocator : Allocator::process();
+  void* block = from.allocate(bytes);
+  if (!block) {
+    if (from.limit() != 0 && (bytes > from.limit() || from.bytes() > from.limit() - bytes)) {
+      return limit_error("memory limit of ", from.limit(), " bytes reached: ", bytes, " more bytes wanted with ", from.bytes(),
+                         " in use");
+    }
+    return error(Code::kNoMem, "out of memory: ", bytes, " bytes wanted");
+  }
+  auto buffer = std::shared_ptr<Buffer>(new Buffer());
+  buffer->data_ = static_cast<std::byte*>(block);
+  buffer->size_ = bytes;
+  buffer->allocator_ = std::move(allocator);
+  buffer->owned_ = true;
+  return buffer;
+}
+
+std::shared_ptr<Buffer> Buffer::borrow(void* data, size_t bytes, std::function<void()> release) {
+  auto buffer = std::shared_ptr<Buffer>(new Buffer());
+  buffer->data_ = static_cast<std::byte*>(data);
+  buffer->size_ = bytes;
+  buffer->release_ = std::move(release);
+  return buffer;
+}
+
+Buffer::~Buffer() {
+  if (owned_) (allocator_ ? *allocator_ : Allocator::process()).deallocate(data_, size_);
+  if (release_) release_();
+}
+
+}  // namespace tenon

@@ -1,0 +1,66 @@
+// The one way large memory is obtained: aligned, accounted, limited, and able to fail on purpose in tests.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "base/status.h"
+
+namespace tenon {
+
+inline constexpr size_t kAlignment = 64;
+
+/// Thread-safe. A block is 64-byte aligned and followed by 64 readable bytes (slack for vector loads).
+class Allocator {
+ public:
+  /// limit: most bytes alive at once, 0 for none.
+  explicit Allocator(size_t limit = 0) : limit_(limit) {}
+  virtual ~Allocator() = default;
+
+  /// Null when the limit would be passed, memory is out, or a test injected a failure. Contents undefined.
+  virtual void* allocate(size_t bytes);
+  virtual void deallocate(void* block, size_t bytes);
+
+  size_t limit() const { return limit_; }
+  size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  size_t peak() const { return peak_.load(std::memory_order_relaxed); }
+
+  static Allocator& process();  ///< the default one, without limit
+
+ private:
+  size_t limit_;
+  std::atomic<size_t> bytes_{0};
+  std::atomic<size_t> peak_{0};
+};
+
+/// Test hook: when set, called before every allocation of every Allocator; returning false makes it fail.
+void set_allocation_hook(bool (*hook)(size_t bytes));
+
+/// Memory with an owner: allocated here, or a caller's with a release callback. Shared by reference counting.
+class Buffer {
+ public:
+  /// kNoMem or kLimit on failure. The allocator must outlive the buffer (it is kept alive by the shared_ptr).
+  static Result<std::shared_ptr<Buffer>> allocate(size_t bytes, std::shared_ptr<Allocator> allocator = nullptr);
+  /// Memory of somebody else. `release` runs once, when the last reference goes, on whichever thread that is.
+  static std::shared_ptr<Buffer> borrow(void* data, size_t bytes, std::function<void()> release = {});
+
+  ~Buffer();
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+
+  std::byte* data() const { return data_; }
+  size_t size() const { return size_; }
+
+ private:
+  Buffer() = default;
+  std::byte* data_ = nullptr;
+  size_t size_ = 0;
+  std::shared_ptr<Allocator> allocator_;
+  bool owned_ = false;
+  std::function<void()> release_;
+};
+
+}  // namespace tenon

@@ -1,0 +1,135 @@
+#include "base/cpu.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+#include "base/parallel.h"
+
+namespace tenon {
+
+unsigned flush_denormals(bool on) {
+#if defined(__x86_64__)
+  constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
+  const unsigned before = _mm_getcsr();
+  _mm_setcsr(on ? before | kFlushToZero | kDenormalsAreZero : before & ~(kFlushToZero | kDenormalsAreZero));
+  return before;
+#elif defined(__aarch64__)
+  uint64_t fpcr;
+  asm volatile("mrs %0, fpcr" : "=r"(fpcr));
+  const uint64_t flushed = on ? fpcr | (1u << 24) : fpcr & ~(1u << 24);
+  asm volatile("msr fpcr, %0" ::"r"(flushed));
+  return static_cast<unsigned>(fpcr);
+#else
+  static_cast<void>(on);
+  return 0;
+#endif
+}
+
+void restore_float_mode(unsigned before) {
+#if defined(__x86_64__)
+  _mm_setcsr(before);
+#elif defined(__aarch64__)
+  const uint64_t fpcr = before;
+  asm volatile("msr fpcr, %0" ::"r"(fpcr));
+#else
+  static_cast<void>(before);
+#endif
+}
+
+Result<std::string> instruction_set() {
+#if defined(__x86_64__)
+  static const char* const names[] = {"sse4", "avx2", "avx512"};
+  const bool has[] = {__builtin_cpu_supports("sse4.2") != 0,
+                      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
+                      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd")};
+  int best = 0;
+  for (int i = 1; i < 3; ++i)
+    if (has[i]) best = i;
+  if (const char* cap = std::getenv("TENON_MAX_ISA")) {
+    const auto* found = std::find_if(std::begin(names), std::end(names), [&](const char* n) { return std::string_view(n) == cap; });
+    if (found == std::end(names)) return error(Code::kArgument, "TENON_MAX_ISA is '", cap, "', expected sse4, avx2 or avx512");
+    const int wanted = static_cast<int>(found - names);
+    if (!has[wanted]) return error(Code::kArgument, "TENON_MAX_ISA asks for ", cap, ", which this CPU does not have");
+    best = std::min(best, wanted);
+  }
+  return std::string(names[best]);
+#elif defined(__aarch64__)
+  return std::string("neon");
+#else
+  return std::string("scalar");
+#endif
+}
+
+namespace {
+
+#if defined(__linux__)
+/// CPUs granted by "quota period", 0 when unlimited or unreadable.
+double quota_of(const std::string& quota_text, const std::string& period_text) {
+  const double quota = std::atof(quota_text.c_str()), period = std::atof(period_text.c_str());
+  return quota > 0 && period > 0 ? quota / period : 0;
+}
+
+std::string first_word(const std::string& path) {
+  std::ifstream in(path);
+  std::string word;
+  in >> word;
+  return word;
+}
+
+/// The tightest quota of the process's cgroup and its ancestors; 0 when there is none.
+double cgroup_quota() {
+  double tightest = 0;
+  const auto take = [&](double q) {
+    if (q > 0 && (tightest == 0 || q < tightest)) tightest = q;
+  };
+  std::ifstream membership("/proc/self/cgroup");
+  for (std::string line; std::getline(membership, line);) {
+    const size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const bool v2 = controllers.empty();
+    if (!v2 && ("," + controllers + ",").find(",cpu,") == std::string::npos) continue;
+    std::string path = line.substr(second + 1);
+    for (;;) {
+      if (v2) {
+        std::ifstream in("/sys/fs/cgroup" + path + "/cpu.max");
+        std::string quota, period;
+        if (in >> quota >> period) take(quota_of(quota, period));
+      } else {
+        for (const char* mount : {"/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"}) {
+          take(quota_of(first_word(mount + path + "/cpu.cfs_quota_us"), first_word(mount + path + "/cpu.cfs_period_us")));
+        }
+      }
+      if (path.empty() || path == "/") break;
+      path.resize(path.find_last_of('/'));
+    }
+  }
+  return tightest;
+}
+#endif
+
+}  // namespace
+
+int available_cpus() {
+  int cpus = static_cast<int>(std::thread::hardware_concurrency());
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) cpus = CPU_COUNT(&set);
+  if (const double quota = cgroup_quota(); quota > 0) cpus = std::min(cpus, static_cast<int>(std::ceil(quota)));
+#endif
+  return std::max(cpus, 1);
+}
+
+}  // namespace tenon

@@ -1,0 +1,31 @@
+// What the machine offers, and the floating-point mode of a thread.
+#pragma once
+
+#include <string>
+
+#include "base/status.h"
+
+namespace tenon {
+
+/// "avx512", "avx2", "sse4", "neon", ...: the best instruction set of this CPU that the build has kernels for, capped by the
+/// environment variable TENON_MAX_ISA. Asking there for one the CPU lacks is an error, never a silent fallback.
+Result<std::string> instruction_set();
+
+/// Flushes denormal inputs and results of the calling thread to zero (they cost up to a hundred times a normal operation).
+/// Returns the state before. No-op where the CPU has no such mode.
+unsigned flush_denormals(bool on);
+void restore_float_mode(unsigned before);
+
+/// Flushes denormals for a scope and restores the caller's mode.
+class DenormalGuard {
+ public:
+  DenormalGuard() : before_(flush_denormals(true)) {}
+  ~DenormalGuard() { restore_float_mode(before_); }
+  DenormalGuard(const DenormalGuard&) = delete;
+  DenormalGuard& operator=(const DenormalGuard&) = delete;
+
+ private:
+  unsigned before_;
+};
+
+}  // namespace tenon

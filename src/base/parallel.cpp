@@ -1,0 +1,246 @@
+#include "base/parallel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <system_error>
+#include <thread>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+#if defined(__linux__)
+#include <pthread.h>
+#endif
+#ifdef TENON_HAS_OPENMP
+#include <omp.h>
+#endif
+
+#include "base/cpu.h"
+
+namespace tenon {
+
+namespace {
+
+inline void pause() {
+#if defined(__x86_64__)
+  _mm_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+// About 50 microseconds of pauses on current CPUs before a helper sleeps.
+constexpr int kSpins = 1500;
+constexpr int kPiecesPerThread = 4;
+
+}  // namespace
+
+/// Where a leader posts a loop and helpers find it. `ticket` holds the loop's number in its high half and the next unclaimed piece in
+/// its low half; a piece is claimed by compare-and-swap on both, so a helper that comes late can never touch a later loop with an
+/// earlier loop's body: the swap succeeds only while that loop still has unclaimed pieces, during which the leader changes nothing.
+/// Between loops the low half is UINT32_MAX.
+class Team::Board {
+ public:
+  void post(int64_t parts, uint32_t pieces, int limit, Body body, void* context) {
+    // Nothing of the loop before can be claimed from here on, so its fields may change.
+    ticket_.exchange(uint64_t{loop_} << 32 | UINT32_MAX, std::memory_order_acq_rel);
+    parts_.store(parts, std::memory_order_relaxed);
+    pieces_.store(pieces, std::memory_order_relaxed);
+    limit_.store(limit, std::memory_order_relaxed);
+    body_.store(body, std::memory_order_relaxed);
+    context_.store(context, std::memory_order_relaxed);
+    finished_.store(0, std::memory_order_relaxed);
+    loop_ = loop_ + 1 == 0 ? 1 : loop_ + 1;
+    ticket_.store(uint64_t{loop_} << 32, std::memory_order_seq_cst);
+    if (sleepers_.load(std::memory_order_seq_cst) > 0) {
+      signal_.fetch_add(1, std::memory_order_seq_cst);
+      signal_.notify_all();
+    }
+  }
+
+  /// Claims and does pieces of the current loop until none is left.
+  void work(int thread) {
+    for (;;) {
+      uint64_t ticket = ticket_.load(std::memory_order_acquire);
+      const uint32_t piece = static_cast<uint32_t>(ticket);
+      const uint32_t pieces = pieces_.load(std::memory_order_relaxed);
+      if (piece >= pieces || thread >= limit_.load(std::memory_order_relaxed)) return;
+      const int64_t parts = parts_.load(std::memory_order_relaxed);
+      const Body body = body_.load(std::memory_order_relaxed);
+      void* const context = context_.load(std::memory_order_relaxed);
+      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+      body(context, parts * piece / pieces, parts * (piece + 1) / pieces, thread);
+      finished_.fetch_add(1, std::memory_order_release);
+    }
+  }
+
+  void wait_finished(uint32_t pieces) {
+    for (int spins = 0; finished_.load(std::memory_order_acquire) != pieces; ++spins) {
+      // A helper that lost its CPU in the middle of a piece needs ours on a crowded machine.
+      if (spins > kSpins) {
+        std::this_thread::yield();
+      } else {
+        pause();
+      }
+    }
+  }
+
+  /// A helper's life: work, spin, sleep, until stop().
+  void serve(int thread) {
+    int spins = 0;
+    uint64_t seen = 0;
+    while (!stopped_.load(std::memory_order_acquire)) {
+      const uint64_t ticket = ticket_.load(std::memory_order_acquire);
+      if (ticket >> 32 != seen) {
+        seen = ticket >> 32;
+        work(thread);
+        spins = 0;
+      } else if (++spins < kSpins) {
+        pause();
+      } else {
+        const uint32_t signal = signal_.load(std::memory_order_seq_cst);
+        sleepers_.fetch_add(1, std::memory_order_seq_cst);
+        if (ticket_.load(std::memory_order_seq_cst) >> 32 == seen && !stopped_.load(std::memory_order_seq_cst)) signal_.wait(signal);
+        sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+        spins = 0;
+      }
+    }
+  }
+
+  void stop() {
+    stopped_.store(true, std::memory_order_seq_cst);
+    signal_.fetch_add(1, std::memory_order_seq_cst);
+    signal_.notify_all();
+  }
+
+ private:
+  alignas(128) std::atomic<uint64_t> ticket_{0};
+  alignas(128) std::atomic<uint32_t> finished_{0};
+  alignas(128) std::atomic<int64_t> parts_{0};
+  std::atomic<uint32_t> pieces_{0};
+  std::atomic<int> limit_{0};
+  std::atomic<Body> body_{nullptr};
+  std::atomic<void*> context_{nullptr};
+  std::atomic<uint32_t> signal_{0};
+  std::atomic<int> sleepers_{0};
+  std::atomic<bool> stopped_{false};
+  uint32_t loop_ = 0;
+};
+
+void Team::parallel_for(int64_t parts, Body body, void* context) {
+  if (threads_ <= 1 || parts <= 1) {
+    if (parts > 0) body(context, 0, parts, 0);
+    return;
+  }
+  const auto pieces = static_cast<uint32_t>(std::min<int64_t>(parts, int64_t{kPiecesPerThread} * threads_));
+  board_->post(parts, pieces, threads_, body, context);
+  board_->work(0);
+  board_->wait_finished(pieces);
+}
+
+namespace {
+
+/// The process-wide helpers. They are detached and live as long as the process; a forked child has none and starts its own.
+class Pool {
+ public:
+  /// Tries to become the one user of the pool, with `helpers` threads. Returns how many there are.
+  int acquire(int helpers) {
+    if (taken_.exchange(true, std::memory_order_acquire)) return 0;
+    try {
+      for (; started_ < helpers; ++started_) {
+        std::thread([board = board_, thread = started_ + 1] {
+          flush_denormals(true);
+          board->serve(thread);
+        }).detach();
+      }
+    } catch (const std::system_error&) {
+      // The system has no more threads to give: run with those there are.
+    }
+    if (started_ == 0) release();
+    return std::min(started_, helpers);
+  }
+  void release() { taken_.store(false, std::memory_order_release); }
+  Team::Board* board() { return board_; }
+
+ private:
+  std::atomic<bool> taken_{false};
+  int started_ = 0;
+  Team::Board* board_ = new Team::Board();  // lives as long as the detached helpers: for ever
+};
+
+std::atomic<Pool*> the_pool{nullptr};
+
+Pool& pool() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    the_pool.store(new Pool());
+#if defined(__linux__)
+    // Only the forking thread survives in a child: whatever the parent's pool was doing, the child starts afresh.
+    pthread_atfork(nullptr, nullptr, [] { the_pool.store(new Pool()); });
+#endif
+  });
+  return *the_pool.load();
+}
+
+class OpenMp : public ThreadProvider {
+ public:
+  void run(int n, void (*fn)(void*, int), void* arg) override {
+#ifdef TENON_HAS_OPENMP
+#pragma omp parallel num_threads(n)
+    fn(arg, omp_get_thread_num());
+#else
+    static_cast<void>(n);
+    fn(arg, 0);
+#endif
+  }
+};
+
+}  // namespace
+
+ThreadProvider* openmp_threads() {
+#ifdef TENON_HAS_OPENMP
+  static OpenMp instance;
+  return &instance;
+#else
+  return nullptr;
+#endif
+}
+
+void Team::enter(ThreadProvider* provider, int threads, void (*leader)(void*, Team&), void* arg) {
+  if (threads > 1 && provider == nullptr) {
+    Pool& p = pool();
+    if (const int helpers = p.acquire(threads - 1); helpers > 0) {
+      Team team(helpers + 1, p.board());
+      leader(arg, team);
+      p.release();
+      return;
+    }
+  } else if (threads > 1) {
+    struct Region {
+      Board board;
+      int threads;
+      void (*leader)(void*, Team&);
+      void* arg;
+    } region{{}, threads, leader, arg};
+    provider->run(
+        threads,
+        [](void* r, int index) {
+          auto* region = static_cast<Region*>(r);
+          if (index == 0) {
+            Team team(region->threads, &region->board);
+            region->leader(region->arg, team);
+            region->board.stop();
+          } else {
+            const DenormalGuard guard;
+            region->board.serve(index);
+          }
+        },
+        &region);
+    return;
+  }
+  Team team(1, nullptr);
+  leader(arg, team);
+}
+
+}  // namespace tenon

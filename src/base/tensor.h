@@ -1,0 +1,73 @@
+// A tensor: element type, dims, and a share of a buffer. Contiguous, row-major.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/allocator.h"
+#include "base/dim.h"
+#include "base/dtype.h"
+#include "base/status.h"
+
+namespace tenon {
+
+using Dims = std::vector<int64_t>;
+
+class Tensor {
+ public:
+  Tensor() = default;
+  /// New memory, contents undefined (string elements: empty). Errors: kLimit (size overflows, allocator limit), kNoMem.
+  static Result<Tensor> allocate(DType dtype, Dims dims, std::shared_ptr<Allocator> allocator = nullptr);
+  /// A view of `buffer` from `offset` on; the caller has checked that it fits.
+  static Tensor view(DType dtype, Dims dims, std::shared_ptr<Buffer> buffer, size_t offset = 0);
+  /// Copies values in. For tests and small constants.
+  template <class T>
+  static Tensor of(Dims dims, const std::vector<T>& values);
+  template <class T>
+  static Tensor scalar(T value) { return of<T>({}, std::vector<T>{value}); }
+  /// A string tensor that owns its bytes.
+  static Result<Tensor> strings(Dims dims, std::span<const std::string> values, std::shared_ptr<Allocator> allocator = nullptr);
+
+  bool empty_handle() const { return buffer_ == nullptr; }  ///< default-constructed: no tensor at all
+  DType dtype() const { return dtype_; }
+  const Dims& dims() const { return dims_; }
+  int rank() const { return static_cast<int>(dims_.size()); }
+  int64_t count() const { return count_; }
+  size_t bytes() const { return bytes_; }
+  const std::shared_ptr<Buffer>& buffer() const { return buffer_; }
+
+  void* data() const { return data_; }
+  template <class T>
+  T* as() const { return static_cast<T*>(data_); }
+  template <class T>
+  std::span<const T> values() const { return {static_cast<const T*>(data_), static_cast<size_t>(count_)}; }
+
+  /// The same memory under other dims of equal count.
+  Tensor reshaped(Dims dims) const;
+  /// A deep copy that owns everything, string bytes included.
+  Result<Tensor> clone(std::shared_ptr<Allocator> allocator = nullptr) const;
+  /// Elements of an integer, bool or float tensor converted to int64 (floats truncated). For small shape-like tensors.
+  std::vector<int64_t> to_ints() const;
+  std::vector<double> to_doubles() const;
+
+ private:
+  DType dtype_ = DType::kUndefined;
+  Dims dims_;
+  int64_t count_ = 0;
+  size_t bytes_ = 0;
+  void* data_ = nullptr;
+  std::shared_ptr<Buffer> buffer_;
+};
+
+template <class T>
+Tensor Tensor::of(Dims dims, const std::vector<T>& values) {
+  auto t = allocate(dtype_of<T>, std::move(dims));
+  if (!t.ok()) return {};
+  for (size_t i = 0; i < values.size(); ++i) (*t).template as<T>()[i] = values[i];
+  return *std::move(t);
+}
+
+}  // namespace tenon

@@ -1,0 +1,29 @@
+// Op: one operator with its attributes, a value in a closed variant. Copying, comparing and dispatching come from the rows of ops.inc.
+#pragma once
+
+#include <string_view>
+#include <variant>
+
+#include "ops/generated/includes.h"  // made by the build from ops.inc
+#include "ops/step.h"
+#include "ops/type.h"
+
+namespace tenon {
+
+using Op = std::variant<
+#define OP(Name, stem) ops::Name,
+#include "ops/ops.inc"
+#undef OP
+    std::monostate>;
+
+/// The struct's name: "MatMul".
+std::string_view op_name(const Op& op);
+
+/// Output types from input types. A pure function: it knows neither graph nor node. Also carries small integer contents through
+/// shape arithmetic (shape_arithmetic.h).
+Result<Types> infer(const Op& op, const Types& in);
+
+/// The work for one set of fully known types.
+Result<Step> bind(const Op& op, const BindContext& ctx);
+
+}  // namespace tenon
