@@ -324,9 +324,10 @@ class Model {
   void trim() const { detail::must(tenon_model_trim, c()); }
   inline Session session() const;
   tenon_model* get() const { return handle_.get(); }
+  /// Takes ownership of a handle.
+  explicit Model(tenon_model* handle) : handle_(handle, tenon_model_free) {}
 
  private:
-  explicit Model(tenon_model* m) : handle_(m, tenon_model_free) {}
   const tenon_model* c() const { return handle_.get(); }
   template <class F, class... Args>
   static Result<Model> made(F function, Args... args) {

@@ -1,0 +1,77 @@
+// tenon.Session: bound inputs and outputs, so that a run looks nothing up and allocates no tensor.
+#include "model.h"
+
+namespace tenon::python {
+namespace {
+
+class PySession {
+ public:
+  explicit PySession(std::shared_ptr<PyModel> model) : model_(std::move(model)), session_(model_->model()), bound_(model_->output_names().size()) {}
+
+  void bind_input(const py::object& name, const py::object& value) {
+    const size_t i = model_->input_index(name);
+    session_.bind_input(i, value.is_none() ? Tensor() : to_tensor(value, model_->input_dtype(i), py::cast<std::string>(name), Copy::kForbidden));
+  }
+  void bind_output(const py::object& name, const py::object& value) {
+    const size_t i = model_->output_index(name);
+    if (!value.is_none()) {
+      if (!py::isinstance<py::array>(value) || !py::cast<py::array>(value).writeable()) {
+        throw Error(Code::kArgument, "'" + py::cast<std::string>(name) + "': an output binds to a writable numpy array");
+      }
+      session_.bind_output(i, to_tensor(value, DType::kUndefined, py::cast<std::string>(name), Copy::kForbidden));
+    } else {
+      session_.bind_output(i, Tensor());
+    }
+    bound_[i] = value;
+  }
+
+  py::dict run(int threads, std::optional<double> timeout, const Cancel* cancel, const PyProfile* profile) {
+    call_run({threads, timeout, cancel, profile},
+             [&](tenon_run_options* o, tenon_error** error) { return tenon_session_run(session_.get(), o, error); });
+    return outputs();
+  }
+
+  py::dict outputs() const {
+    py::dict result;
+    for (size_t i = 0; i < bound_.size(); ++i) {
+      if (bound_[i] && !bound_[i].is_none()) {
+        result[model_->output_names()[i]] = bound_[i];
+        continue;
+      }
+      const tenon_tensor* t = nullptr;
+      tenon_tensor* shared = nullptr;
+      detail::must(tenon_session_output, static_cast<const tenon_session*>(session_.get()), i, &t);
+      detail::must(tenon_tensor_share, t, &shared);
+      result[model_->output_names()[i]] = to_array(Tensor(shared));
+    }
+    return result;
+  }
+
+  const std::shared_ptr<PyModel>& model() const { return model_; }
+
+ private:
+  std::shared_ptr<PyModel> model_;
+  Session session_;
+  std::vector<py::object> bound_;
+};
+
+}  // namespace
+
+void bind_session(py::module_& m) {
+  py::object model = m.attr("Model");
+  py::class_<PySession>(m, "Session", "The buffers of one caller, for runs on bound arrays. One thread at a time.")
+      .def(py::init<std::shared_ptr<PyModel>>(), py::arg("model"))
+      .def("bind_input", &PySession::bind_input, py::arg("name"), py::arg("array"),
+           "Later runs read the array's memory as it then is; it is never copied. None unbinds.")
+      .def("bind_output", &PySession::bind_output, py::arg("name"), py::arg("array"), "Later runs write into the array. None unbinds.")
+      .def("run", &PySession::run, py::kw_only(), py::arg("threads") = 0, py::arg("timeout") = py::none(),
+           py::arg("cancel").none(true) = py::none(), py::arg("profile").none(true) = py::none(),
+           "Runs on what is bound. The arrays it gives are the bound ones, or views that the next run overwrites.")
+      .def_property_readonly("outputs", &PySession::outputs, "The outputs of the last run, as run() gave them.")
+      .def_property_readonly("model", &PySession::model)
+      .def("__repr__", [](const py::object& self) { return "<tenon.Session of " + py::cast<std::string>(py::repr(self.attr("model"))) + ">"; });
+  model.attr("session") = py::cpp_function([](std::shared_ptr<PyModel> self) { return std::make_unique<PySession>(std::move(self)); },
+                                           py::name("session"), py::is_method(model), "The buffers of one caller, for runs on bound arrays.");
+}
+
+}  // namespace tenon::python
