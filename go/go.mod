@@ -1,0 +1,3 @@
+module github.com/tenon-ml/tenon/go
+
+go 1.24

@@ -1,0 +1,6 @@
+//go:build cgo && tenon_dynamic
+
+package tenon
+
+// #cgo pkg-config: tenon
+import "C"
