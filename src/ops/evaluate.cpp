@@ -83,7 +83,7 @@ Result<std::vector<Tensor>> evaluate(const Op& op, const std::vector<const Tenso
     return error(Code::kArgument, op_name(op), " has ", out.size(), " outputs, but ", outputs, " are wanted");
   }
   const TypedBindContext ctx(in, out, std::vector<bool>(static_cast<size_t>(outputs), true));
-  TENON_ASSIGN(const Step step, bind(op, ctx));
+  TENON_ASSIGN(const Step step, tenon::bind(op, ctx));
 
   std::vector<Tensor> result;
   if (step.dynamic) {

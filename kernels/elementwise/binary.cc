@@ -1,0 +1,144 @@
+// The float32 tiles of the binary functions and the kernels made of them, for each instruction set.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/elementwise/binary.cc"
+#include "hwy/foreach_target.h"
+
+#include <cmath>
+
+#include "kernels/dispatch.h"
+#include "kernels/elementwise/binary.h"
+#include "kernels/elementwise/half.h"
+#include "kernels/elementwise/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels {
+namespace HWY_NAMESPACE {
+
+#define TENON_VECTOR(Name, expression)                                                                                 \
+  void Name##Tile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {                  \
+    MapTile2(pa, sa, pb, sb, dst, n, [](auto d, auto a, auto b) HWY_ATTR { static_cast<void>(d); return expression; }); \
+  }
+TENON_VECTOR(Add, hn::Add(a, b))
+TENON_VECTOR(Sub, hn::Sub(a, b))
+TENON_VECTOR(Mul, hn::Mul(a, b))
+TENON_VECTOR(Div, hn::Div(a, b))
+// x86 max and min return the second operand when one is NaN.
+TENON_VECTOR(Max, hn::IfThenElse(hn::Ne(a, a), a, hn::Max(a, b)))
+TENON_VECTOR(Min, hn::IfThenElse(hn::Ne(a, a), a, hn::Min(a, b)))
+TENON_VECTOR(PRelu, hn::IfThenElse(hn::Lt(a, hn::Zero(d)), hn::Mul(a, b), a))
+#undef TENON_VECTOR
+
+#define TENON_SCALAR(Name, expression)                                                                \
+  void Name##Tile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) { \
+    for (int64_t i = 0; i < n; ++i) {                                                                 \
+      const float a = pa[i * sa], b = pb[i * sb];                                                     \
+      dst[i] = expression;                                                                            \
+    }                                                                                                 \
+  }
+float FloorMod(float a, float b) {
+  const float r = std::fmod(a, b);
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+TENON_SCALAR(Mod, FloorMod(a, b))
+TENON_SCALAR(Fmod, std::fmod(a, b))
+TENON_SCALAR(AnyPow, std::pow(a, b))
+#undef TENON_SCALAR
+
+// Exponents that networks use are done by arithmetic that gives what pow() rounds to, within 1 ULP.
+void PowTile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {
+  if (sb == 0 && sa == 1) {
+    const float e = pb[0];
+    if (e == 2.0f) return MapTile(pa, dst, n, [](auto, auto x) HWY_ATTR { return hn::Mul(x, x); });
+    if (e == 3.0f) return MapTile(pa, dst, n, [](auto, auto x) HWY_ATTR { return hn::Mul(hn::Mul(x, x), x); });
+    if (e == 1.0f) return MapTile(pa, dst, n, [](auto, auto x) HWY_ATTR { return x; });
+    if (e == -1.0f) return MapTile(pa, dst, n, [](auto d, auto x) HWY_ATTR { return hn::Div(hn::Set(d, 1.0f), x); });
+    if (e == 0.5f) {
+      // pow(-inf, 0.5) is +inf and pow(-0, 0.5) is +0; sqrt gives NaN and -0.
+      return MapTile(pa, dst, n, [](auto d, auto x) HWY_ATTR {
+        const auto minus_infinity = hn::Neg(hn::Inf(d));
+        return hn::IfThenElse(hn::Eq(x, minus_infinity), hn::Inf(d), hn::Abs(hn::Sqrt(x)));
+      });
+    }
+  }
+  AnyPowTile2(pa, sa, pb, sb, dst, n);
+}
+
+BinaryTile TileFor2(BinaryKind kind) {
+  switch (kind) {
+    case BinaryKind::kAdd: return AddTile2;
+    case BinaryKind::kSub: return SubTile2;
+    case BinaryKind::kMul: return MulTile2;
+    case BinaryKind::kDiv: return DivTile2;
+    case BinaryKind::kPow: return PowTile2;
+    case BinaryKind::kMod: return ModTile2;
+    case BinaryKind::kFmod: return FmodTile2;
+    case BinaryKind::kMax: return MaxTile2;
+    case BinaryKind::kMin: return MinTile2;
+    case BinaryKind::kPRelu: return PReluTile2;
+    default: return nullptr;
+  }
+}
+
+void BinaryFloat32(const BinaryParams& p, const Call& call, Range range) {
+  const BinaryTile tile = TileFor2(p.kind);
+  const int64_t end = range.end * p.chunk < p.count ? range.end * p.chunk : p.count;
+  const float *a = call.in<float>(0), *b = call.in<float>(1);
+  float* dst = call.out<float>(0);
+  const int64_t sa = p.shape.strides[0][p.shape.rank - 1], sb = p.shape.strides[1][p.shape.rank - 1];
+  for_each_row(p.shape, range.begin * p.chunk, end, [=](int64_t at, const int64_t* offset, int64_t n) {
+    tile(a + offset[0], sa, b + offset[1], sb, dst + at, n);
+  });
+}
+
+void BinaryHalf(const BinaryParams& p, const Call& call, Range range) {
+  constexpr int64_t kTile = 512;
+  const BinaryTile tile = TileFor2(p.kind);
+  const Widen widen = widen_half(p.dtype);
+  const Narrow narrow = narrow_half(p.dtype);
+  const int64_t end = range.end * p.chunk < p.count ? range.end * p.chunk : p.count;
+  const uint16_t *a = call.in<uint16_t>(0), *b = call.in<uint16_t>(1);
+  uint16_t* dst = call.out<uint16_t>(0);
+  const int64_t sa = p.shape.strides[0][p.shape.rank - 1], sb = p.shape.strides[1][p.shape.rank - 1];
+  alignas(64) float x[kTile], y[kTile];
+  for_each_row(p.shape, range.begin * p.chunk, end, [&](int64_t at, const int64_t* offset, int64_t n) {
+    for (int64_t i = 0; i < n; i += kTile) {
+      const int64_t m = n - i < kTile ? n - i : kTile;
+      widen(a + offset[0] + i * sa, x, sa ? m : 1);
+      widen(b + offset[1] + i * sb, y, sb ? m : 1);
+      tile(x, sa, y, sb, x, m);
+      narrow(x, dst + at + i, m);
+    }
+  });
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tenon::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tenon::kernels {
+HWY_EXPORT(TileFor2);
+HWY_EXPORT(BinaryFloat32);
+HWY_EXPORT(BinaryHalf);
+BinaryTile binary_tile(BinaryKind kind) { return TENON_POINTER(TileFor2)(kind); }
+Kernel<BinaryParams> BinaryFloat32Pointer() { return TENON_POINTER(BinaryFloat32); }
+Kernel<BinaryParams> BinaryHalfPointer() { return TENON_POINTER(BinaryHalf); }
+
+#define KERNEL(Name, when, why) \
+  {#Name, [](const BinaryParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+static const Row<BinaryParams> kRows[] = {
+#include "kernels/elementwise/binary.inc"
+};
+#undef KERNEL
+const Table<BinaryParams> binary{"binary", kRows, sizeof(kRows) / sizeof(kRows[0])};
+
+double binary_cost(BinaryKind kind, DType dtype) {
+  switch (kind) {
+    case BinaryKind::kPow: return 4.0;
+    case BinaryKind::kMod: case BinaryKind::kFmod: return 5.0;
+    case BinaryKind::kDiv: return is_integer(dtype) ? 2.0 : 0.35;
+    default: return dtype == DType::kString ? 10.0 : 0.3;
+  }
+}
+}  // namespace tenon::kernels
+#endif

@@ -1,0 +1,140 @@
+// float32 vector functions shared by the elementwise, softmax, normalisation, recurrent and attention kernels. Re-included once per
+// Highway target. The polynomials are minimax fits made for this file (Lawson iteration on 4001 Chebyshev points). Errors are
+// the largest seen over all floats of the domain, FMA targets; NaN gives NaN.
+#if defined(TENON_KERNELS_ELEMENTWISE_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TENON_KERNELS_ELEMENTWISE_MATH_INL_H_
+#undef TENON_KERNELS_ELEMENTWISE_MATH_INL_H_
+#else
+#define TENON_KERNELS_ELEMENTWISE_MATH_INL_H_
+#endif
+
+#include "hwy/contrib/math/math-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// Bounds x; NaN stays NaN (x86 min and max return their second operand when one is NaN).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V Bound(D d, V x, float low, float high) {
+  return hn::Max(hn::Set(d, low), hn::Min(hn::Set(d, high), x));
+}
+
+/// 2^n, n in [-126, 127].
+template <class D, class VI>
+HWY_INLINE hn::Vec<D> PowerOfTwo(D d, VI n) {
+  const hn::RebindToSigned<D> di;
+  return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
+}
+
+/// x = n ln2 + r with |r| <= ln2 / 2; returns exp(r) - 1.
+template <class D, class V, class VI>
+HWY_INLINE V ReduceExp(D d, V x, VI& n) {
+  n = hn::NearestInt(hn::Mul(x, hn::Set(d, 1.44269504f)));
+  const V nf = hn::ConvertTo(d, n);
+  V r = hn::NegMulAdd(nf, hn::Set(d, 0.693359375f), x);
+  r = hn::NegMulAdd(nf, hn::Set(d, -2.12194440e-4f), r);
+  V q = hn::Set(d, 0x1.6db42ap-10f);
+  q = hn::MulAdd(q, r, hn::Set(d, 0x1.123b56p-7f));
+  q = hn::MulAdd(q, r, hn::Set(d, 0x1.55545ep-5f));
+  q = hn::MulAdd(q, r, hn::Set(d, 0x1.55548ep-3f));
+  q = hn::MulAdd(q, r, hn::Set(d, 0.5f));
+  return hn::MulAdd(hn::Mul(r, r), q, r);
+}
+
+/// exp(x), at most 2 ULP, subnormal results included.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ExpFull(D d, V x) {
+  hn::Vec<hn::RebindToSigned<D>> n;
+  x = Bound(d, x, -104.0f, 89.0f);
+  const V p = hn::Add(ReduceExp(d, x, n), hn::Set(d, 1.0f));
+  const auto half = hn::ShiftRight<1>(n);
+  return hn::Mul(hn::Mul(p, PowerOfTwo(d, half)), PowerOfTwo(d, hn::Sub(n, half)));
+}
+
+/// exp(x) for x <= 88, at most 2 ULP; results below 2^-126 are 0.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ExpFast(D d, V x) {
+  hn::Vec<hn::RebindToSigned<D>> n;
+  const V low = hn::Set(d, -87.3f);
+  const V p = hn::Add(ReduceExp(d, hn::Max(low, x), n), hn::Set(d, 1.0f));
+  return hn::IfThenZeroElse(hn::Lt(x, low), hn::Mul(p, PowerOfTwo(d, n)));
+}
+
+/// exp(x) - 1 for x <= 88, at most 3 ULP.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ExpMinusOne(D d, V x) {
+  hn::Vec<hn::RebindToSigned<D>> n;
+  const V p = ReduceExp(d, Bound(d, x, -87.0f, 88.0f), n);
+  const V scale = PowerOfTwo(d, n);
+  return hn::MulAdd(scale, p, hn::Sub(scale, hn::Set(d, 1.0f)));
+}
+
+/// 1 / (1 + exp(-x)), at most 3 ULP where the result is normal.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V SigmoidFast(D d, V x) {
+  const V one = hn::Set(d, 1.0f);
+  return hn::Div(one, hn::Add(one, ExpFast(d, Bound(d, hn::Neg(x), -88.0f, 88.0f))));
+}
+
+/// At most 6 ULP; exactly +-1 from |x| about 9 on.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V TanhFast(D d, V x) {
+  x = Bound(d, x, -9.02f, 9.02f);
+  const V y = hn::Mul(x, x);
+  V p = hn::Set(d, -8.43603819070636e-14f);
+  p = hn::MulAdd(p, y, hn::Set(d, 5.2577747711168854e-11f));
+  p = hn::MulAdd(p, y, hn::Set(d, -2.018395761638203e-08f));
+  p = hn::MulAdd(p, y, hn::Set(d, 1.1144252312078606e-05f));
+  p = hn::MulAdd(p, y, hn::Set(d, 0.003103001043200493f));
+  p = hn::MulAdd(p, y, hn::Set(d, 0.13083156943321228f));
+  p = hn::MulAdd(p, y, hn::Set(d, 1.0f));
+  V q = hn::Set(d, 0.0002544750750530511f);
+  q = hn::MulAdd(q, y, hn::Set(d, 0.024491379037499428f));
+  q = hn::MulAdd(q, y, hn::Set(d, 0.4641648232936859f));
+  q = hn::MulAdd(q, y, hn::Set(d, 1.0f));
+  return Bound(d, hn::Div(hn::Mul(x, p), q), -1.0f, 1.0f);
+}
+
+/// At most 7 ULP; exactly +-1 from |x| about 3.93 on.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ErfFast(D d, V x) {
+  x = Bound(d, x, -3.93f, 3.93f);
+  const V y = hn::Mul(x, x);
+  V p = hn::Set(d, 2.0419713564479025e-06f);
+  p = hn::MulAdd(p, y, hn::Set(d, 0.0002848080184776336f));
+  p = hn::MulAdd(p, y, hn::Set(d, 0.003779591526836157f));
+  p = hn::MulAdd(p, y, hn::Set(d, 0.05279022827744484f));
+  p = hn::MulAdd(p, y, hn::Set(d, 0.19078344106674194f));
+  p = hn::MulAdd(p, y, hn::Set(d, 1.1283791065216064f));
+  V q = hn::Set(d, 3.8004051020834595e-05f);
+  q = hn::MulAdd(q, y, hn::Set(d, 0.001165208057500422f));
+  q = hn::MulAdd(q, y, hn::Set(d, 0.014997401274740696f));
+  q = hn::MulAdd(q, y, hn::Set(d, 0.11425735801458359f));
+  q = hn::MulAdd(q, y, hn::Set(d, 0.5024101138114929f));
+  q = hn::MulAdd(q, y, hn::Set(d, 1.0f));
+  return Bound(d, hn::Div(hn::Mul(x, p), q), -1.0f, 1.0f);
+}
+
+/// x/2 (1 + erf(x / sqrt 2)).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V GeluErfFast(D d, V x) {
+  const V half = hn::Mul(x, hn::Set(d, 0.5f));
+  return hn::MulAdd(half, ErfFast(d, hn::Mul(x, hn::Set(d, 0.70710678f))), half);
+}
+
+/// x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V GeluTanhFast(D d, V x) {
+  const V half = hn::Mul(x, hn::Set(d, 0.5f));
+  const V inner = hn::Mul(x, hn::MulAdd(hn::Mul(x, x), hn::Set(d, 0.035677408136f), hn::Set(d, 0.7978845608f)));
+  return hn::MulAdd(half, TanhFast(d, inner), half);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tenon::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,79 @@
+// Loads and stores that end inside a vector, and loops over a tile. Re-included once per Highway target.
+#if defined(TENON_KERNELS_ELEMENTWISE_VECTOR_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TENON_KERNELS_ELEMENTWISE_VECTOR_INL_H_
+#undef TENON_KERNELS_ELEMENTWISE_VECTOR_INL_H_
+#else
+#define TENON_KERNELS_ELEMENTWISE_VECTOR_INL_H_
+#endif
+
+#include <cstring>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+/// The first n < Lanes(d) lanes from src, the others 0. Reads exactly n elements.
+template <class D>
+HWY_INLINE hn::Vec<D> LoadPart(D d, const hn::TFromD<D>* src, size_t n) {
+#if HWY_MEM_OPS_MIGHT_FAULT
+  HWY_ALIGN hn::TFromD<D> lanes[hn::MaxLanes(d)] = {};
+  std::memcpy(lanes, src, n * sizeof(hn::TFromD<D>));
+  return hn::Load(d, lanes);
+#else
+  return hn::MaskedLoad(hn::FirstN(d, n), d, src);
+#endif
+}
+
+/// Writes exactly the first n lanes.
+template <class D>
+HWY_INLINE void StorePart(hn::Vec<D> v, D d, hn::TFromD<D>* dst, size_t n) {
+#if HWY_MEM_OPS_MIGHT_FAULT
+  HWY_ALIGN hn::TFromD<D> lanes[hn::MaxLanes(d)];
+  hn::Store(v, d, lanes);
+  std::memcpy(dst, lanes, n * sizeof(hn::TFromD<D>));
+#else
+  hn::BlendedStore(v, hn::FirstN(d, n), d, dst);
+#endif
+}
+
+/// dst[i] = f(src[i]), vector by vector.
+template <class F>
+HWY_INLINE void MapTile(const float* src, float* dst, int64_t count, F f) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d), n = static_cast<size_t>(count);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) hn::StoreU(f(d, hn::LoadU(d, src + i)), d, dst + i);
+  if (i < n) StorePart(f(d, LoadPart(d, src + i, n - i)), d, dst + i, n - i);
+}
+
+/// dst[i] = f(a[i * stride_a], b[i * stride_b]) with strides 0 or 1.
+template <class F>
+HWY_INLINE void MapTile2(const float* a, int64_t stride_a, const float* b, int64_t stride_b, float* dst, int64_t count, F f) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d), n = static_cast<size_t>(count);
+  size_t i = 0;
+  if (stride_a == 0) {
+    const auto va = hn::Set(d, a[0]);
+    for (; i + lanes <= n; i += lanes) hn::StoreU(f(d, va, hn::LoadU(d, b + i)), d, dst + i);
+    if (i < n) {
+      const auto vb = stride_b ? LoadPart(d, b + i, n - i) : hn::Set(d, b[0]);
+      StorePart(f(d, va, vb), d, dst + i, n - i);
+    }
+  } else if (stride_b == 0) {
+    const auto vb = hn::Set(d, b[0]);
+    for (; i + lanes <= n; i += lanes) hn::StoreU(f(d, hn::LoadU(d, a + i), vb), d, dst + i);
+    if (i < n) StorePart(f(d, LoadPart(d, a + i, n - i), vb), d, dst + i, n - i);
+  } else {
+    for (; i + lanes <= n; i += lanes) hn::StoreU(f(d, hn::LoadU(d, a + i), hn::LoadU(d, b + i)), d, dst + i);
+    if (i < n) StorePart(f(d, LoadPart(d, a + i, n - i), LoadPart(d, b + i, n - i)), d, dst + i, n - i);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tenon::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif
