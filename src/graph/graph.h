@@ -74,6 +74,8 @@ class Graph {
     std::vector<std::string> output_names;
   };
   Result<std::vector<ValueId>> add_node(RegionId region, Op op, std::vector<ValueId> inputs, NodeSpec spec = {});
+  /// Names a value anew (made unique when the name is taken).
+  void rename(ValueId value, std::string name) { values_[value].name = unique_name(std::move(name)); }
   /// Marks `value` as the next output of the region under `name`.
   Status add_output(RegionId region, ValueId value, std::string name = {});
 
