@@ -1,0 +1,93 @@
+// A plan: the steps of one region of the graph for one set of input types, with memory laid out. Immutable once made; shared by all
+// callers.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+#include "ops/step.h"
+
+namespace tenon {
+
+/// Where a value lives while a plan runs.
+struct Slot {
+  enum class Kind : uint8_t {
+    kConstant,  ///< memory of the model (or of the plan)
+    kInput,     ///< the caller's memory: region input or captured value number `index`
+    kArena,     ///< at `offset` of the session's arena
+    kOutput,    ///< the tensor of region output number `index`
+    kDynamic,   ///< a tensor made while running
+  };
+  Kind kind = Kind::kArena;
+  int index = 0;
+  size_t offset = 0;
+  size_t bytes = 0;
+  Type type;                  ///< static unless the value is dynamic and its shape depends on data
+  const void* data = nullptr; ///< kConstant
+};
+
+/// A reference from a step to memory: `offset` bytes into a slot, of which it sees a value of `type` in the slot's place.
+struct Operand {
+  int32_t slot = -1;  ///< -1: left out
+  int64_t offset = 0;
+};
+
+struct PlanStep {
+  NodeId node = kNone;
+  Step step;                  ///< empty when `deferred`
+  bool deferred = false;      ///< bound while running, when shapes that depend on data are known
+  std::vector<Operand> inputs;
+  std::vector<Operand> outputs;
+  std::vector<int32_t> release;  ///< dynamic slots that nobody reads afterwards
+  std::vector<Type> input_types, output_types;  ///< as compiled; not static where data decides
+};
+
+struct Plan {
+  RegionId region = 0;
+  std::vector<Slot> slots;
+  std::vector<PlanStep> steps;
+  std::vector<ValueId> captures;        ///< values of enclosing regions it reads; inputs are the region's inputs, then these
+  std::vector<Type> input_types;        ///< the signature: types of region inputs, then captures
+  std::vector<Operand> outputs;         ///< region outputs in order
+  std::vector<Type> output_types;
+  /// Where each value of the region is, sorted by id: how inner regions find what they capture.
+  struct Place {
+    ValueId value = kNone;
+    Operand operand;
+    Type type;
+  };
+  std::vector<Place> places;
+  size_t arena_bytes = 0;
+  size_t scratch_bytes = 0;  ///< a thread
+  size_t shared_bytes = 0;
+  bool worth_threads = false;  ///< some phase is long enough to be shared out
+  std::deque<Tensor> constants;  ///< computed while planning
+
+  const Place* find(ValueId v) const;
+};
+
+/// Work below this many nanoseconds stays on the calling thread.
+inline constexpr double kParallelNanoseconds = 12000;
+
+struct CompileOptions {
+  bool refusals = false;     ///< keep why better kernels were refused
+  size_t max_bytes = 0;      ///< limit of the run's memory, 0 for none: plans that need more are refused
+};
+
+/// Makes the plan of `region` for these input types (static; then those of the captured values). Errors name the node.
+Result<std::shared_ptr<const Plan>> compile(const Graph& graph, RegionId region, const std::vector<Type>& inputs, const CompileOptions& options);
+
+/// The values of enclosing regions that `region` (or a region inside it) reads, in a fixed order.
+std::vector<ValueId> captures_of(const Graph& graph, RegionId region);
+
+/// Bytes a value of this static type takes in memory. kLimit on overflow.
+Result<size_t> bytes_of(const Type& type);
+
+/// Adds the node's name, operator and inputs to an error.
+Status at(const Graph& graph, NodeId node, Status status, const std::vector<Type>& inputs);
+
+}  // namespace tenon
