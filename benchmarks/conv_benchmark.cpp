@@ -1,0 +1,109 @@
+// Blocked convolution over the shapes of ResNet-50, MobileNetV2 and VGG-16, one thread. `peak` is the share of the fused multiply-add
+// peak, measured at start.
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "benchmark/benchmark.h"
+#include "kernels/conv/conv.h"
+#include "kernels/dispatch.h"
+
+namespace {
+
+using namespace tenon::kernels;
+
+struct Shape {
+  const char* name;
+  int64_t channels, filters, size, kernel, stride, groups;
+};
+constexpr Shape kShapes[] = {
+    {"resnet50/stem", 3, 64, 224, 7, 2, 1},      {"resnet50/64-64-56-1", 64, 64, 56, 1, 1, 1},    {"resnet50/64-256-56-1", 64, 256, 56, 1, 1, 1},
+    {"resnet50/256-64-56-1", 256, 64, 56, 1, 1, 1}, {"resnet50/512-128-28-1", 512, 128, 28, 1, 1, 1}, {"resnet50/256-1024-14-1", 256, 1024, 14, 1, 1, 1},
+    {"resnet50/1024-256-14-1", 1024, 256, 14, 1, 1, 1}, {"resnet50/512-2048-7-1", 512, 2048, 7, 1, 1, 1}, {"resnet50/2048-512-7-1", 2048, 512, 7, 1, 1, 1},
+    {"resnet50/256-512-56-1s2", 256, 512, 56, 1, 2, 1},
+    {"resnet50/64-64-56-3", 64, 64, 56, 3, 1, 1}, {"resnet50/128-128-28-3", 128, 128, 28, 3, 1, 1}, {"resnet50/256-256-14-3", 256, 256, 14, 3, 1, 1},
+    {"resnet50/512-512-7-3", 512, 512, 7, 3, 1, 1}, {"resnet50/128-128-56-3s2", 128, 128, 56, 3, 2, 1},
+    {"vgg16/3-64-224", 3, 64, 224, 3, 1, 1},     {"vgg16/64-64-224", 64, 64, 224, 3, 1, 1},       {"vgg16/256-256-56", 256, 256, 56, 3, 1, 1},
+    {"vgg16/512-512-28", 512, 512, 28, 3, 1, 1}, {"vgg16/512-512-14", 512, 512, 14, 3, 1, 1},
+    {"mobilenet/32-16-112-1", 32, 16, 112, 1, 1, 1}, {"mobilenet/16-96-112-1", 16, 96, 112, 1, 1, 1}, {"mobilenet/96-24-56-1", 96, 24, 56, 1, 1, 1},
+    {"mobilenet/24-144-56-1", 24, 144, 56, 1, 1, 1}, {"mobilenet/384-64-14-1", 384, 64, 14, 1, 1, 1}, {"mobilenet/320-1280-7-1", 320, 1280, 7, 1, 1, 1},
+    {"mobilenet/dw96-112-3s2", 96, 96, 112, 3, 2, 96}, {"mobilenet/dw144-56-3", 144, 144, 56, 3, 1, 144}, {"mobilenet/dw576-14-3", 576, 576, 14, 3, 1, 576},
+    {"mobilenet/dw960-7-3", 960, 960, 7, 3, 1, 960}, {"efficientnet/dw240-28-5", 240, 240, 28, 5, 1, 240},
+    {"resnext/g32-128-56-3", 128, 128, 56, 3, 1, 32},
+};
+
+using Clock = std::chrono::steady_clock;
+double Seconds(Clock::time_point a) { return std::chrono::duration<double>(Clock::now() - a).count(); }
+
+ConvParams ParamsOf(const Shape& s, ConvFormat format) {
+  ConvParams p;
+  p.channels = s.channels, p.filters = s.filters, p.groups = s.groups;
+  for (int i = 1; i < 3; ++i) {
+    p.in[i] = s.size, p.kernel[i] = s.kernel, p.stride[i] = s.stride, p.pad[i] = s.kernel / 2;
+    p.out[i] = (s.size - 1) / s.stride + 1;
+  }
+  p.format = format;
+  p.epilogue.bias = true;
+  p.epilogue.low = 0;
+  return p;
+}
+
+/// Multiply-adds a second of the best case there is: a pointwise convolution whose operands sit in L1.
+double Peak() {
+  static const double peak = [] {
+    double best = 0;
+    for (int i = 0; i < 50; ++i) {
+      ConvParams p = ParamsOf({"", 64, 64, 1, 1, 1, 1}, ConvFormat::kDirect);
+      p.in[2] = p.out[2] = 48;
+      plan_conv(p);
+      std::vector<float> x(64 * 48), w(packed_conv_weights(p)), b(64), y(64 * 48);
+      const void* in[] = {x.data(), w.data(), b.data(), nullptr};
+      void* out[] = {y.data()};
+      Call call{in, out};
+      const auto start = Clock::now();
+      for (int k = 0; k < 200; ++k) ConvDirectPointer()(p, call, {0, 1});
+      best = std::max(best, 200.0 * 48 * 64 * 64 / Seconds(start));
+    }
+    return best;
+  }();
+  return peak;
+}
+
+void Run(benchmark::State& state, const Shape& shape, ConvFormat format) {
+  ConvParams p = ParamsOf(shape, format);
+  const double work = double(p.filters) * p.out[1] * p.out[2] * (p.channels / p.groups) * p.taps();
+  const int64_t in_size = p.in[1] * p.in[2], out_size = p.out[1] * p.out[2];
+  const int64_t parts = plan_conv(p);
+  std::vector<float> x((p.channels + 16) * in_size, 0.5f), w(packed_conv_weights(p), 0.5f), b(p.filters), y((p.filters + 16) * out_size);
+  std::vector<std::byte> scratch(p.scratch + 64);
+  const void* in[] = {x.data(), w.data(), b.data(), nullptr};
+  void* out[] = {y.data()};
+  Call call{in, out, scratch.data()};
+  Kernel<ConvParams> kernel = nullptr;
+  for (const auto& row : conv) {
+    if (row.refuse(p) == nullptr) {
+      kernel = row.pointer();
+      break;
+    }
+  }
+  double best = 1e30;
+  for (auto _ : state) {
+    const auto start = Clock::now();
+    kernel(p, call, {0, parts});
+    best = std::min(best, Seconds(start));
+  }
+  state.counters["gmac"] = work / best / 1e9;
+  state.counters["peak"] = 100 * work / best / Peak();
+  state.counters["parts"] = double(parts);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  for (const Shape& s : kShapes) {
+    const ConvFormat direct = s.groups > 1 ? ConvFormat::kGrouped : s.channels < 8 ? ConvFormat::kPlainInput : ConvFormat::kDirect;
+    benchmark::RegisterBenchmark(s.name, [s, direct](benchmark::State& state) { Run(state, s, direct); })->Unit(benchmark::kMicrosecond);
+  }
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+}

@@ -1,0 +1,117 @@
+// The table of blocked convolutions, how they are cut into parts, and how their weights are packed.
+#include "kernels/conv/conv.h"
+
+#include <algorithm>
+
+#include "kernels/dispatch.h"
+
+namespace tenon::kernels {
+
+int channel_block() { return float_lanes() >= 16 ? 16 : 8; }
+
+namespace {
+
+int64_t blocks_of(int64_t channels) { return (channels + channel_block() - 1) / channel_block(); }
+/// Blocks of the widest tile: four vectors.
+int64_t max_tile_blocks() { return float_lanes() >= 8 ? 4 : 2; }
+
+/// Multiply-adds a part should have, for about 30 microseconds.
+constexpr int64_t kPartWork = int64_t{3} << 20;
+constexpr int64_t kWeightsInL1 = 24 << 10;
+constexpr int64_t kInputInL2 = 256 << 10;
+
+void fold_pointwise(ConvParams& p) {
+  for (int i = 0; i < 3; ++i) {
+    if (p.kernel[i] != 1 || p.stride[i] != 1 || p.pad[i] != 0 || p.in[i] != p.out[i]) return;
+  }
+  // Whole rows are joined until a row is long enough for full tiles.
+  const int64_t rows = p.out[0] * p.out[1];
+  int64_t join = 1;
+  for (int64_t k = 2; k <= rows && k * p.out[2] <= 512; ++k) {
+    if (rows % k == 0) join = k;
+  }
+  p.in[0] = p.out[0] = 1;
+  p.in[1] = p.out[1] = rows / join;
+  p.in[2] = p.out[2] = p.out[2] * join;
+}
+
+}  // namespace
+
+FilterTiles filter_tiles(const ConvParams& p) {
+  FilterTiles t;
+  t.blocks = blocks_of(p.filters / p.groups);
+  t.tiles = (t.blocks + max_tile_blocks() - 1) / max_tile_blocks();
+  return t;
+}
+
+int64_t plan_conv(ConvParams& p) {
+  const int64_t block = channel_block();
+  const int64_t group_channels = p.channels / p.groups;
+  const bool grouped = p.format == ConvFormat::kGrouped;
+  if (p.format == ConvFormat::kDirect) fold_pointwise(p);
+
+  const int64_t tile_filters = grouped ? block : std::min(max_tile_blocks(), blocks_of(p.filters / p.groups)) * block;
+  const int64_t row_work = std::max<int64_t>(1, p.out[2] * tile_filters * group_channels * p.taps());
+  const int64_t row_input = std::max<int64_t>(1, p.in[2] * p.stride[1] * (grouped ? block : group_channels) * 4);
+  p.rows = std::clamp<int64_t>(std::min((kPartWork + row_work - 1) / row_work, kInputInL2 / row_input), 1, std::max<int64_t>(1, p.out_rows()));
+  // Equal parts.
+  const int64_t row_parts = std::max<int64_t>(1, p.row_parts());
+  p.rows = std::max<int64_t>(1, (p.out_rows() + row_parts - 1) / row_parts);
+
+  p.chunk = std::max<int64_t>(1, kWeightsInL1 / (p.taps() * tile_filters * 4 * block)) * block;
+  p.scratch = 0;
+  if (p.format == ConvFormat::kPlainInput) {
+    // A padded copy of the input lines that the part reads, 16 floats of slack.
+    const int64_t width = (p.out[2] - 1) * p.stride[2] + (p.kernel[2] - 1) * p.dilation[2] + 1;
+    const int64_t lines = p.kernel[0] * ((p.rows - 1) * p.stride[1] + (p.kernel[1] - 1) * p.dilation[1] + 1);
+    p.scratch = (group_channels * lines * width + 16) * 4;
+  }
+  if (p.out_rows() * p.out[2] == 0) return 0;
+  if (grouped) return p.batch * blocks_of(p.filters) * p.row_parts();
+  return p.groups * filter_tiles(p).tiles * p.batch * p.row_parts();
+}
+
+int64_t packed_conv_weights(const ConvParams& p) {
+  const int64_t per_filter = p.channels / p.groups * p.taps();
+  if (p.format == ConvFormat::kGrouped) return blocks_of(p.filters) * channel_block() * per_filter;
+  return p.groups * filter_tiles(p).blocks * channel_block() * per_filter;
+}
+
+void pack_conv_weights(const ConvParams& p, const float* weights, float* packed) {
+  const int64_t block = channel_block();
+  const int64_t group_channels = p.channels / p.groups;
+  const int64_t group_filters = p.filters / p.groups;
+  const int64_t taps = p.taps();
+  // [tile][channel block][tap][channel of the block][filter of the tile]
+  const auto tile = [&](int64_t first, int64_t width, int64_t end, int64_t channel_step) {
+    for (int64_t c0 = 0; c0 < group_channels; c0 += channel_step) {
+      for (int64_t t = 0; t < taps; ++t) {
+        for (int64_t c = c0; c < std::min(c0 + channel_step, group_channels); ++c) {
+          for (int64_t f = first; f < first + width; ++f) *packed++ = f < end ? weights[(f * group_channels + c) * taps + t] : 0.0f;
+        }
+      }
+    }
+  };
+  if (p.format == ConvFormat::kGrouped) {
+    for (int64_t b = 0; b < blocks_of(p.filters); ++b) tile(b * block, block, p.filters, 1);
+    return;
+  }
+  const FilterTiles tiles = filter_tiles(p);
+  for (int64_t g = 0; g < p.groups; ++g) {
+    for (int64_t i = 0; i < tiles.tiles; ++i) {
+      tile(g * group_filters + tiles.begin(i) * block, (tiles.begin(i + 1) - tiles.begin(i)) * block, (g + 1) * group_filters,
+           p.format == ConvFormat::kDirect ? block : 1);
+    }
+  }
+}
+
+namespace {
+#define KERNEL(Name, when, why) {#Name, [](const ConvParams& p) -> const char* { return (when) ? nullptr : why; }, Name##Pointer},
+constexpr Row<ConvParams> kRows[] = {
+#include "kernels/conv/conv.inc"
+};
+#undef KERNEL
+}  // namespace
+const Table<ConvParams> conv{"conv", kRows, std::size(kRows)};
+
+}  // namespace tenon::kernels

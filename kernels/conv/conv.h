@@ -1,0 +1,91 @@
+// Convolution. float32 kernels work on channel-blocked tensors [N, C/block, D, H, W, block]; the plain kernels take any dtype and any
+// number of spatial dims. Lanes of the last block beyond the real channels hold anything: kernels never let them reach other lanes.
+#pragma once
+
+#include <limits>
+
+#include "kernels/elementwise/unary.h"
+#include "kernels/table.h"
+
+namespace tenon::kernels {
+
+/// What happens to a result before it is stored: residual added, clamped to [low, high] (NaN stays NaN), then passed through `tile`.
+struct Epilogue {
+  bool bias = false;
+  bool residual = false;  ///< a tensor of the output's shape and layout
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
+  UnaryTile tile = nullptr;
+  float alpha = 0;
+  float beta = 0;
+};
+
+/// How convolution weights are packed. Values of Layout::format.
+enum class ConvFormat : uint16_t {
+  kNone = 0,
+  kDirect = 100,    ///< blocked input, blocked output
+  kPlainInput,      ///< plain input (few channels), blocked output
+  kGrouped,         ///< blocked; groups that do not fill whole blocks, depthwise above all
+  kWinograd4,       ///< blocked, 3x3 with stride 1: output tiles of 4x4
+};
+
+/// Channels a block of the blocked layout for the instruction set in use: 8 or 16.
+int channel_block();
+
+/// Up to 3 spatial dims, in the order depth, height, width; those that are missing have size 1, kernel 1, stride 1 and no pads.
+struct ConvParams {
+  int64_t batch = 1, groups = 1;
+  int64_t channels = 1;  ///< of the input, all groups
+  int64_t filters = 1;   ///< channels of the output, all groups
+  int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1};
+  int64_t kernel[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};
+  int64_t pad[3] = {0, 0, 0};  ///< before; what comes after follows from `out`
+  ConvFormat format = ConvFormat::kDirect;
+  Epilogue epilogue;
+  /// Where operands lie in Call::shared instead of the operator's tensors, in bytes; -1: not there.
+  int64_t shared_input = -1, shared_weights = -1, shared_output = -1;
+
+  int64_t rows = 1;     ///< output rows (depth x height) a part
+  int64_t chunk = 1;    ///< input channels whose weights are kept in L1 while a part's rows pass by; a multiple of the block
+  int64_t scratch = 0;  ///< bytes a thread needs
+
+  int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
+  int64_t out_rows() const { return out[0] * out[1]; }
+  int64_t row_parts() const { return (out_rows() + rows - 1) / rows; }
+};
+
+/// Folds a 1x1 convolution with stride 1 into one long row (of blocks of pixels), chooses rows, chunk and scratch.
+/// `format` and the sizes are set already. Returns the number of parts.
+int64_t plan_conv(ConvParams& p);
+
+/// Floats of the packed weights.
+int64_t packed_conv_weights(const ConvParams& p);
+/// Packs plain weights [filters, channels/groups, kernel...] as p.format says. As a kernel: one part a filter tile, inputs as of Conv.
+void pack_conv_weights(const ConvParams& p, const float* weights, float* packed);
+
+/// Tiles of filters that are computed together, in blocks: a group has `blocks` of them, tile i begins at block tile_begin(i).
+struct FilterTiles {
+  int64_t blocks = 1, tiles = 1;
+  int64_t begin(int64_t i) const { return i * blocks / tiles; }
+};
+FilterTiles filter_tiles(const ConvParams& p);
+
+/// Inputs x, packed weights, bias, residual.
+#define KERNEL(Name, when, why) Kernel<ConvParams> Name##Pointer();
+#include "kernels/conv/conv.inc"
+#undef KERNEL
+extern const Table<ConvParams> conv;
+
+/// Any float dtype, any number of spatial dims, plain layout; float16 and bfloat16 are computed in float32. One part an output
+/// row of one channel.
+inline constexpr int kMaxSpatial = 6;
+struct PlainConvParams {
+  DType dtype = DType::kFloat32;
+  int32_t spatial = 0;
+  int64_t batch = 1, groups = 1, channels = 1, filters = 1;
+  int64_t in[kMaxSpatial], out[kMaxSpatial], kernel[kMaxSpatial], stride[kMaxSpatial], dilation[kMaxSpatial], pad[kMaxSpatial];
+  Epilogue epilogue;
+};
+Kernel<PlainConvParams> PlainConvPointer();
+
+}  // namespace tenon::kernels

@@ -1,0 +1,179 @@
+// Direct convolution from blocked to blocked. A part is a run of output rows of one tile of filters. Input channels are taken in chunks
+// whose weights stay in L1 while all rows of the part pass by; between chunks the sums rest in the output.
+#include "kernels/conv/conv.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/conv/direct.cc"
+#include "hwy/foreach_target.h"
+
+#include "hwy/highway.h"
+#include "kernels/conv/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+
+alignas(64) constexpr float kZeros[16] = {};
+
+/// One output row for one chunk of input channels.
+struct Row {
+  const float* src;       ///< first block of the chunk, first pixel of the image
+  const float* weights;   ///< of the chunk
+  int64_t channels;       ///< of the chunk
+  int64_t z, y;           ///< input position of the first tap
+  TapRange zs, ys;        ///< taps inside the image
+  float* dst;             ///< first pixel of the row, first block of the tile
+  const float* residual;
+  bool first, last;       ///< chunk
+};
+
+/// Sums over one tap position of one block of channels.
+template <int R, int V>
+HWY_INLINE void AccumulateBlock(const float* const (&x)[R], const float* w, int64_t channels, VF (&acc)[R][V]) {
+  Accumulate<R, V>(x, 1, w, channels, acc);
+}
+
+template <int R, int V>
+HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bias, int64_t ox) {
+  const int64_t out_plane = p.out[0] * p.out[1] * p.out[2] * kBlock;
+  const int64_t in_plane = p.in[0] * p.in[1] * p.in[2] * kBlock;
+  const int64_t taps = p.taps();
+  const int64_t x0 = ox * p.stride[2] - p.pad[2];
+  const bool inside = x0 >= 0 && x0 + (R - 1) * p.stride[2] + (p.kernel[2] - 1) * p.dilation[2] < p.in[2];
+  float* dst = row.dst + ox * kBlock;
+
+  VF acc[R][V];
+  if (row.first) {
+    FillTile<R, V>(bias, acc);
+  } else {
+    LoadTile<R, V>(dst, out_plane, acc);
+  }
+  const float* plane = row.src;
+  const float* w = row.weights;
+  for (int64_t left = row.channels; left > 0; left -= kBlock, plane += in_plane) {
+    const int64_t channels = left < kBlock ? left : kBlock;
+    const int64_t tap_size = channels * V * kLanes;
+    for (int64_t kz = row.zs.begin; kz < row.zs.end; ++kz) {
+      for (int64_t ky = row.ys.begin; ky < row.ys.end; ++ky) {
+        const float* line = plane + ((row.z + kz * p.dilation[0]) * p.in[1] + row.y + ky * p.dilation[1]) * p.in[2] * kBlock;
+        const float* tap = w + (kz * p.kernel[1] + ky) * p.kernel[2] * tap_size;
+        for (int64_t kx = 0; kx < p.kernel[2]; ++kx, tap += tap_size) {
+          const int64_t ix = x0 + kx * p.dilation[2];
+          const float* x[R];
+          if (inside) {
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) x[r] = line + (ix + r * p.stride[2]) * kBlock;
+          } else {
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) {
+              const int64_t at = ix + r * p.stride[2];
+              x[r] = at >= 0 && at < p.in[2] ? line + at * kBlock : kZeros;
+            }
+          }
+          AccumulateBlock<R, V>(x, tap, channels, acc);
+        }
+      }
+    }
+    w += taps * tap_size;
+  }
+  if (row.last) {
+    FinishTile<R, V>(p.epilogue, acc, row.residual != nullptr ? row.residual + ox * kBlock : nullptr, dst, out_plane);
+  } else {
+    StoreTile<R, V>(acc, dst, out_plane);
+  }
+}
+
+using TileFunction = void (*)(const ConvParams&, const Row&, const float* bias, int64_t ox);
+template <int V, int R = 1>
+HWY_INLINE TileFunction Select(int64_t r) {
+  if constexpr (R >= MaxPixels(V)) {
+    return ConvTile<R, V>;
+  } else {
+    return r == R ? TileFunction(ConvTile<R, V>) : Select<V, R + 1>(r);
+  }
+}
+
+template <int V>
+void ConvRow(const ConvParams& p, const Row& row, const float* bias) {
+  const Pieces pieces(p.out[2], MaxPixels(V));
+  const int64_t small = p.out[2] / pieces.count;
+  const TileFunction tiles[2] = {Select<V>(small), Select<V>(small + 1)};
+  for (int64_t i = 0; i < pieces.count; ++i) {
+    const int64_t ox = pieces.begin(i);
+    tiles[pieces.begin(i + 1) - ox - small](p, row, bias, ox);
+  }
+}
+
+void ConvRowOf(int64_t vectors, const ConvParams& p, const Row& row, const float* bias) {
+  if constexpr (kVectorsABlock == 1) {
+    if (vectors == 1) return ConvRow<1>(p, row, bias);
+    if (vectors == 3) return ConvRow<3>(p, row, bias);
+  }
+  if (vectors == 2) return ConvRow<2>(p, row, bias);
+  ConvRow<4>(p, row, bias);
+}
+
+void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
+  const FilterTiles tiles = filter_tiles(p);
+  const int64_t row_parts = p.row_parts();
+  const int64_t row_begin = part % row_parts * p.rows;
+  const int64_t row_end = row_begin + p.rows < p.out_rows() ? row_begin + p.rows : p.out_rows();
+  const int64_t image = part / row_parts % p.batch;
+  const int64_t tile = part / row_parts / p.batch % tiles.tiles;
+  const int64_t group = part / row_parts / p.batch / tiles.tiles;
+
+  const int64_t group_channels = p.channels / p.groups;
+  const int64_t group_filters = p.filters / p.groups;
+  const int64_t in_plane = p.in[0] * p.in[1] * p.in[2] * kBlock;
+  const int64_t out_plane = p.out[0] * p.out[1] * p.out[2] * kBlock;
+  const int64_t in_blocks = (p.channels + kBlock - 1) / kBlock;
+  const int64_t out_blocks = (p.filters + kBlock - 1) / kBlock;
+  const int64_t first_block = group * tiles.blocks + tiles.begin(tile);
+  const int64_t vectors = (tiles.begin(tile + 1) - tiles.begin(tile)) * kVectorsABlock;
+  const int64_t per_block = group_channels * p.taps() * kBlock;
+
+  const float* src = Operand(call, 0, p.shared_input) + (image * in_blocks + group * group_channels / kBlock) * in_plane;
+  const float* weights = Operand(call, 1, p.shared_weights) + first_block * per_block;
+  const int64_t out_offset = (image * out_blocks + first_block) * out_plane;
+  float* dst = Result0(call, p.shared_output) + out_offset;
+  const float* residual = p.epilogue.residual ? call.in<float>(3) + out_offset : nullptr;
+  alignas(64) float bias[kMaxVectors * kLanes];
+  CopyBias(p.epilogue.bias ? call.in<float>(2) : nullptr, group * group_filters + tiles.begin(tile) * kBlock, vectors * kLanes, p.filters, bias);
+
+  Row row;
+  for (int64_t channel = 0; channel < group_channels; channel += p.chunk) {
+    row.first = channel == 0;
+    row.last = channel + p.chunk >= group_channels;
+    row.channels = row.last ? group_channels - channel : p.chunk;
+    row.src = src + channel / kBlock * in_plane;
+    row.weights = weights + channel * p.taps() * vectors * kLanes;
+    for (int64_t r = row_begin; r < row_end; ++r) {
+      row.z = r / p.out[1] * p.stride[0] - p.pad[0];
+      row.y = r % p.out[1] * p.stride[1] - p.pad[1];
+      row.zs = ValidTaps(row.z, p.dilation[0], p.kernel[0], p.in[0]);
+      row.ys = ValidTaps(row.y, p.dilation[1], p.kernel[1], p.in[1]);
+      row.dst = dst + r * p.out[2] * kBlock;
+      row.residual = residual != nullptr ? residual + r * p.out[2] * kBlock : nullptr;
+      ConvRowOf(vectors, p, row, bias);
+    }
+  }
+}
+
+}  // namespace
+
+void ConvDirect(const ConvParams& p, const Call& call, Range range) {
+  for (int64_t part = range.begin; part < range.end; ++part) ConvPart(p, call, part);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tenon::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "kernels/dispatch.h"
+namespace tenon::kernels {
+HWY_EXPORT(ConvDirect);
+Kernel<ConvParams> ConvDirectPointer() { return TENON_POINTER(ConvDirect); }
+}  // namespace tenon::kernels
+#endif

@@ -1,0 +1,149 @@
+// The inner part of float32 convolution: R output pixels x V vectors of filters in registers. Included once per Highway target.
+#if defined(TENON_KERNELS_CONV_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TENON_KERNELS_CONV_TILE_INL_H_
+#undef TENON_KERNELS_CONV_TILE_INL_H_
+#else
+#define TENON_KERNELS_CONV_TILE_INL_H_
+#endif
+
+#include "hwy/highway.h"
+#include "kernels/conv/conv.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using DF = hn::ScalableTag<float>;
+using VF = hn::Vec<DF>;
+inline constexpr int kLanes = static_cast<int>(hn::MaxLanes(DF()));
+inline constexpr int kBlock = kLanes >= 16 ? 16 : 8;
+inline constexpr int kVectorsABlock = kBlock / kLanes;
+/// Vectors of filters in the widest tile, and blocks.
+inline constexpr int kMaxVectors = 4;
+inline constexpr int kMaxBlocks = kMaxVectors / kVectorsABlock;
+/// Most pixels of a tile of v vectors: as many accumulators as leave room for v weights and a broadcast.
+constexpr int MaxPixels(int v) {
+  return kLanes >= 16 ? (v == 1 ? 8 : v == 2 ? 8 : v == 3 ? 8 : 6) : (v == 1 ? 8 : v == 2 ? 6 : v == 3 ? 4 : 3);
+}
+
+/// acc[r][v] += x[r][i * step] * w[i][v] for i in [0, n).
+template <int R, int V>
+HWY_INLINE void Accumulate(const float* const (&x)[R], int64_t step, const float* HWY_RESTRICT w, int64_t n, VF (&acc)[R][V]) {
+  const DF d;
+  for (int64_t i = 0; i < n; ++i) {
+    VF weights[V];
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) weights[v] = hn::LoadU(d, w + v * kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const VF value = hn::Set(d, x[r][i * step]);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) acc[r][v] = hn::MulAdd(value, weights[v], acc[r][v]);
+    }
+    w += V * kLanes;
+  }
+}
+
+/// Offset of vector v from vector 0 of a tile, when blocks lie `plane` floats apart.
+HWY_INLINE int64_t VectorOffset(int v, int64_t plane) { return (v / kVectorsABlock) * plane + (v % kVectorsABlock) * kLanes; }
+
+template <int R, int V>
+HWY_INLINE void LoadTile(const float* HWY_RESTRICT from, int64_t plane, VF (&acc)[R][V]) {
+  const DF d;
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) {
+    const float* vector = from + VectorOffset(v, plane);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) acc[r][v] = hn::LoadU(d, vector + r * kBlock);
+  }
+}
+
+template <int R, int V>
+HWY_INLINE void FillTile(const float* HWY_RESTRICT bias, VF (&acc)[R][V]) {
+  const DF d;
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) {
+    const VF value = hn::LoadU(d, bias + v * kLanes);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) acc[r][v] = value;
+  }
+}
+
+template <int R, int V>
+HWY_INLINE void StoreTile(const VF (&acc)[R][V], float* HWY_RESTRICT to, int64_t plane) {
+  const DF d;
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) {
+    float* vector = to + VectorOffset(v, plane);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) hn::StoreU(acc[r][v], d, vector + r * kBlock);
+  }
+}
+
+/// Residual and clamp in registers, store, then the remaining function on what was just stored.
+template <int R, int V>
+HWY_INLINE void FinishTile(const Epilogue& e, VF (&acc)[R][V], const float* residual, float* to, int64_t plane) {
+  const DF d;
+  if (residual != nullptr) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      const float* vector = residual + VectorOffset(v, plane);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) acc[r][v] = hn::Add(acc[r][v], hn::LoadU(d, vector + r * kBlock));
+    }
+  }
+  const VF low = hn::Set(d, e.low);
+  const VF high = hn::Set(d, e.high);
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) acc[r][v] = hn::Min(high, hn::Max(low, acc[r][v]));  // the second operand wins when it is NaN
+  }
+  StoreTile<R, V>(acc, to, plane);
+  if (HWY_UNLIKELY(e.tile != nullptr)) {
+    for (int v = 0; v < V; v += kVectorsABlock) {
+      float* block = to + VectorOffset(v, plane);
+      e.tile(e.alpha, e.beta, block, block, R * kBlock);
+    }
+  }
+}
+
+/// Pixels [begin, end) of tile i when n pixels are cut into equal tiles of at most `most`.
+struct Pieces {
+  int64_t n, count;
+  Pieces(int64_t pixels, int64_t most) : n(pixels), count((pixels + most - 1) / most) {}
+  int64_t begin(int64_t i) const { return i * n / count; }
+};
+
+/// bias[0, n) for filters [first, first + n), zeros beyond `filters` and where there is no bias.
+HWY_INLINE void CopyBias(const float* bias, int64_t first, int64_t n, int64_t filters, float* to) {
+  for (int64_t i = 0; i < n; ++i) to[i] = bias != nullptr && first + i < filters ? bias[first + i] : 0.0f;
+}
+
+inline const float* Operand(const Call& call, int i, int64_t shared) {
+  return shared >= 0 ? reinterpret_cast<const float*>(call.shared + shared) : call.in<float>(i);
+}
+inline float* Result0(const Call& call, int64_t shared) {
+  return shared >= 0 ? reinterpret_cast<float*>(call.shared + shared) : call.out<float>(0);
+}
+
+/// The taps t with 0 <= first + t * dilation < size.
+struct TapRange {
+  int64_t begin, end;
+};
+HWY_INLINE TapRange ValidTaps(int64_t first, int64_t dilation, int64_t taps, int64_t size) {
+  TapRange range{0, taps};
+  if (first < 0) range.begin = (-first + dilation - 1) / dilation;
+  if (first + (taps - 1) * dilation >= size) range.end = first >= size ? 0 : (size - 1 - first) / dilation + 1;
+  if (range.begin > range.end) range.begin = range.end;
+  return range;
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace tenon::kernels
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,220 @@
+// Blocked convolution kernels on every instruction set, against a plain double-precision convolution written here.
+#include <cmath>
+#include <random>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "kernels/conv/conv.h"
+#include "kernels/dispatch.h"
+#include "kernels/reorder/reorder.h"
+
+namespace tenon::kernels {
+namespace {
+
+struct Case {
+  int64_t batch, groups, channels, filters;
+  int64_t in[3], kernel[3], stride[3], dilation[3], pad[3], pad_end[3];
+  bool bias = true, residual = false, relu = false;
+  UnaryTile tile = nullptr;
+};
+
+std::vector<float> Random(int64_t n, unsigned seed) {
+  std::mt19937 gen(seed);
+  std::uniform_real_distribution<float> dist(-1, 1);
+  std::vector<float> v(n);
+  for (auto& x : v) x = dist(gen);
+  return v;
+}
+
+int64_t Pixels(const int64_t* d) { return d[0] * d[1] * d[2]; }
+
+ConvParams ParamsOf(const Case& c, ConvFormat format) {
+  ConvParams p;
+  p.batch = c.batch, p.groups = c.groups, p.channels = c.channels, p.filters = c.filters;
+  for (int i = 0; i < 3; ++i) {
+    p.in[i] = c.in[i], p.kernel[i] = c.kernel[i], p.stride[i] = c.stride[i], p.dilation[i] = c.dilation[i], p.pad[i] = c.pad[i];
+    p.out[i] = (c.in[i] + c.pad[i] + c.pad_end[i] - c.dilation[i] * (c.kernel[i] - 1) - 1) / c.stride[i] + 1;
+  }
+  p.format = format;
+  p.epilogue.bias = c.bias;
+  p.epilogue.residual = c.residual;
+  if (c.relu) p.epilogue.low = 0;
+  p.epilogue.tile = c.tile;
+  return p;
+}
+
+std::vector<double> Reference(const ConvParams& p, const std::vector<float>& x, const std::vector<float>& w, const std::vector<float>& b,
+                              const std::vector<float>& res) {
+  std::vector<double> y(p.batch * p.filters * Pixels(p.out));
+  const int64_t gc = p.channels / p.groups, gf = p.filters / p.groups;
+  size_t o = 0;
+  for (int64_t n = 0; n < p.batch; ++n)
+    for (int64_t f = 0; f < p.filters; ++f)
+      for (int64_t z = 0; z < p.out[0]; ++z)
+        for (int64_t yy = 0; yy < p.out[1]; ++yy)
+          for (int64_t xx = 0; xx < p.out[2]; ++xx, ++o) {
+            double s = p.epilogue.bias ? b[f] : 0;
+            for (int64_t c = 0; c < gc; ++c)
+              for (int64_t kz = 0; kz < p.kernel[0]; ++kz)
+                for (int64_t ky = 0; ky < p.kernel[1]; ++ky)
+                  for (int64_t kx = 0; kx < p.kernel[2]; ++kx) {
+                    const int64_t iz = z * p.stride[0] - p.pad[0] + kz * p.dilation[0];
+                    const int64_t iy = yy * p.stride[1] - p.pad[1] + ky * p.dilation[1];
+                    const int64_t ix = xx * p.stride[2] - p.pad[2] + kx * p.dilation[2];
+                    if (iz < 0 || iz >= p.in[0] || iy < 0 || iy >= p.in[1] || ix < 0 || ix >= p.in[2]) continue;
+                    s += double(x[(((n * p.channels + f / gf * gc + c) * p.in[0] + iz) * p.in[1] + iy) * p.in[2] + ix]) *
+                         w[(((f * gc + c) * p.kernel[0] + kz) * p.kernel[1] + ky) * p.kernel[2] + kx];
+                  }
+            if (p.epilogue.residual) s += res[o];
+            if (s < p.epilogue.low) s = p.epilogue.low;
+            if (p.epilogue.tile != nullptr) s = s * 2 + 1;
+            y[o] = s;
+          }
+  return y;
+}
+
+std::vector<float> Reordered(const std::vector<float>& from, int64_t batch, int64_t channels, int64_t pixels, bool to_blocked) {
+  ReorderParams p;
+  p.to_blocked = to_blocked, p.batch = batch, p.channels = channels, p.pixels = pixels, p.block = channel_block();
+  plan_reorder(p);
+  const int64_t blocked = batch * ((channels + p.block - 1) / p.block) * p.block * pixels;
+  std::vector<float> to(to_blocked ? blocked : batch * channels * pixels);
+  const void* src[] = {from.data()};
+  void* dst[] = {to.data()};
+  Call call{src, dst};
+  ReorderPointer()(p, call, {0, p.parts()});
+  return to;
+}
+
+/// Fills the lanes beyond the last channel with NaN: no kernel may let them through.
+void Poison(std::vector<float>& blocked, int64_t channels, int64_t pixels) {
+  const int64_t block = channel_block(), blocks = (channels + block - 1) / block;
+  for (size_t i = 0; i < blocked.size(); ++i) {
+    const int64_t channel = static_cast<int64_t>(i) / block / pixels % blocks * block + static_cast<int64_t>(i) % block;
+    if (channel >= channels) blocked[i] = std::nanf("");
+  }
+}
+
+std::vector<float> Run(const Case& c, ConvFormat format, const std::vector<float>& x, const std::vector<float>& w, const std::vector<float>& b,
+                       const std::vector<float>& res) {
+  ConvParams p = ParamsOf(c, format);
+  const ConvParams sizes = p;
+  const int64_t parts = plan_conv(p);
+  std::vector<float> packed(packed_conv_weights(p));
+  pack_conv_weights(p, w.data(), packed.data());
+  std::vector<float> src = x;
+  if (format != ConvFormat::kPlainInput) {
+    src = Reordered(x, c.batch, c.channels, Pixels(sizes.in), true);
+    Poison(src, c.channels, Pixels(sizes.in));
+  }
+  std::vector<float> add;
+  if (c.residual) add = Reordered(res, c.batch, c.filters, Pixels(sizes.out), true), Poison(add, c.filters, Pixels(sizes.out));
+  const int64_t block = channel_block();
+  std::vector<float> dst(c.batch * ((c.filters + block - 1) / block) * block * Pixels(sizes.out), std::nanf(""));
+  std::vector<std::byte> scratch(p.scratch + 64);
+  const void* in[] = {src.data(), packed.data(), c.bias ? b.data() : nullptr, add.data()};
+  void* out[] = {dst.data()};
+  Call call{in, out, scratch.data()};
+  for (const auto& row : conv) {
+    if (row.refuse(p) != nullptr) continue;
+    for (int64_t i = parts - 1; i >= 0; --i) row.pointer()(p, call, {i, i + 1});
+    break;
+  }
+  return Reordered(dst, c.batch, c.filters, Pixels(sizes.out), false);
+}
+
+void CheckOnEveryTarget(const Case& c, std::initializer_list<ConvFormat> formats) {
+  const ConvParams p = ParamsOf(c, ConvFormat::kDirect);
+  const auto x = Random(c.batch * c.channels * Pixels(p.in), 1), w = Random(c.filters * (c.channels / c.groups) * p.taps(), 2);
+  const auto b = Random(c.filters, 3), res = Random(c.batch * c.filters * Pixels(p.out), 4);
+  const auto want = Reference(p, x, w, b, res);
+  const double tolerance = 3e-6 * std::sqrt(double(c.channels / c.groups * p.taps())) + 1e-5;
+  int64_t targets[8];
+  const int n = supported_targets(targets);
+  for (int t = 0; t < n; ++t) {
+    force_target(targets[t]);
+    for (const ConvFormat format : formats) {
+      const auto got = Run(c, format, x, w, b, res);
+      ASSERT_EQ(got.size(), want.size());
+      for (size_t i = 0; i < want.size(); ++i) {
+        ASSERT_NEAR(got[i], want[i], tolerance) << "target " << hwy::TargetName(targets[t]) << " format " << int(format) << " element " << i;
+      }
+    }
+  }
+  force_target(0);
+}
+
+Case Conv2d(int64_t channels, int64_t filters, int64_t h, int64_t w, int64_t k, int64_t stride = 1, int64_t pad = 0, int64_t groups = 1) {
+  return {1, groups, channels, filters, {1, h, w}, {1, k, k}, {1, stride, stride}, {1, 1, 1}, {0, pad, pad}, {0, pad, pad}};
+}
+constexpr auto kDirect = ConvFormat::kDirect, kPlainInput = ConvFormat::kPlainInput, kGrouped = ConvFormat::kGrouped;
+
+TEST(Conv, Pointwise) {
+  for (int64_t channels : {1, 7, 16, 33}) {
+    for (int64_t filters : {1, 16, 24, 40, 64, 100}) CheckOnEveryTarget(Conv2d(channels, filters, 5, 7, 1), {kDirect, kPlainInput});
+  }
+  CheckOnEveryTarget(Conv2d(32, 48, 8, 8, 1, 2), {kDirect});
+  CheckOnEveryTarget(Conv2d(700, 16, 3, 3, 1), {kDirect});  // several chunks
+}
+TEST(Conv, Kernels) {
+  for (int64_t k : {2, 3, 5, 7}) {
+    for (int64_t stride : {1, 2, 3}) {
+      for (int64_t pad : {int64_t{0}, k / 2, k}) CheckOnEveryTarget(Conv2d(20, 36, 9, 13, k, stride, pad), {kDirect, kPlainInput});
+    }
+  }
+}
+TEST(Conv, EveryRowLength) {
+  for (int64_t w = 1; w < 30; ++w) CheckOnEveryTarget(Conv2d(9, 72, 2, w, 3, 1, 1), {kDirect, kPlainInput});
+}
+TEST(Conv, AsymmetricPadsDilationsStrides) {
+  Case c = Conv2d(17, 33, 11, 12, 3);
+  c.kernel[1] = 2, c.kernel[2] = 5, c.stride[1] = 2, c.dilation[1] = 3, c.dilation[2] = 2;
+  c.pad[1] = 1, c.pad_end[1] = 2, c.pad[2] = 6, c.pad_end[2] = 0;
+  CheckOnEveryTarget(c, {kDirect, kPlainInput});
+}
+TEST(Conv, ThreeDims) {
+  Case c = Conv2d(10, 20, 6, 7, 3, 1, 1);
+  c.batch = 2, c.in[0] = 5, c.kernel[0] = 3, c.stride[0] = 2, c.pad[0] = 2, c.pad_end[0] = 1;
+  CheckOnEveryTarget(c, {kDirect, kPlainInput});
+  c.groups = 5;
+  CheckOnEveryTarget(c, {kGrouped});
+}
+TEST(Conv, Epilogues) {
+  for (const bool bias : {false, true}) {
+    for (const bool residual : {false, true}) {
+      for (const bool tile : {false, true}) {
+        Case c = Conv2d(24, 40, 6, 6, 3, 1, 1);
+        c.batch = 2, c.bias = bias, c.residual = residual, c.relu = true;
+        if (tile) c.tile = [](float, float, const float* s, float* d, int64_t n) { for (int64_t i = 0; i < n; ++i) d[i] = s[i] * 2 + 1; };
+        CheckOnEveryTarget(c, {kDirect, kPlainInput});
+        c.groups = 8;
+        CheckOnEveryTarget(c, {kGrouped});
+        c.groups = c.channels = c.filters = 21;
+        CheckOnEveryTarget(c, {kGrouped});
+      }
+    }
+  }
+}
+TEST(Conv, WholeBlockGroups) {
+  CheckOnEveryTarget(Conv2d(64, 96, 5, 6, 3, 1, 1, 2), {kDirect, kGrouped});
+  CheckOnEveryTarget(Conv2d(64, 32, 5, 6, 3, 1, 1, 2), {kDirect, kPlainInput});
+}
+TEST(Conv, Depthwise) {
+  for (int64_t channels : {1, 8, 19, 32}) {
+    for (int64_t k : {1, 3, 5}) {
+      for (int64_t stride : {1, 2}) CheckOnEveryTarget(Conv2d(channels, channels, 12, 25, k, stride, k / 2, channels), {kGrouped});
+    }
+  }
+  Case c = Conv2d(24, 24, 4, 3, 3, 1, 4, 24);
+  c.dilation[1] = c.dilation[2] = 2;
+  CheckOnEveryTarget(c, {kGrouped});
+}
+TEST(Conv, SmallGroupsAndMultipliers) {
+  CheckOnEveryTarget(Conv2d(32, 32, 7, 9, 3, 1, 1, 8), {kGrouped});   // 4 a group
+  CheckOnEveryTarget(Conv2d(30, 30, 7, 9, 3, 2, 1, 10), {kGrouped});  // 3 a group
+  CheckOnEveryTarget(Conv2d(10, 30, 7, 9, 3, 1, 1, 10), {kGrouped});  // multiplier 3
+  CheckOnEveryTarget(Conv2d(40, 8, 7, 9, 3, 1, 1, 8), {kGrouped});    // 5 to 1
+}
+
+}  // namespace
+}  // namespace tenon::kernels
