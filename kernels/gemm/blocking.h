@@ -1,0 +1,73 @@
+// How products are cut: sizes of tiles and blocks, and which piece of the product a part is.
+#pragma once
+
+#include <algorithm>
+
+#include "kernels/gemm/gemm.h"
+
+namespace tenon::kernels {
+
+/// A block of packed A is kBlockDepth columns deep; its rows are kRowStride floats apart, which keeps rows of a tile out of each
+/// other's L1 sets and gives every address of a tile a constant offset.
+inline constexpr int64_t kBlockDepth = 384;
+inline constexpr int64_t kRowStride = kBlockDepth + 16;
+
+/// Rows of a tile: with two vectors a row, AVX-512 has 32 registers for 28 sums, the others 16 for 12.
+constexpr int64_t tile_rows(int64_t lanes) { return lanes >= 16 ? 14 : 6; }
+
+inline bool takes_few_rows(const GemmParams& p) {
+  if (p.m > kFewRows) return false;
+  return p.format != GemmFormat::kNone || (p.dtype == DType::kFloat32 && p.b_n == 1 && p.n >= p.panel);
+}
+inline bool takes_dots(const GemmParams& p) {
+  return p.format == GemmFormat::kNone && p.dtype == DType::kFloat32 && p.m <= kFewRows && p.b_k == 1 && p.a_k == 1;
+}
+
+inline int64_t depth_blocks(int64_t k) { return std::max<int64_t>(1, (k + kBlockDepth - 1) / kBlockDepth); }
+
+/// Part `index` of a product: where its matrices start, in elements, and which tiles of rows and panels of columns it has.
+struct GemmPart {
+  int64_t block = 0;  ///< parts with equal `block` share their rows of A
+  int64_t a = 0, b = 0, c = 0, d = 0;
+  int64_t tile_begin = 0, tile_end = 0, panel_begin = 0, panel_end = 0;
+};
+inline GemmPart gemm_part(const GemmParams& p, int64_t index) {
+  GemmPart part;
+  const int64_t col = index % p.col_parts;
+  part.block = index / p.col_parts;
+  const int64_t row = part.block % p.row_parts;
+  int64_t batch = part.block / p.row_parts;
+  for (int i = p.batch_rank; i-- > 0;) {
+    const int64_t at = batch % p.batch[i];
+    batch /= p.batch[i];
+    part.a += at * p.a_batch[i];
+    part.b += at * p.b_batch[i];
+    part.c += at * p.c_batch[i];
+    part.d += at * p.d_batch[i];
+  }
+  const int64_t panels = (p.n + p.panel - 1) / p.panel;
+  part.tile_begin = row * p.row_tiles / p.row_parts;
+  part.tile_end = (row + 1) * p.row_tiles / p.row_parts;
+  part.panel_begin = col * panels / p.col_parts;
+  part.panel_end = (col + 1) * panels / p.col_parts;
+  return part;
+}
+/// First row of tile t.
+inline int64_t tile_row(const GemmParams& p, int64_t t) { return t * p.m / p.row_tiles; }
+
+/// Floats of a thread's scratch: packed A, partial sums, three tiles and a row.
+struct GemmScratch {
+  int64_t a = 0, sums = 0, tile = 0;
+  int64_t total() const { return a + sums + 3 * tile + 64; }
+};
+inline GemmScratch gemm_scratch_layout(const GemmParams& p) {
+  GemmScratch s;
+  const int64_t height = tile_rows(p.panel / 2);
+  s.tile = height * p.panel;
+  const int64_t rows = p.row_parts == 0 ? 0 : std::min(p.m, (p.row_tiles + p.row_parts - 1) / p.row_parts * height);
+  s.a = depth_blocks(p.k) * rows * kRowStride;  // at least the m * k that few rows of A need when they are converted
+  if (p.k > kBlockDepth) s.sums = rows * p.panel;
+  return s;
+}
+
+}  // namespace tenon::kernels

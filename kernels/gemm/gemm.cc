@@ -1,0 +1,376 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/gemm/gemm.cc"
+#include "hwy/foreach_target.h"
+
+#include "hwy/highway.h"
+#include "kernels/dispatch.h"
+#include "kernels/gemm/rows-inl.h"
+#include "kernels/gemm/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels::HWY_NAMESPACE {
+namespace {
+
+/// Gives each tile what is added to its sums and a place to put its results, and moves them on when that place is not C itself.
+class Finisher {
+ public:
+  /// `scratch`: two tiles and a row.
+  Finisher(const GemmParams& p, const Call& call, float* scratch)
+      : p_(p), addend_(p.addend ? call.src[2] : nullptr), residual_(p.residual ? call.src[3] : nullptr), c_(call.dst[0]),
+        init_(scratch), out_(init_ + kTileRows * kPanel), bias_(out_ + kTileRows * kPanel) {}
+
+  /// Prepares the last block of `rows` rows from `row` on and the panel that begins at column `col`, of the matrices of `part`.
+  void Begin(const GemmPart& part, int64_t row, int64_t rows, int64_t col, TileArgs& t) {
+    at_ = part.c + row * p_.c_m + col;
+    rows_ = rows;
+    columns_ = std::min(kPanel, p_.n - col);
+    const bool plain = p_.dtype == DType::kFloat32, whole = columns_ == kPanel;
+    direct_ = plain && whole && p_.tile == nullptr;
+    t.c = direct_ ? static_cast<float*>(c_) + at_ : out_;
+    t.c_m = direct_ ? p_.c_m : kPanel;
+    t.finish = true;
+    t.alpha = p_.alpha;
+    t.clamp = p_.clamps();
+    t.low = p_.low;
+    t.high = p_.high;
+    t.bias = t.init = nullptr;
+    t.init_m = kPanel;
+    bool built = false;
+    if (addend_ != nullptr) {
+      const int64_t from = part.d + row * p_.d_m + col * p_.d_n;
+      const bool as_is = plain && whole && p_.beta == 1 && p_.d_n == 1;
+      if (p_.d_m == 0 && p_.d_n == 1 && p_.beta == 1) {
+        t.bias = as_is ? static_cast<const float*>(addend_) + from : bias_;
+        if (!as_is) LoadRow(p_.dtype, addend_, from, 1, columns_, bias_);
+      } else if (as_is && residual_ == nullptr) {
+        t.init = static_cast<const float*>(addend_) + from;
+        t.init_m = p_.d_m;
+      } else {
+        for (int64_t r = 0; r < rows; ++r) {
+          float* to = init_ + r * kPanel;
+          LoadRow(p_.dtype, addend_, from + r * p_.d_m, p_.d_n, columns_, to);
+          for (int64_t i = 0; i < columns_; ++i) to[i] *= p_.beta;
+        }
+        t.init = init_;
+        built = true;
+      }
+    }
+    if (residual_ == nullptr) return;
+    if (plain && whole && !built) {
+      t.init = static_cast<const float*>(residual_) + at_;
+      t.init_m = p_.c_m;
+      return;
+    }
+    float row_buffer[kPanel];
+    for (int64_t r = 0; r < rows; ++r) {
+      float* to = init_ + r * kPanel;
+      LoadRow(p_.dtype, residual_, at_ + r * p_.c_m, 1, columns_, built ? row_buffer : to);
+      if (built) {
+        for (int64_t i = 0; i < columns_; ++i) to[i] += row_buffer[i];
+      }
+    }
+    t.init = init_;
+  }
+
+  /// `skip`: leading columns that are not stored because another panel did.
+  void End(int64_t skip = 0) {
+    if (direct_) return;
+    if (p_.tile != nullptr) p_.tile(p_.tile_alpha, p_.tile_beta, out_, out_, rows_ * kPanel);
+    for (int64_t r = 0; r < rows_; ++r) StoreRow(p_.dtype, out_ + r * kPanel + skip, columns_ - skip, c_, at_ + r * p_.c_m + skip);
+  }
+
+  /// Makes the next Begin..End go through the tile buffer even where C could be written directly.
+  void Detour(TileArgs& t) {
+    direct_ = false;
+    t.c = out_;
+    t.c_m = kPanel;
+  }
+
+ private:
+  const GemmParams& p_;
+  const void* addend_;
+  const void* residual_;
+  void* c_;
+  float* init_;
+  float* out_;
+  float* bias_;
+  int64_t at_ = 0, rows_ = 0, columns_ = 0;
+  bool direct_ = false;
+};
+
+const float* PanelsOf(const GemmParams& p, const Call& call) {
+  return p.shared_b ? reinterpret_cast<const float*>(call.shared) : call.in<float>(1);
+}
+
+/// Copies rows [begin, end) of A into blocks: block after block of kBlockDepth columns, each holding all rows.
+void PackRows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, float* dst) {
+  const int64_t rows = end - begin;
+  for (int64_t k = 0; k < p.k; k += kBlockDepth, dst += rows * kRowStride) {
+    const int64_t depth = std::min(kBlockDepth, p.k - k);
+    const int64_t start = from + begin * p.a_m + k * p.a_k;
+    if (p.dtype == DType::kFloat32 && p.a_m == 1 && p.a_k != 1) {
+      Transpose(static_cast<const float*>(a) + start, p.a_k, rows, depth, dst, kRowStride);
+      continue;
+    }
+    for (int64_t r = 0; r < rows; ++r) LoadRow(p.dtype, a, start + r * p.a_m, p.a_k, depth, dst + r * kRowStride);
+  }
+}
+
+}  // namespace
+
+/// B packed. The rows of a part are packed once and stay in L2; a slice of a panel, kBlockDepth deep, stays in L1 while they pass.
+void GemmPanels(const GemmParams& p, const Call& call, Range range) {
+  const GemmScratch layout = gemm_scratch_layout(p);
+  float* const packed = reinterpret_cast<float*>(call.scratch);
+  float* const sums = packed + layout.a;
+  Finisher finisher(p, call, sums + layout.sums);
+  const float* const panels = PanelsOf(p, call);
+  int64_t held = -1;
+  for (int64_t index = range.begin; index < range.end; ++index) {
+    const GemmPart part = gemm_part(p, index);
+    const int64_t first = tile_row(p, part.tile_begin), rows = tile_row(p, part.tile_end) - first;
+    if (held != part.block) {
+      PackRows(p, call.src[0], part.a, first, first + rows, packed);
+      held = part.block;
+    }
+    for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
+      const float* const b = panels + part.b + panel * p.k * kPanel;
+      const auto& tiles = p.n - panel * kPanel <= kLanes ? kHalfTiles : kPackedTiles;
+      for (int64_t k = 0; k == 0 || k < p.k; k += kBlockDepth) {
+        TileArgs t;
+        t.k = std::min(kBlockDepth, p.k - k);
+        t.b = b + k * kPanel;
+        const float* const block = packed + k / kBlockDepth * rows * kRowStride;
+        const bool last = k + kBlockDepth >= p.k;
+        for (int64_t tile = part.tile_begin; tile < part.tile_end; ++tile) {
+          const int64_t row = tile_row(p, tile), height = tile_row(p, tile + 1) - row;
+          t.a = block + (row - first) * kRowStride;
+          float* const partial = sums + (row - first) * kPanel;
+          t.sums = k > 0 ? partial : nullptr;
+          if (last) {
+            finisher.Begin(part, row, height, panel * kPanel, t);
+            tiles[static_cast<size_t>(height)](t);
+            finisher.End();
+          } else {
+            t.finish = false;
+            t.c = partial;
+            t.c_m = kPanel;
+            tiles[static_cast<size_t>(height)](t);
+          }
+        }
+      }
+    }
+  }
+}
+
+/// At most kFewRows rows: B is streamed once, A is read where it lies.
+void GemmFewRows(const GemmParams& p, const Call& call, Range range) {
+  const bool packed = p.format != GemmFormat::kNone;
+  const void* const a = call.src[p.swapped ? 1 : 0];
+  const float* const b = packed ? PanelsOf(p, call) : call.in<float>(p.swapped ? 0 : 1);
+  const GemmScratch layout = gemm_scratch_layout(p);
+  float* const rows = reinterpret_cast<float*>(call.scratch);
+  Finisher finisher(p, call, rows + layout.a + layout.sums);
+  int64_t held = -1;
+  for (int64_t index = range.begin; index < range.end; ++index) {
+    const GemmPart part = gemm_part(p, index);
+    TileArgs t;
+    t.k = p.k;
+    t.b_k = packed ? kPanel : p.b_k;
+    if (p.dtype == DType::kFloat32 && p.a_k == 1) {
+      t.a = static_cast<const float*>(a) + part.a;
+      t.a_m = p.a_m;
+    } else {
+      t.a = rows;
+      t.a_m = p.k;
+      if (held != part.block) {
+        for (int64_t r = 0; r < p.m; ++r) LoadRow(p.dtype, a, part.a + r * p.a_m, p.a_k, p.k, rows + r * p.k);
+        held = part.block;
+      }
+    }
+    const TileFunction tile = kFewTiles[p.m];
+    for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
+      const int64_t col = panel * kPanel;
+      if (packed) {
+        t.b = b + part.b + panel * p.k * kPanel;
+        finisher.Begin(part, 0, p.m, col, t);
+        tile(t);
+        finisher.End();
+      } else {  // the last panel is moved left so that it stays inside B
+        const int64_t moved = std::min(col, p.n - kPanel);
+        t.b = b + part.b + moved;
+        finisher.Begin(part, 0, p.m, moved, t);
+        if (moved != col) finisher.Detour(t);
+        tile(t);
+        finisher.End(col - moved);
+      }
+    }
+  }
+}
+
+namespace {
+
+/// Sums of M rows of A times 4 columns of B, all contiguous along k.
+template <int M>
+void Dot4(const float* HWY_RESTRICT a, int64_t a_m, const float* HWY_RESTRICT b, int64_t b_n, int64_t k, float* HWY_RESTRICT out) {
+  const DF d;
+  VF acc[M][4];
+#pragma GCC unroll 4
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 4
+    for (int n = 0; n < 4; ++n) acc[m][n] = hn::Zero(d);
+  int64_t i = 0;
+  for (; i + kLanes <= k; i += kLanes) {
+#pragma GCC unroll 4
+    for (int n = 0; n < 4; ++n) {
+      const VF y = hn::LoadU(d, b + n * b_n + i);
+#pragma GCC unroll 4
+      for (int m = 0; m < M; ++m) acc[m][n] = hn::MulAdd(hn::LoadU(d, a + m * a_m + i), y, acc[m][n]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int m = 0; m < M; ++m)
+#pragma GCC unroll 4
+    for (int n = 0; n < 4; ++n) {
+      float sum = hn::GetLane(hn::SumOfLanes(d, acc[m][n]));
+      for (int64_t j = i; j < k; ++j) sum += a[m * a_m + j] * b[n * b_n + j];
+      out[m * kPanel + n] = sum;
+    }
+}
+
+using Dot4Function = void (*)(const float*, int64_t, const float*, int64_t, int64_t, float*);
+inline constexpr Dot4Function kDots[kFewRows + 1] = {nullptr, &Dot4<1>, &Dot4<2>, &Dot4<3>, &Dot4<4>};
+
+}  // namespace
+
+/// At most kFewRows rows, and columns of B contiguous: one dot product an element.
+void GemmDots(const GemmParams& p, const Call& call, Range range) {
+  const float* const a = call.in<float>(p.swapped ? 1 : 0);
+  const float* const b = call.in<float>(p.swapped ? 0 : 1);
+  float* const products = reinterpret_cast<float*>(call.scratch);
+  Finisher finisher(p, call, products + kTileRows * kPanel);
+  for (int64_t index = range.begin; index < range.end; ++index) {
+    const GemmPart part = gemm_part(p, index);
+    for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
+      const int64_t col = panel * kPanel, columns = std::min(kPanel, p.n - col);
+      for (int64_t n = 0; n < columns; n += 4) {
+        // Columns past the last are computed as the last again, and not stored.
+        const int64_t stay = std::min<int64_t>(n, std::max<int64_t>(0, columns - 4));
+        if (columns >= 4) {
+          kDots[p.m](a + part.a, p.a_m, b + part.b + (col + stay) * p.b_n, p.b_n, p.k, products + stay);
+        } else {
+          for (int64_t i = 0; i < columns; ++i) {
+            kDots[p.m](a + part.a, p.a_m, b + part.b + (col + i) * p.b_n, 0, p.k, products + i);
+          }
+        }
+      }
+      TileArgs t;  // no product of its own: the dots come in as sums
+      t.a = t.b = products;
+      t.sums = products;
+      finisher.Begin(part, 0, p.m, col, t);
+      kFewTiles[p.m](t);
+      finisher.End();
+    }
+  }
+}
+
+void GemmPack(const GemmPackParams& p, const Call& call, Range range) {
+  const void* const src = call.src[p.input];
+  float* const dst = p.to_shared ? reinterpret_cast<float*>(call.shared) : call.out<float>(0);
+  const int64_t panels = p.panels();
+  const int64_t width = panel_width(p.format);
+  for (int64_t index = range.begin; index < range.end; ++index) {
+    const int64_t panel = index % panels;
+    int64_t batch = index / panels, from = panel * width * p.b_n;
+    for (int i = p.batch_rank; i-- > 0;) {
+      from += batch % p.batch[i] * p.b_batch[i];
+      batch /= p.batch[i];
+    }
+    float* const to = dst + index * p.k * width;
+    const int64_t columns = std::min(width, p.n - panel * width);
+    if (columns < width) {
+      for (int64_t k = 0; k < p.k; ++k) {
+        for (int64_t i = columns; i < width; ++i) to[k * width + i] = 0.0f;
+      }
+    }
+    if (p.dtype == DType::kFloat32 && p.b_k == 1 && p.b_n != 1) {
+      Transpose(static_cast<const float*>(src) + from, p.b_n, p.k, columns, to, width);
+    } else if (p.b_n == 1) {
+      for (int64_t k = 0; k < p.k; ++k) LoadRow(p.dtype, src, from + k * p.b_k, 1, columns, to + k * width);
+    } else {
+      float row[kPanel];
+      for (int64_t i = 0; i < columns; ++i) {
+        for (int64_t k = 0; k < p.k; k += kPanel) {
+          const int64_t n = std::min(kPanel, p.k - k);
+          LoadRow(p.dtype, src, from + i * p.b_n + k * p.b_k, p.b_k, n, row);
+          for (int64_t j = 0; j < n; ++j) to[(k + j) * width + i] = row[j];
+        }
+      }
+    }
+  }
+}
+
+void GemmFewPlain(const FewArgs& f) {
+  TileArgs t;
+  t.a = f.a;
+  t.a_m = f.a_m;
+  t.k = f.k;
+  for (int64_t col = 0; col < f.n; col += kPanel) {
+    const int64_t columns = std::min(kPanel, f.n - col);
+    t.b = f.panels + col * f.k;
+    const bool whole = columns == kPanel;
+    t.c = whole ? f.c + col : f.tile;
+    t.c_m = whole ? f.c_m : kPanel;
+    float bias[kPanel];
+    if (f.bias != nullptr) {
+      if (whole) {
+        t.bias = f.bias + col;
+      } else {
+        std::memset(bias, 0, sizeof(bias));
+        std::memcpy(bias, f.bias + col, static_cast<size_t>(columns) * sizeof(float));
+        t.bias = bias;
+      }
+    }
+    kFewTiles[f.m](t);
+    if (!whole) {
+      for (int64_t r = 0; r < f.m; ++r) std::memcpy(f.c + r * f.c_m + col, f.tile + r * kPanel, static_cast<size_t>(columns) * sizeof(float));
+    }
+  }
+}
+
+}  // namespace tenon::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tenon::kernels {
+namespace {
+HWY_EXPORT(GemmFewRows);
+HWY_EXPORT(GemmDots);
+HWY_EXPORT(GemmPanels);
+HWY_EXPORT(GemmPack);
+HWY_EXPORT(GemmFewPlain);
+}  // namespace
+
+Kernel<GemmParams> GemmFewRowsPointer() { return TENON_POINTER(GemmFewRows); }
+Kernel<GemmParams> GemmDotsPointer() { return TENON_POINTER(GemmDots); }
+Kernel<GemmParams> GemmPanelsPointer() { return TENON_POINTER(GemmPanels); }
+Kernel<GemmPackParams> GemmPackPointer() { return TENON_POINTER(GemmPack); }
+GemmFew gemm_few() { return TENON_POINTER(GemmFewPlain); }
+
+namespace {
+#define KERNEL(Name, when, why)                                     \
+  const char* Name##Refuse([[maybe_unused]] const GemmParams& p) { \
+    return (when) ? nullptr : why;                                  \
+  }
+#include "kernels/gemm/gemm.inc"
+#undef KERNEL
+const Row<GemmParams> kRows[] = {
+#define KERNEL(Name, when, why) {#Name, Name##Refuse, Name##Pointer},
+#include "kernels/gemm/gemm.inc"
+#undef KERNEL
+};
+}  // namespace
+const Table<GemmParams> gemm{"gemm", kRows, std::size(kRows)};
+
+}  // namespace tenon::kernels
+#endif

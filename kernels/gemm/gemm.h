@@ -1,0 +1,112 @@
+// Matrix products: C = f(alpha * A B + beta * D + R), batched, with any strides on A, B and D.
+#pragma once
+
+#include <limits>
+
+#include "kernels/elementwise/unary.h"
+#include "kernels/table.h"
+
+namespace tenon::kernels {
+
+/// How a matrix B of k rows and n columns is packed (values of Layout::format): panels of `width` columns, each panel k rows of
+/// `width` float32, the last panel padded with zeros. kPanels<w> is what the kernels of an instruction set with w/2 float lanes read.
+enum class GemmFormat : uint16_t { kNone = 0, kPanels8 = 1, kPanels16 = 2, kPanels32 = 3 };
+
+/// The format of the instruction set in use, and its width.
+GemmFormat gemm_format();
+inline int64_t panel_width(GemmFormat f) { return int64_t{4} << static_cast<int>(f); }
+/// Floats of one packed matrix.
+inline int64_t packed_floats(GemmFormat f, int64_t k, int64_t n) {
+  const int64_t w = panel_width(f);
+  return (n + w - 1) / w * w * k;
+}
+
+inline constexpr int kGemmBatchDims = 8;
+
+/// Inputs: 0 A, 1 B, 2 D (the addend), 3 R (the residual, laid out as C). Output 0: C. Strides count elements.
+/// float16 and bfloat16 operands are computed in float32. Packed operands are float32 whatever `dtype` says.
+struct GemmParams {
+  DType dtype = DType::kFloat32;
+  GemmFormat format = GemmFormat::kNone;  ///< kNone: B is plain
+  bool shared_b = false;                  ///< packed B is at the start of Call::shared (an earlier phase made it)
+  bool swapped = false;                   ///< A is input 1 and B is input 0 (a product with one column, transposed)
+  int64_t m = 0, n = 0, k = 0;
+  int64_t a_m = 0, a_k = 1;
+  int64_t b_k = 0, b_n = 1;  ///< plain B only
+  int64_t c_m = 0;           ///< columns of C are contiguous
+  bool addend = false;
+  int64_t d_m = 0, d_n = 0;
+  bool residual = false;
+  float alpha = 1, beta = 1;
+  /// Applied last: clamp to [low, high] (NaN stays NaN), then `tile` unless null.
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
+  UnaryTile tile = nullptr;
+  float tile_alpha = 0, tile_beta = 0;
+
+  int32_t batch_rank = 0;
+  int64_t batch[kGemmBatchDims] = {}, a_batch[kGemmBatchDims] = {}, c_batch[kGemmBatchDims] = {}, d_batch[kGemmBatchDims] = {};
+  int64_t b_batch[kGemmBatchDims] = {};  ///< of packed B: floats
+
+  // Set by plan_gemm: rows are cut into row_tiles tiles of nearly equal height, columns into panels.
+  int64_t panel = 0, row_tiles = 1, row_parts = 1, col_parts = 1;
+
+  int64_t batches() const {
+    int64_t count = 1;
+    for (int i = 0; i < batch_rank; ++i) count *= batch[i];
+    return count;
+  }
+  bool clamps() const { return low > -std::numeric_limits<float>::infinity() || high < std::numeric_limits<float>::infinity(); }
+  int64_t parts() const { return batches() * row_parts * col_parts; }
+};
+
+/// Cuts the work into parts (p.parts() many) by shape; the other fields are set already.
+void plan_gemm(GemmParams& p);
+/// Bytes of scratch a thread needs.
+int64_t gemm_scratch(const GemmParams& p);
+/// A rough cost of the whole product on one core.
+double gemm_nanoseconds(const GemmParams& p);
+
+#define KERNEL(Name, when, why) Kernel<GemmParams> Name##Pointer();
+#include "kernels/gemm/gemm.inc"
+#undef KERNEL
+extern const Table<GemmParams> gemm;
+
+/// Packing of a batch of matrices, one part a panel. Source: input `input` with the given strides; destination: Call::shared when
+/// `to_shared`, else output 0.
+struct GemmPackParams {
+  DType dtype = DType::kFloat32;  ///< float32, float16 or bfloat16
+  GemmFormat format = GemmFormat::kPanels16;
+  int32_t input = 1;
+  bool to_shared = true;
+  int64_t k = 0, n = 0;
+  int64_t b_k = 0, b_n = 1;
+  int32_t batch_rank = 0;
+  int64_t batch[kGemmBatchDims] = {}, b_batch[kGemmBatchDims] = {};
+
+  int64_t panels() const { return (n + panel_width(format) - 1) / panel_width(format); }
+  int64_t parts() const {
+    int64_t count = panels();
+    for (int i = 0; i < batch_rank; ++i) count *= batch[i];
+    return count;
+  }
+};
+Kernel<GemmPackParams> GemmPackPointer();
+
+/// A product with few rows and packed weights as a plain function, for kernels that hold one inside (recurrent cells):
+/// c[m, n] = a[m, k] * panels + bias (null: none). 1 <= m <= kFewRows; c may not alias the rest. `tile`: room for m * panel_width floats.
+inline constexpr int kFewRows = 4;
+struct FewArgs {
+  const float* a = nullptr;
+  int64_t a_m = 0;
+  const float* panels = nullptr;
+  const float* bias = nullptr;
+  float* c = nullptr;
+  int64_t c_m = 0;
+  float* tile = nullptr;
+  int64_t m = 0, n = 0, k = 0;
+};
+using GemmFew = void (*)(const FewArgs&);
+GemmFew gemm_few();
+
+}  // namespace tenon::kernels

@@ -1,0 +1,68 @@
+#include <algorithm>
+
+#include "kernels/dispatch.h"
+#include "kernels/gemm/blocking.h"
+
+namespace tenon::kernels {
+
+namespace {
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Bytes of B that make a part of a product with few rows, which lives on bandwidth.
+constexpr int64_t kStreamedBytes = 128 << 10;
+/// Multiply-adds that make a part worth handing out.
+constexpr int64_t kPartWork = 1 << 20;
+/// Most rows of A packed at once, and most floats: they stay in L2 while panels of B pass by.
+constexpr int64_t kBlockRows = 112;
+constexpr int64_t kBlockFloats = 96 << 10;
+constexpr int64_t kEnoughParts = 64;
+
+/// a * b, held below what int64 can hold; sizes of real products fit, costs need not be exact.
+int64_t capped_mul(int64_t a, int64_t b) {
+  int64_t r;
+  return __builtin_mul_overflow(a, b, &r) ? INT64_MAX / 4 : r;
+}
+}  // namespace
+
+GemmFormat gemm_format() {
+  switch (float_lanes()) {
+    case 16: return GemmFormat::kPanels32;
+    case 8: return GemmFormat::kPanels16;
+    default: return GemmFormat::kPanels8;
+  }
+}
+
+void plan_gemm(GemmParams& p) {
+  p.panel = panel_width(gemm_format());
+  const int64_t height = tile_rows(p.panel / 2);
+  const int64_t panels = ceil_div(p.n, p.panel);
+  p.row_tiles = std::max<int64_t>(1, ceil_div(p.m, height));
+  if (p.m == 0 || p.n == 0) {
+    p.row_parts = p.col_parts = 0;
+    return;
+  }
+  if (takes_few_rows(p) || takes_dots(p)) {
+    p.row_tiles = p.row_parts = 1;
+    p.col_parts = ceil_div(panels, std::max<int64_t>(1, kStreamedBytes / capped_mul(std::max<int64_t>(1, p.k), p.panel * 4)));
+    return;
+  }
+  const int64_t rows = std::clamp<int64_t>(kBlockFloats / std::max<int64_t>(1, p.k), height, kBlockRows);
+  p.row_parts = ceil_div(p.row_tiles, std::max<int64_t>(1, rows / height));
+  const int64_t panel_work = std::max<int64_t>(1, capped_mul(ceil_div(p.m, p.row_parts) * p.panel, p.k));
+  int64_t width = std::max(ceil_div(kPartWork, panel_work), 128 / p.panel);
+  width = std::max(width, std::min(capped_mul(panels * p.row_parts, p.batches()) / kEnoughParts, 512 / p.panel));
+  p.col_parts = ceil_div(panels, std::min(width, panels));
+}
+
+int64_t gemm_scratch(const GemmParams& p) {
+  if (p.format == GemmFormat::kNone && !takes_few_rows(p)) return gemm_scratch_layout(GemmParams{.panel = p.panel}).total() * 4;
+  return gemm_scratch_layout(p).total() * 4;
+}
+
+double gemm_nanoseconds(const GemmParams& p) {
+  const double work = static_cast<double>(p.batches()) * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  const bool fast = p.format != GemmFormat::kNone || takes_few_rows(p) || takes_dots(p);
+  return fast ? work / (p.m <= kFewRows ? 8 : 4 * static_cast<double>(p.panel / 2)) : work;
+}
+
+}  // namespace tenon::kernels
