@@ -36,8 +36,8 @@ type ValueInfo struct {
 type Node struct {
 	Name, Op, Domain string
 	Opset            int
-	Kernel           string // chosen kernel; "" before a first run with shapes that the file leaves open
-	Refusals         string // better kernels that could not be taken: lines of "kernel: reason"
+	Kernel           string // chosen kernel; "" before a first run or Explain with shapes that the file leaves open
+	Refusals         string // after Explain: better kernels that could not be taken, as lines of "kernel: reason"
 	Shape            string // types of its outputs
 	Inputs, Outputs  []string
 }
@@ -52,8 +52,10 @@ type Info struct {
 
 // Stats counts what a model holds and has done.
 type Stats struct {
-	Bytes, PeakBytes, WeightBytes    uint64
-	Plans, PlansMade, Sessions, Runs uint64
+	WeightBytes            uint64 // constants, in their packed form
+	RunBytes, PeakRunBytes uint64 // intermediate values and outputs
+	Plans, IdleSessions    uint64
+	Runs                   uint64
 }
 
 // Open loads a model from a file.
@@ -278,6 +280,15 @@ func (m *Model) Nodes() iter.Seq[Node] {
 			}
 		}
 	}
+}
+
+// Explain plans the declared inputs with these sizes of symbolic dims (1 for the rest), so that Nodes tells kernels and refusals.
+func (m *Model) Explain(dims map[string]int64) error {
+	if m == nil || !m.h.acquire() {
+		return ErrClosed
+	}
+	defer m.h.release()
+	return nativeExplain(m.h.ptr, dims)
 }
 
 // WriteDOT writes the optimised graph for Graphviz.

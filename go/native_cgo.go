@@ -391,8 +391,8 @@ func nativeStats(ptr unsafe.Pointer) Stats {
 	s := C.tenon_stats{size: C.sizeof_tenon_stats}
 	C.tenon_model_get_stats((*C.tenon_model)(ptr), &s, nil)
 	return Stats{
-		Bytes: uint64(s.bytes), PeakBytes: uint64(s.bytes_peak), WeightBytes: uint64(s.weight_bytes), Plans: uint64(s.plans),
-		PlansMade: uint64(s.plans_made), Sessions: uint64(s.sessions), Runs: uint64(s.runs),
+		WeightBytes: uint64(s.weight_bytes), RunBytes: uint64(s.run_bytes), PeakRunBytes: uint64(s.run_bytes_peak),
+		Plans: uint64(s.plans), IdleSessions: uint64(s.sessions_idle), Runs: uint64(s.runs),
 	}
 }
 
@@ -431,6 +431,20 @@ func nativeGraph(ptr unsafe.Pointer, dot bool) (string, error) {
 	}
 	r.status = C.tenon_model_graph((*C.tenon_model)(ptr), format, &text, &r.error)
 	return takeText(r, &text)
+}
+
+func nativeExplain(ptr unsafe.Pointer, sizes map[string]int64) error {
+	var keep cStrings
+	defer keep.free()
+	var r C.go_result
+	bindings := (*C.tenon_dim_binding)(keep.array(len(sizes), C.sizeof_tenon_dim_binding))
+	i := 0
+	for name, value := range sizes {
+		unsafe.Slice(bindings, len(sizes))[i] = C.tenon_dim_binding{name: keep.one(name), value: C.int64_t(value)}
+		i++
+	}
+	r.status = C.tenon_model_explain((*C.tenon_model)(ptr), bindings, C.size_t(len(sizes)), &r.error)
+	return toError(r)
 }
 
 func nativeTrim(ptr unsafe.Pointer) { C.tenon_model_trim((*C.tenon_model)(ptr), nil) }

@@ -25,14 +25,15 @@ func nativeLoadMemory([]byte, *config, unsafe.Pointer) (unsafe.Pointer, error) {
 func nativeLoadStream(*reader, *config, unsafe.Pointer) (unsafe.Pointer, error) {
 	return nil, ErrNoCgo
 }
-func nativeModelFree(unsafe.Pointer)                   {}
-func nativeValues(unsafe.Pointer, bool) []ValueInfo    { return nil }
-func nativeMetadata(unsafe.Pointer) map[string]string  { return nil }
-func nativeInfo(unsafe.Pointer) Info                   { return Info{} }
-func nativeStats(unsafe.Pointer) Stats                 { return Stats{} }
-func nativeNode(unsafe.Pointer, int) (Node, bool)      { return Node{}, false }
-func nativeGraph(unsafe.Pointer, bool) (string, error) { return "", ErrNoCgo }
-func nativeTrim(unsafe.Pointer)                        {}
+func nativeModelFree(unsafe.Pointer)                       {}
+func nativeValues(unsafe.Pointer, bool) []ValueInfo        { return nil }
+func nativeMetadata(unsafe.Pointer) map[string]string      { return nil }
+func nativeInfo(unsafe.Pointer) Info                       { return Info{} }
+func nativeStats(unsafe.Pointer) Stats                     { return Stats{} }
+func nativeNode(unsafe.Pointer, int) (Node, bool)          { return Node{}, false }
+func nativeGraph(unsafe.Pointer, bool) (string, error)     { return "", ErrNoCgo }
+func nativeExplain(unsafe.Pointer, map[string]int64) error { return ErrNoCgo }
+func nativeTrim(unsafe.Pointer)                            {}
 func nativeRun(unsafe.Pointer, []unsafe.Pointer, []uintptr, unsafe.Pointer, unsafe.Pointer) ([]tensorInfo, error) {
 	return nil, ErrNoCgo
 }

@@ -67,9 +67,9 @@ static inline tenon_string tenon_str(const char* text) {
 
 typedef enum tenon_status {
   TENON_OK = 0,
-  TENON_ARGUMENT = 1,  /* the caller broke the contract: NULL, an unknown name, a wrong dtype or shape of an input */
+  TENON_ARGUMENT = 1,  /* the caller broke the contract: NULL, an unknown name, an input left out */
   TENON_LOAD = 2,      /* the model file is malformed or uses something this build does not have */
-  TENON_SHAPE = 3,     /* shapes, dtypes or attribute values inside the model do not fit together */
+  TENON_SHAPE = 3,     /* shapes, dtypes or attribute values do not fit together, those of given inputs and outputs included */
   TENON_RUN = 4,       /* the values of a tensor make the operation impossible */
   TENON_LIMIT = 5,     /* a limit (nodes, rank, depth, memory, deadline) was reached */
   TENON_CANCELLED = 6, /* the cancel token was set */
@@ -235,8 +235,7 @@ TENON_API void tenon_tensor_free(tenon_tensor* tensor);
 
 /* ------------------------------------------------------------------------------------------------------------------------ cancel -- */
 
-/** A flag that stops the loads and runs it was given to, with TENON_CANCELLED, within milliseconds. Loads and runs keep a share of it, so
- *  it may be freed at any time after tenon_cancel_set() returned. */
+/** A flag that stops the loads and runs it was given to, with TENON_CANCELLED, within milliseconds. It must live until they have returned. */
 TENON_API tenon_status tenon_cancel_new(tenon_cancel** out, tenon_error** error);
 /** Thread-safe, also beside every other use of the token; async-signal-safe. */
 TENON_API void tenon_cancel_set(tenon_cancel* cancel);
@@ -282,7 +281,7 @@ typedef struct tenon_load_options {
   size_t size;
   uint32_t flags;                     /* tenon_load_flags */
   int32_t threads;                    /* threads of a run unless its options say otherwise; 0: every CPU the process may use */
-  uint64_t memory_limit;              /* bytes the model, its sessions and their runs may hold at once; 0: none */
+  uint64_t memory_limit;              /* most bytes of weights, and most of intermediate values and outputs over all runs; 0: 8 GiB of the latter */
   int64_t deadline_ms;                /* the load fails with TENON_LIMIT after this long; 0: never */
   const tenon_cancel* cancel;
   tenon_progress_fn progress;
@@ -366,8 +365,8 @@ typedef struct tenon_node_info {
   tenon_string op;       /* operator as the model file names it */
   tenon_string domain;   /* "" for ai.onnx */
   int64_t opset;
-  tenon_string kernel;   /* chosen kernel, of the latest plan; "" while there is none, as before a first run with unknown shapes */
-  tenon_string refusals; /* better kernels that could not be taken: lines of "kernel: reason" */
+  tenon_string kernel;   /* chosen kernel, of the latest plan; "" while there is none, and in bodies of control-flow operators */
+  tenon_string refusals; /* after tenon_model_explain(): better kernels that could not be taken, as lines of "kernel: reason" */
   tenon_string shape;    /* types of its outputs: "float32[batch, 64, 56, 56]" */
   const tenon_string* inputs; /* value names, "" where left out */
   size_t input_count;
@@ -377,6 +376,10 @@ typedef struct tenon_node_info {
 
 /** Node `index` in [0, tenon_model_info.node_count), in the order of execution. */
 TENON_API tenon_status tenon_model_node(const tenon_model* model, size_t index, tenon_node_info* info, tenon_error** error);
+
+/** Plans the declared inputs with these sizes for symbolic dims, and 1 for the rest, so that tenon_model_node() tells the kernels and why better
+ *  ones were refused. Thread-safe. Errors: TENON_SHAPE, TENON_LIMIT, TENON_NOMEM. */
+TENON_API tenon_status tenon_model_explain(const tenon_model* model, const tenon_dim_binding* dims, size_t dim_count, tenon_error** error);
 
 /** One optimisation pass: how long it took and how much it rewrote. Disabled passes are listed with zeros. */
 typedef struct tenon_pass_info {
@@ -396,13 +399,12 @@ TENON_API tenon_status tenon_model_graph(const tenon_model* model, tenon_graph_f
 
 typedef struct tenon_stats {
   size_t size;
-  uint64_t bytes;         /* held now by the model, its sessions and its cached plans */
-  uint64_t bytes_peak;
-  uint64_t weight_bytes;  /* of them, constants in their packed form */
-  uint64_t plans;         /* cached now */
-  uint64_t plans_made;
-  uint64_t sessions;      /* alive, those kept for tenon_model_run included */
-  uint64_t runs;          /* begun */
+  uint64_t weight_bytes;    /* constants, in their packed form */
+  uint64_t run_bytes;       /* intermediate values and outputs alive now */
+  uint64_t run_bytes_peak;
+  uint64_t plans;           /* cached now */
+  uint64_t sessions_idle;   /* kept for the next tenon_model_run */
+  uint64_t runs;            /* begun, those of sessions included */
 } tenon_stats;
 TENON_API tenon_status tenon_model_get_stats(const tenon_model* model, tenon_stats* stats, tenon_error** error);
 /** Gives back the memory of cached plans and idle sessions. Thread-safe. */
@@ -421,7 +423,7 @@ typedef struct tenon_run_options {
 
 /** Runs the model once. Thread-safe: any number of threads may call it on one model.
  *  inputs: n_inputs tensors in the order of tenon_model_input(); NULL, or leaving out the last ones, takes an optional input's default.
- *  outputs: n_outputs places, in the order of tenon_model_output() or of options->output_indices; only what they need is computed.
+ *  outputs: n_outputs places, in the order of tenon_model_output() or of options->output_indices.
  *  A place that holds NULL receives a new tensor owned by the caller; one that holds a tensor of the right dtype and dims is written in place
  *  (not for strings). An input's memory must not change during the call. `options` is nullable.
  *  Errors: TENON_ARGUMENT, TENON_SHAPE, TENON_RUN, TENON_LIMIT, TENON_CANCELLED, TENON_NOMEM. On error no place of `outputs` is changed;
@@ -457,9 +459,10 @@ typedef struct tenon_profile_event {
   tenon_string node;
   tenon_string op;
   tenon_string kernel;
-  int64_t start_nanoseconds; /* since the profile was made */
+  tenon_string shapes;       /* types of the outputs */
+  int64_t start_nanoseconds; /* since the profile was made or cleared */
   int64_t nanoseconds;
-  int64_t run;               /* 0 for the first run recorded, and so on */
+  int32_t parallel;          /* 1 when the step was shared out to threads */
 } tenon_profile_event;
 
 /** An empty recording. May be given to several runs at once; it is read when none of them is going. */

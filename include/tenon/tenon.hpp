@@ -49,17 +49,17 @@ class Profile {
     handle_.reset(p, tenon_profile_free);
   }
   struct Event {
-    std::string_view node, op, kernel;
+    std::string_view node, op, kernel, shapes;
     std::chrono::nanoseconds start, duration;
-    int64_t run;
+    bool parallel;
   };
   size_t size() const { return tenon_profile_event_count(get()); }
   Event operator[](size_t i) const {
     tenon_profile_event e{};
     e.size = sizeof e;
     detail::must(tenon_profile_get_event, static_cast<const tenon_profile*>(get()), i, &e);
-    return {view(e.node), view(e.op), view(e.kernel), std::chrono::nanoseconds(e.start_nanoseconds),
-            std::chrono::nanoseconds(e.nanoseconds), e.run};
+    return {view(e.node), view(e.op), view(e.kernel), view(e.shapes), std::chrono::nanoseconds(e.start_nanoseconds),
+            std::chrono::nanoseconds(e.nanoseconds), e.parallel != 0};
   }
   /// Chrome trace JSON.
   std::string json() const {
@@ -299,6 +299,12 @@ class Model {
       all.push_back(std::move(node));
     }
     return all;
+  }
+  /// Plans for these sizes of symbolic dims (1 for the rest), so that nodes() tells kernels and refusals.
+  void explain(const std::vector<std::pair<std::string, int64_t>>& dims = {}) const {
+    std::vector<tenon_dim_binding> bindings;
+    for (const auto& [name, value] : dims) bindings.push_back({to_c(name), value});
+    detail::must(tenon_model_explain, c(), static_cast<const tenon_dim_binding*>(bindings.data()), bindings.size());
   }
   std::vector<tenon_pass_info> passes() const {
     std::vector<tenon_pass_info> all(info().pass_count);
