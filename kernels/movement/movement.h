@@ -107,9 +107,10 @@ struct ReverseParams {
   int64_t parts() const { return (first * second + rows_per_part - 1) / rows_per_part; }
 };
 
-/// Keeps the upper or lower triangle of [matrices, rows, columns]; k (input 1, int64) shifts the diagonal.
+/// Keeps the upper or lower triangle of [matrices, rows, columns]; k (input 1, int64, when there is one) shifts the diagonal.
 struct TriangleParams {
   bool upper = true;
+  bool has_k = false;
   int32_t element = 1;
   int64_t matrices = 1, rows = 1, columns = 1;
   int64_t rows_per_part = 1;

@@ -24,7 +24,7 @@ void reverse(const ReverseParams& p, const Call& call, Range range) {
 }
 
 void triangle(const TriangleParams& p, const Call& call, Range range) {
-  const int64_t k = call.src[1] != nullptr ? *call.in<int64_t>(1) : 0;
+  const int64_t k = p.has_k ? *call.in<int64_t>(1) : 0;
   const int64_t shift = std::clamp(k, -p.rows, p.columns);  // beyond these nothing changes
   const int64_t end = std::min(p.matrices * p.rows, range.end * p.rows_per_part);
   for (int64_t row = range.begin * p.rows_per_part; row < end; ++row) {
