@@ -23,8 +23,8 @@ TENON_VECTOR(Sub, hn::Sub(a, b))
 TENON_VECTOR(Mul, hn::Mul(a, b))
 TENON_VECTOR(Div, hn::Div(a, b))
 // x86 max and min return the second operand when one is NaN.
-TENON_VECTOR(Max, hn::IfThenElse(hn::Ne(a, a), a, hn::Max(a, b)))
-TENON_VECTOR(Min, hn::IfThenElse(hn::Ne(a, a), a, hn::Min(a, b)))
+TENON_VECTOR(Max, hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b)))
+TENON_VECTOR(Min, hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b)))
 TENON_VECTOR(PRelu, hn::IfThenElse(hn::Lt(a, hn::Zero(d)), hn::Mul(a, b), a))
 #undef TENON_VECTOR
 

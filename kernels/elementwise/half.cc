@@ -35,7 +35,7 @@ void NarrowBFloat16(const float* src, void* destination, int64_t count) {
     const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1));
     const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7fff))));
     const auto quiet = hn::Or(hn::ShiftRight<16>(bits), hn::Set(d, 0x40));
-    const auto nan = hn::RebindMask(d, hn::Ne(x, x));
+    const auto nan = hn::RebindMask(d, hn::IsNaN(x));
     // The values fit 16 bits, so the saturating demotion keeps them.
     hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di, hn::IfThenElse(nan, quiet, rounded))), d16, dst + i);
   }

@@ -72,11 +72,11 @@ HWY_INLINE V ExpMinusOne(D d, V x) {
   return hn::MulAdd(scale, p, hn::Sub(scale, hn::Set(d, 1.0f)));
 }
 
-/// 1 / (1 + exp(-x)), at most 3 ULP where the result is normal.
+/// 1 / (1 + exp(-x)), at most 3 ULP where the result is normal, else 0 (exp(89) comes out as infinity).
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V SigmoidFast(D d, V x) {
   const V one = hn::Set(d, 1.0f);
-  return hn::Div(one, hn::Add(one, ExpFast(d, Bound(d, hn::Neg(x), -88.0f, 88.0f))));
+  return hn::Div(one, hn::Add(one, ExpFast(d, Bound(d, hn::Neg(x), -88.0f, 89.0f))));
 }
 
 /// At most 6 ULP; exactly +-1 from |x| about 9 on.
