@@ -37,44 +37,55 @@ struct Part {
   }
 };
 
-/// R pixels of one vector of channels; every tap of a line is inside the image.
+alignas(64) constexpr float kZeros[16] = {};
+
+/// R pixels of one row from pixel `ox` on, all vectors of the block; `e.tile` is left to the caller.
 template <int R>
-HWY_INLINE void DepthwisePixels(const ConvParams& p, const float* src, const float* w, TapRange zs, TapRange ys, TapRange xs, VF (&acc)[R][1]) {
+HWY_NOINLINE void DepthwiseTile(const ConvParams& p, const Part& part, const float* line, const float* w, TapRange zs, TapRange ys, int64_t ox,
+                                float* row, const float* residual) {
   const DF d;
+  const VF low = hn::Set(d, p.epilogue.low);
+  const VF high = hn::Set(d, p.epilogue.high);
+  const int64_t x0 = ox * p.stride[2] - p.pad[2];
+  const bool inside = x0 >= 0 && x0 + (R - 1) * p.stride[2] + (p.kernel[2] - 1) * p.dilation[2] < p.in[2];
   const int64_t step = p.stride[2] * kBlock;
-  for (int64_t kz = zs.begin; kz < zs.end; ++kz) {
-    for (int64_t ky = ys.begin; ky < ys.end; ++ky) {
-      const float* line = src + (kz * p.dilation[0] * p.in[1] + ky * p.dilation[1]) * p.in[2] * kBlock;
-      const float* weights = w + (kz * p.kernel[1] + ky) * p.kernel[2] * kBlock;
-      for (int64_t kx = xs.begin; kx < xs.end; ++kx) {
-        const VF weight = hn::LoadU(d, weights + kx * kBlock);
-        const float* x = line + kx * p.dilation[2] * kBlock;
+  for (int v = 0; v < kVectorsABlock; ++v) {
+    VF acc[R][1];
+    FillTile<R, 1>(part.bias + v * kLanes, acc);
+    for (int64_t kz = zs.begin; kz < zs.end; ++kz) {
+      for (int64_t ky = ys.begin; ky < ys.end; ++ky) {
+        const float* from = line + (kz * p.dilation[0] * p.in[1] + ky * p.dilation[1]) * p.in[2] * kBlock + v * kLanes;
+        const float* weights = w + (kz * p.kernel[1] + ky) * p.kernel[2] * kBlock + v * kLanes;
+        int64_t ix = x0;
+        for (int64_t kx = 0; kx < p.kernel[2]; ++kx, ix += p.dilation[2], weights += kBlock) {
+          const VF weight = hn::LoadU(d, weights);
+          if (inside) {
+            const float* x = from + ix * kBlock;
 #pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) acc[r][0] = hn::MulAdd(hn::LoadU(d, x + r * step), weight, acc[r][0]);
+            for (int r = 0; r < R; ++r) acc[r][0] = hn::MulAdd(hn::LoadU(d, x + r * step), weight, acc[r][0]);
+          } else {
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r) {
+              const int64_t at = ix + r * p.stride[2];
+              const float* x = at >= 0 && at < p.in[2] ? from + at * kBlock : kZeros;
+              acc[r][0] = hn::MulAdd(hn::LoadU(d, x), weight, acc[r][0]);
+            }
+          }
+        }
       }
+    }
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      VF value = acc[r][0];
+      if (residual != nullptr) value = hn::Add(value, hn::LoadU(d, residual + (ox + r) * kBlock + v * kLanes));
+      hn::StoreU(hn::Min(high, hn::Max(low, value)), d, row + (ox + r) * kBlock + v * kLanes);
     }
   }
 }
 
-/// The sums of one row, all vectors of the block, clamped; `e.tile` is left to the caller.
-template <int R>
-HWY_INLINE void DepthwiseTile(const ConvParams& p, const Part& part, const float* src, const float* w, TapRange zs, TapRange ys, TapRange xs,
-                              float* dst, const float* residual) {
-  const DF d;
-  const VF low = hn::Set(d, p.epilogue.low);
-  const VF high = hn::Set(d, p.epilogue.high);
-  for (int v = 0; v < kVectorsABlock; ++v) {
-    VF acc[R][1];
-    FillTile<R, 1>(part.bias + v * kLanes, acc);
-    DepthwisePixels<R>(p, src + v * kLanes, w + v * kLanes, zs, ys, xs, acc);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      VF value = acc[r][0];
-      if (residual != nullptr) value = hn::Add(value, hn::LoadU(d, residual + r * kBlock + v * kLanes));
-      hn::StoreU(hn::Min(high, hn::Max(low, value)), d, dst + r * kBlock + v * kLanes);
-    }
-  }
-}
+using DepthwiseFunction = void (*)(const ConvParams&, const Part&, const float*, const float*, TapRange, TapRange, int64_t, float*, const float*);
+constexpr DepthwiseFunction kDepthwise[] = {nullptr,          DepthwiseTile<1>, DepthwiseTile<2>, DepthwiseTile<3>, DepthwiseTile<4>,
+                                            DepthwiseTile<5>, DepthwiseTile<6>, DepthwiseTile<7>, DepthwiseTile<8>};
 
 void DepthwiseRow(const ConvParams& p, const Part& part, const float* plane, const float* w, int64_t r) {
   const int64_t z = r / p.out[1] * p.stride[0] - p.pad[0];
@@ -84,30 +95,14 @@ void DepthwiseRow(const ConvParams& p, const Part& part, const float* plane, con
   const float* line = plane + (z * p.in[1] + y) * p.in[2] * kBlock;
   float* dst = part.dst + r * p.out[2] * kBlock;
   const float* residual = part.residual != nullptr ? part.residual + r * p.out[2] * kBlock : nullptr;
-
-  const TapRange all{0, p.kernel[2]};
-  const int64_t reach = (p.kernel[2] - 1) * p.dilation[2];
-  constexpr int kPixels = 8;
-  for (int64_t ox = 0; ox < p.out[2];) {
-    const int64_t x = ox * p.stride[2] - p.pad[2];
-    const float* src = line + x * kBlock;
-    const float* add = residual != nullptr ? residual + ox * kBlock : nullptr;
-    const bool inside = x >= 0;
-    if (inside && ox + kPixels <= p.out[2] && x + (kPixels - 1) * p.stride[2] + reach < p.in[2]) {
-      DepthwiseTile<kPixels>(p, part, src, w, zs, ys, all, dst + ox * kBlock, add);
-      ox += kPixels;
-    } else if (inside && ox + 4 <= p.out[2] && x + 3 * p.stride[2] + reach < p.in[2]) {
-      DepthwiseTile<4>(p, part, src, w, zs, ys, all, dst + ox * kBlock, add);
-      ox += 4;
-    } else {
-      DepthwiseTile<1>(p, part, src, w, zs, ys, ValidTaps(x, p.dilation[2], p.kernel[2], p.in[2]), dst + ox * kBlock, add);
-      ++ox;
-    }
+  const Pieces pieces(p.out[2], 8);
+  for (int64_t i = 0; i < pieces.count; ++i) {
+    const int64_t ox = pieces.begin(i);
+    kDepthwise[pieces.begin(i + 1) - ox](p, part, line, w, zs, ys, ox, dst, residual);
   }
   const Epilogue& e = p.epilogue;
   if (e.tile != nullptr) e.tile(e.alpha, e.beta, dst, dst, p.out[2] * kBlock);
 }
-
 
 /// Any grouping: lanes gather the input channel they need. Lanes beyond the real filters read channel 0 against zero weights.
 void GroupedRow(const ConvParams& p, const Part& part, const float* image, const float* w, int64_t r) {

@@ -6,6 +6,8 @@
 #define HWY_TARGET_INCLUDE "kernels/conv/direct.cc"
 #include "hwy/foreach_target.h"
 
+#include <type_traits>
+
 #include "hwy/highway.h"
 #include "kernels/conv/tile-inl.h"
 
@@ -31,7 +33,25 @@ struct Row {
 /// Sums over one tap position of one block of channels.
 template <int R, int V>
 HWY_INLINE void AccumulateBlock(const float* const (&x)[R], const float* w, int64_t channels, VF (&acc)[R][V]) {
-  Accumulate<R, V>(x, 1, w, channels, acc);
+  if (HWY_LIKELY(channels == kBlock)) {
+    Accumulate<R, V>(x, 1, w, std::integral_constant<int64_t, kBlock>(), acc);
+  } else {
+    Accumulate<R, V>(x, 1, w, channels, acc);
+  }
+}
+
+/// A pointwise tile inside the image: nothing to look up between blocks.
+template <int R, int V>
+HWY_INLINE void AccumulatePointwise(const float* src, int64_t step, int64_t plane, const float* w, int64_t channels, VF (&acc)[R][V]) {
+  const float* x[R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) x[r] = src + r * step;
+  for (; channels >= kBlock; channels -= kBlock, w += kBlock * V * kLanes) {
+    Accumulate<R, V>(x, 1, w, std::integral_constant<int64_t, kBlock>(), acc);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) x[r] += plane;
+  }
+  if (channels > 0) Accumulate<R, V>(x, 1, w, channels, acc);
 }
 
 template <int R, int V>
@@ -51,7 +71,11 @@ HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bia
   }
   const float* plane = row.src;
   const float* w = row.weights;
-  for (int64_t left = row.channels; left > 0; left -= kBlock, plane += in_plane) {
+  const bool pointwise = inside && taps == 1 && row.zs.end == 1 && row.ys.end == 1;
+  if (pointwise) {
+    AccumulatePointwise<R, V>(plane + ((row.z * p.in[1] + row.y) * p.in[2] + x0) * kBlock, p.stride[2] * kBlock, in_plane, w, row.channels, acc);
+  }
+  for (int64_t left = pointwise ? 0 : row.channels; left > 0; left -= kBlock, plane += in_plane) {
     const int64_t channels = left < kBlock ? left : kBlock;
     const int64_t tap_size = channels * V * kLanes;
     for (int64_t kz = row.zs.begin; kz < row.zs.end; ++kz) {

@@ -29,18 +29,32 @@ constexpr int MaxPixels(int v) {
 }
 
 /// acc[r][v] += x[r][i * step] * w[i][v] for i in [0, n).
-template <int R, int V>
-HWY_INLINE void Accumulate(const float* const (&x)[R], int64_t step, const float* HWY_RESTRICT w, int64_t n, VF (&acc)[R][V]) {
+template <int R, int V, class Count>
+HWY_INLINE void Accumulate(const float* const (&x)[R], int64_t step, const float* HWY_RESTRICT w, Count n, VF (&acc)[R][V]) {
   const DF d;
-  for (int64_t i = 0; i < n; ++i) {
-    VF weights[V];
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) weights[v] = hn::LoadU(d, w + v * kLanes);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const VF value = hn::Set(d, x[r][i * step]);
+  for (int64_t i = 0; i < n; ++i) {
+    // The smaller side is held in registers while the other one passes.
+    if constexpr (R < V) {
+      VF value[R];
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) value[r] = hn::Set(d, x[r][i * step]);
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) acc[r][v] = hn::MulAdd(value, weights[v], acc[r][v]);
+      for (int v = 0; v < V; ++v) {
+        const VF weight = hn::LoadU(d, w + v * kLanes);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) acc[r][v] = hn::MulAdd(value[r], weight, acc[r][v]);
+      }
+    } else {
+      VF weights[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) weights[v] = hn::LoadU(d, w + v * kLanes);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        const VF value = hn::Set(d, x[r][i * step]);
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) acc[r][v] = hn::MulAdd(value, weights[v], acc[r][v]);
+      }
     }
     w += V * kLanes;
   }
