@@ -48,3 +48,15 @@ file(GLOB pass_sources CONFIGURE_DEPENDS src/passes/*.cpp)
 tenon_layer(passes SOURCES ${pass_sources} LINK tenon_graph)
 file(GLOB plan_sources CONFIGURE_DEPENDS src/plan/*.cpp)
 tenon_layer(plan SOURCES ${plan_sources} LINK tenon_passes)
+
+# The ONNX schema is compiled into a private namespace; only its lite runtime is linked, and its symbols stay inside.
+find_package(Protobuf REQUIRED)
+set(onnx_proto ${PROJECT_SOURCE_DIR}/importers/onnx/onnx.proto)
+set(onnx_pb ${TENON_GENERATED}/importers/onnx/onnx.pb)
+add_custom_command(OUTPUT ${onnx_pb}.cc ${onnx_pb}.h DEPENDS ${onnx_proto} VERBATIM
+  COMMAND protobuf::protoc --proto_path=${PROJECT_SOURCE_DIR} --cpp_out=${TENON_GENERATED} ${onnx_proto})
+file(GLOB_RECURSE importer_sources CONFIGURE_DEPENDS importers/onnx/*.cpp)
+tenon_layer(importer SOURCES ${importer_sources} ${onnx_pb}.cc ${onnx_pb}.h LINK tenon_graph)
+target_include_directories(tenon_importer SYSTEM PUBLIC ${Protobuf_INCLUDE_DIRS})
+target_link_libraries(tenon_importer PUBLIC protobuf::libprotobuf-lite)
+set_source_files_properties(${onnx_pb}.cc PROPERTIES COMPILE_OPTIONS -w)

@@ -1,0 +1,404 @@
+#include "importers/onnx/builder.h"
+
+#include <unordered_set>
+
+#include "importers/onnx/node_context.h"
+#include "importers/onnx/order.h"
+#include "importers/onnx/types.h"
+#include "importers/onnx/utf8.h"
+
+namespace tenon::onnx {
+
+namespace {
+
+/// Refuses a name that is written twice in one graph. An initializer may have the name of an input.
+class WrittenNames {
+ public:
+  Status add(std::string_view name, const char* what) {
+    if (written_.insert(name).second) return {};
+    return load_error("value '", printable(name), "' is written twice: ", what, " has a name that is taken").at_tensor(printable(name));
+  }
+  bool has(std::string_view name) const { return written_.contains(name); }
+
+ private:
+  std::unordered_set<std::string_view> written_;
+};
+
+Status check_names(const onnxpb::GraphProto& graph) {
+  WrittenNames inputs, names;
+  for (const auto& v : graph.input()) {
+    if (v.name().empty()) return load_error("a graph input has no name");
+    TENON_TRY(inputs.add(v.name(), "a graph input"));
+    TENON_TRY(names.add(v.name(), "a graph input"));
+  }
+  WrittenNames constants;
+  const auto constant = [&](const std::string& name) -> Status {
+    if (name.empty()) return load_error("an initializer has no name");
+    TENON_TRY(constants.add(name, "an initializer"));
+    return inputs.has(name) ? Status() : names.add(name, "an initializer");
+  };
+  for (const auto& t : graph.initializer()) TENON_TRY(constant(t.name()));
+  for (const auto& t : graph.sparse_initializer()) TENON_TRY(constant(t.values().name()));
+  for (int i = 0; i < graph.node_size(); ++i) {
+    for (const std::string& name : graph.node(i).output()) {
+      if (name.empty()) continue;
+      if (Status s = names.add(name, "a node output"); !s.ok()) {
+        return std::move(s).at_node(printable(node_name(graph.node(i), i)), printable(graph.node(i).op_type()), printable(graph.node(i).domain()));
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status Builder::count_node() {
+  if (++nodes_ <= options_.limits.nodes) return {};
+  return limit_error("the graph has more nodes than the limit of ", options_.limits.nodes, " nodes");
+}
+
+Result<Opsets> Builder::opsets_of(const google::protobuf::RepeatedPtrField<onnxpb::OperatorSetIdProto>& imports) const {
+  Opsets out;
+  for (const auto& o : imports) {
+    const std::string domain(normal_domain(o.domain()));
+    if (o.version() < 1) return load_error("opset_import of domain '", printable(o.domain()), "' has version ", o.version(), ", expected 1 or more");
+    if (const auto [it, fresh] = out.emplace(domain, o.version()); !fresh && it->second != o.version()) {
+      return load_error("opset_import names domain '", printable(o.domain()), "' twice, with versions ", it->second, " and ", o.version());
+    }
+  }
+  return out;
+}
+
+Status Builder::check_header() {
+  if (!file_.has_graph()) {
+    return load_error("the file has no graph field; is it an ONNX model?");
+  }
+  if (file_.ir_version() < 1) return load_error("ir_version ", file_.ir_version(), " is not valid, expected 1 or more");
+  TENON_ASSIGN(opsets_, opsets_of(file_.opset_import()));
+  if (opsets_.empty()) {
+    if (file_.ir_version() >= 3) return load_error("the model has no opset_import, which IR version ", file_.ir_version(), " requires");
+    opsets_.emplace("", 1);
+  }
+  model_.model_version = file_.model_version();
+  model_.producer_version = file_.producer_version();
+  Graph& graph = model_.graph;
+  graph.ir_version = file_.ir_version();
+  graph.name = file_.graph().name();
+  graph.producer = file_.producer_name();
+  graph.domain = file_.domain();
+  graph.doc = file_.doc_string();
+  for (const auto& o : file_.opset_import()) graph.opsets.emplace_back(normal_domain(o.domain()), o.version());
+  for (const auto& entry : file_.metadata_props()) {
+    if (!graph.metadata.emplace(entry.key(), entry.value()).second) {
+      return load_error("metadata_props has key '", printable(entry.key()), "' twice");
+    }
+  }
+  return {};
+}
+
+Status Builder::run() {
+  TENON_TRY(check_header());
+  TENON_ASSIGN(functions_, Functions::of(file_, options_.limits));
+  return main_graph();
+}
+
+Status Builder::graph_inputs(const onnxpb::GraphProto& graph, Scope& scope) {
+  std::unordered_map<std::string_view, const onnxpb::TensorProto*> constants;
+  for (const auto& t : graph.initializer()) constants.emplace(t.name(), &t);
+  for (const auto& t : graph.sparse_initializer()) constants.emplace(t.values().name(), nullptr);
+  for (const auto& v : graph.input()) {
+    auto type = declared_type(v.type(), options_.limits);
+    if (!type.ok()) return std::move(type).status().at_tensor("graph input " + printable(v.name()));
+    const auto constant = constants.find(v.name());
+    if (constant != constants.end() && !options_.overridable_initializers) {
+      scope.declared.emplace(v.name(), &v.type());
+      continue;
+    }
+    TENON_ASSIGN(const ValueId id, model_.graph.add_input(scope.region, v.name(), *std::move(type)));
+    scope.values.emplace(v.name(), id);
+  }
+  return {};
+}
+
+Status Builder::initializers(const onnxpb::GraphProto& graph, Scope& scope) {
+  // All are begun before any is read, so that large ones are read in parallel.
+  std::vector<std::pair<std::string_view, Tensor>> tensors;
+  tensors.reserve(static_cast<size_t>(graph.initializer_size()));
+  for (const auto& t : graph.initializer()) {
+    TENON_TRY(watch_.check());
+    TENON_ASSIGN(Tensor tensor, tensors_.begin(t, t.name()));
+    tensors.emplace_back(t.name(), std::move(tensor));
+  }
+  TENON_TRY(tensors_.finish());
+  for (const auto& t : graph.sparse_initializer()) {
+    TENON_TRY(watch_.check());
+    TENON_ASSIGN(Tensor tensor, tensors_.expand(t, t.values().name()));
+    tensors.emplace_back(t.values().name(), std::move(tensor));
+  }
+  for (auto& [name, tensor] : tensors) {
+    if (const auto input = scope.values.find(name); input != scope.values.end()) {  // overridable
+      const Type type = Type::of(tensor.dtype(), Shape::of(tensor.dims()));
+      if (Status s = check_declared(model_.graph.value(input->second).type, type); !s.ok()) return std::move(s).at_tensor(printable(name));
+      model_.defaults.emplace_back(name, std::move(tensor));
+      continue;
+    }
+    const ValueId id = model_.graph.add_constant(scope.region, scope.prefix + std::string(name), std::move(tensor));
+    scope.values.emplace(name, id);
+    TENON_TRY(check_declared_type(name, id, scope));
+  }
+  return {};
+}
+
+Status Builder::check_declared_type(std::string_view name, ValueId value, const Scope& scope) const {
+  if (!options_.check_declared_types) return {};
+  const auto found = scope.declared.find(name);
+  if (found == scope.declared.end()) return {};
+  auto declared = declared_type(*found->second, options_.limits);
+  if (!declared.ok()) return std::move(declared).status().at_tensor(printable(name));
+  const Type& inferred = model_.graph.value(value).type;
+  // Exporters write the shapes of one pass through a body; only the element type holds for every pass.
+  if (scope.subgraphs > 0) declared->shape = Shape::unranked();
+  return check_declared(*declared, inferred).at_tensor(printable(name));
+}
+
+namespace {
+/// Types the file declares for values that nodes make. Only those of tensors can be checked.
+void declare(const google::protobuf::RepeatedPtrField<onnxpb::ValueInfoProto>& infos, Scope& scope) {
+  for (const auto& v : infos) {
+    if (v.type().has_tensor_type() && v.type().tensor_type().elem_type() != 0) scope.declared.emplace(v.name(), &v.type());
+  }
+}
+}  // namespace
+
+Status Builder::main_graph() {
+  const onnxpb::GraphProto& graph = file_.graph();
+  TENON_TRY(check_names(graph));
+  Scope scope;
+  declare(graph.output(), scope);
+  declare(graph.value_info(), scope);
+  TENON_TRY(graph_inputs(graph, scope));
+  TENON_TRY(initializers(graph, scope));
+  TENON_TRY(body(graph.node(), scope));
+  for (const auto& v : graph.output()) {
+    if (v.name().empty()) return load_error("a graph output has no name");
+    const auto found = scope.values.find(v.name());
+    if (found == scope.values.end() || found->second == kNone) {
+      return load_error("graph output '", printable(v.name()), "' is produced by nothing").at_tensor(printable(v.name()));
+    }
+    if (v.type().has_sequence_type() || v.type().has_map_type() || v.type().has_optional_type()) {
+      return declared_type(v.type(), options_.limits).status();
+    }
+    TENON_TRY(check_declared_type(v.name(), found->second, scope));
+    TENON_TRY(model_.graph.add_output(0, found->second, v.name()));
+  }
+  watch_.progress(1);
+  return {};
+}
+
+Status Builder::body(const google::protobuf::RepeatedPtrField<onnxpb::NodeProto>& nodes, Scope& scope) {
+  TENON_ASSIGN(const auto order, computing_order(nodes));
+  int done = 0;
+  for (const int i : order) {
+    const onnxpb::NodeProto& n = nodes[i];
+    if (Status s = node(n, i, scope); !s.ok()) {
+      return std::move(s).at_node(scope.prefix + printable(node_name(n, i)), printable(n.op_type()), printable(n.domain()));
+    }
+    if (!scope.parent && !scope.call) watch_.progress(0.8 + 0.2 * ++done / nodes.size());
+  }
+  return {};
+}
+
+Status Builder::node(const onnxpb::NodeProto& node, int index, Scope& scope) {
+  TENON_TRY(watch_.check());
+  const std::string name = scope.prefix + node_name(node, index);
+  if (node.op_type().empty()) return load_error("the node has no op_type");
+  if (node.output_size() == 0) return load_error("the node has no outputs");
+  std::vector<ValueId> inputs;
+  for (const std::string& input : node.input()) {
+    if (input.empty()) {
+      inputs.push_back(kNone);
+      continue;
+    }
+    const auto found = scope.find(input);
+    if (!found) return load_error("input ", inputs.size(), " '", printable(input), "' is produced by nothing").at_tensor(printable(input));
+    inputs.push_back(*found);
+  }
+  while (!inputs.empty() && inputs.back() == kNone) inputs.pop_back();
+  TENON_ASSIGN(Attributes attributes, Attributes::of(node, scope));
+
+  if (const onnxpb::FunctionProto* function = functions_.find(node)) return call(node, *function, name, inputs, attributes, scope);
+
+  const std::string domain(normal_domain(node.domain()));
+  const Opsets& opsets = scope.call ? scope.call->opsets : opsets_;
+  const auto opset = opsets.find(domain);
+  const char* shown = domain.empty() ? "ai.onnx" : domain.c_str();
+  if (opset == opsets.end()) {
+    return load_error("operator ", printable(node.op_type()), " is of domain '", printable(shown), "', which opset_import does not name");
+  }
+  return operator_node(node, name, std::move(inputs), std::move(attributes), domain, opset->second, scope);
+}
+
+Status Builder::operator_node(const onnxpb::NodeProto& node, const std::string& name, std::vector<ValueId> inputs, Attributes attributes,
+                              std::string_view domain, int64_t opset, Scope& scope) {
+  const std::string shown = printable(domain.empty() ? "ai.onnx" : domain) + "." + printable(node.op_type());
+  const auto located = [&](Status s) { return std::move(s).at_node(name, printable(node.op_type()), printable(domain), opset); };
+  const Operator* op = find(domain, node.op_type());
+  if (!op) {
+    const bool newer = domain.empty() && opset > kNewestOpset;
+    return located(load_error("operator ", shown, " is unknown", newer ? " (opset " + std::to_string(opset) + " is newer than the newest known, " +
+                                                                                 std::to_string(kNewestOpset) + ")"
+                                                                       : ""));
+  }
+  if (opset < op->since) {
+    return located(load_error("operator ", shown, " exists from opset ", op->since, " on, the model imports opset ", opset));
+  }
+  const int n = static_cast<int>(inputs.size());
+  if (n < op->min_inputs || n > op->max_inputs) {
+    std::string wanted = std::to_string(op->min_inputs);
+    if (op->max_inputs == INT32_MAX) {
+      wanted += " or more";
+    } else if (op->max_inputs != op->min_inputs) {
+      wanted += " to " + std::to_string(op->max_inputs);
+    }
+    return located(load_error("operator ", shown, " takes ", wanted, " inputs, got ", n));
+  }
+  if (node.output_size() > op->max_outputs) {
+    return located(load_error("operator ", shown, " gives at most ", op->max_outputs, " outputs, the node names ", node.output_size()));
+  }
+  FileNode context(*this, scope, {node, name, std::string(domain), opset, std::move(inputs), std::move(attributes)});
+  if (Status s = op->convert(context); !s.ok()) return located(std::move(s));
+  if (Status s = context.finish(); !s.ok()) return located(std::move(s));
+  for (const std::string& output : node.output()) {
+    const auto found = output.empty() ? scope.values.end() : scope.values.find(output);
+    if (found == scope.values.end()) continue;
+    if (Status s = check_declared_type(output, found->second, scope); !s.ok()) return located(std::move(s));
+  }
+  return {};
+}
+
+Status Builder::call(const onnxpb::NodeProto& node, const onnxpb::FunctionProto& function, const std::string& name,
+                     const std::vector<ValueId>& inputs, const Attributes& attributes, Scope& scope) {
+  const std::string shown = "function '" + printable(function.name()) + "'";
+  if (static_cast<int>(inputs.size()) > function.input_size()) {
+    return load_error(shown, " takes at most ", function.input_size(), " inputs, got ", inputs.size());
+  }
+  if (node.output_size() > function.output_size()) {
+    return load_error(shown, " gives ", function.output_size(), " outputs, the node names ", node.output_size());
+  }
+  Call call;
+  call.function = &function;
+  call.depth = scope.call ? scope.call->depth + 1 : 1;
+  if (call.depth > options_.limits.function_depth) {
+    return limit_error("calls nest deeper than the function depth limit of ", options_.limits.function_depth, " at ", shown);
+  }
+  TENON_ASSIGN(call.opsets, opsets_of(function.opset_import()));
+  for (const auto& entry : attributes.all()) {
+    if (!call.declares(entry.name)) return load_error("attribute '", printable(entry.name), "' is unknown to ", shown);
+    call.attributes.emplace(entry.name, entry.attribute);
+  }
+  Scope body_scope;
+  body_scope.call = &call;
+  body_scope.region = scope.region;
+  body_scope.subgraphs = scope.subgraphs;
+  body_scope.prefix = name + "/";
+  for (const onnxpb::AttributeProto& a : function.attribute_proto()) {
+    if (call.attributes.contains(a.name())) continue;
+    TENON_ASSIGN(const AttributeType type, checked_type(a));
+    call.attributes.emplace(a.name(), BoundAttribute{&a, type, &body_scope});
+  }
+  WrittenNames names;
+  for (int i = 0; i < function.input_size(); ++i) {
+    TENON_TRY(names.add(function.input(i), "an input of a function"));
+    body_scope.values.emplace(function.input(i), i < static_cast<int>(inputs.size()) ? inputs[static_cast<size_t>(i)] : kNone);
+  }
+  for (const auto& n : function.node()) {
+    for (const std::string& output : n.output()) {
+      if (!output.empty()) TENON_TRY(names.add(output, "a node output in a function"));
+    }
+  }
+  TENON_TRY(body(function.node(), body_scope));
+  for (int i = 0; i < node.output_size(); ++i) {
+    if (node.output(i).empty()) continue;
+    const auto found = body_scope.values.find(function.output(i));
+    if (found == body_scope.values.end() || found->second == kNone) {
+      return load_error("output ", i, " '", printable(function.output(i)), "' of ", shown, " is produced by nothing").at_tensor(printable(function.output(i)));
+    }
+    const ValueId id = found->second;
+    // The caller's name is the one its reader knows; an input passed through keeps its own.
+    if (model_.graph.value(id).producer != kNone && model_.graph.value(id).name.starts_with(body_scope.prefix)) {
+      model_.graph.rename(id, scope.prefix + node.output(i));
+    }
+    scope.values.emplace(node.output(i), id);
+    TENON_TRY(check_declared_type(node.output(i), id, scope));
+  }
+  return {};
+}
+
+Result<Tensor> Builder::tensor(const BoundAttribute& attribute, std::string_view name) {
+  const auto found = attribute_tensors_.find(attribute.proto);
+  if (found != attribute_tensors_.end()) return found->second;
+  const auto read = [&]() -> Result<Tensor> {
+    const std::string shown = "attribute " + std::string(name);
+    if (attribute.type == AttributeType::kSparseTensor) return tensors_.expand(attribute.proto->sparse_tensor(), shown);
+    return tensors_.read(attribute.proto->t(), attribute.proto->t().name().empty() ? shown : attribute.proto->t().name());
+  };
+  TENON_ASSIGN(Tensor tensor, read());
+  attribute_tensors_.emplace(attribute.proto, tensor);
+  return tensor;
+}
+
+Result<RegionId> Builder::subgraph(const BoundAttribute& attribute, std::string_view name, const Scope& scope, const Types& inputs) {
+  const onnxpb::GraphProto& graph = attribute.proto->g();
+  Scope inner;
+  inner.parent = attribute.scope;
+  inner.call = attribute.scope->call;
+  inner.prefix = attribute.scope->prefix;
+  inner.subgraphs = scope.subgraphs + 1;
+  if (inner.subgraphs > options_.limits.subgraph_depth) {
+    return limit_error("subgraphs nest deeper than the depth limit of ", options_.limits.subgraph_depth);
+  }
+  TENON_TRY(check_names(graph));
+  inner.region = model_.graph.add_region(scope.region, graph.name().empty() ? std::string(name) : graph.name());
+  declare(graph.output(), inner);
+  declare(graph.value_info(), inner);
+  for (int i = 0; i < graph.input_size(); ++i) {
+    const auto& v = graph.input(i);
+    Type type;
+    if (v.has_type() && v.type().has_tensor_type() && v.type().tensor_type().elem_type() == 0) {
+      type = Type::none();  // exporters may leave types of body inputs out
+    } else if (v.has_type()) {
+      auto declared = declared_type(v.type(), options_.limits);
+      if (!declared.ok()) return std::move(declared).status().at_tensor(printable(v.name()));
+      type = *std::move(declared);
+    }
+    if (static_cast<size_t>(i) < inputs.size() && inputs[static_cast<size_t>(i)].present()) {
+      const Type& given = inputs[static_cast<size_t>(i)];
+      if (type.present() && type.dtype != given.dtype) {
+        return shape_error("subgraph '", name, "' input '", printable(v.name()), "' is declared ", name_of(type.dtype), ", it is given ",
+                           name_of(given.dtype)).at_tensor(printable(v.name()));
+      }
+      type = given;
+    }
+    if (!type.present()) return load_error("subgraph '", name, "' input '", printable(v.name()), "' has no type").at_tensor(printable(v.name()));
+    TENON_ASSIGN(const ValueId id, model_.graph.add_input(inner.region, inner.prefix + v.name(), std::move(type)));
+    inner.values.emplace(v.name(), id);
+  }
+  for (const auto& t : graph.initializer()) {
+    if (inner.values.contains(t.name())) {
+      return load_error("subgraph '", name, "' has an input and an initializer '", printable(t.name()), "'").at_tensor(printable(t.name()));
+    }
+  }
+  TENON_TRY(initializers(graph, inner));
+  TENON_TRY(body(graph.node(), inner));
+  for (const auto& v : graph.output()) {
+    const auto found = inner.find(v.name());
+    if (!found || *found == kNone) {
+      return load_error("output '", printable(v.name()), "' of subgraph '", name, "' is produced by nothing").at_tensor(printable(v.name()));
+    }
+    TENON_TRY(check_declared_type(v.name(), *found, inner));
+    TENON_TRY(model_.graph.add_output(inner.region, *found, v.name()));
+  }
+  return inner.region;
+}
+
+}  // namespace tenon::onnx

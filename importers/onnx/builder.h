@@ -1,0 +1,59 @@
+// From the parsed file to the graph.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "importers/onnx/convert.h"
+#include "importers/onnx/functions.h"
+#include "importers/onnx/load.h"
+#include "importers/onnx/onnx.pb.h"
+#include "importers/onnx/scope.h"
+#include "importers/onnx/tensor_reader.h"
+#include "importers/onnx/watch.h"
+
+namespace tenon::onnx {
+
+class Builder {
+ public:
+  Builder(const onnxpb::ModelProto& file, TensorReader& tensors, const LoadOptions& options, Watch& watch, ImportedModel& model)
+      : file_(file), tensors_(tensors), options_(options), watch_(watch), model_(model) {}
+
+  Status run();
+
+  // For NodeContext.
+  Graph& graph() { return model_.graph; }
+  /// A tensor or sparse tensor attribute; each is read once, however often the function it is in is called.
+  Result<Tensor> tensor(const BoundAttribute& attribute, std::string_view name);
+  /// Converts a subgraph into a region below `scope`'s.
+  Result<RegionId> subgraph(const BoundAttribute& attribute, std::string_view name, const Scope& scope, const Types& inputs);
+  /// Counts nodes made against the limit.
+  Status count_node();
+
+ private:
+  Status check_header();
+  Status main_graph();
+  Status graph_inputs(const onnxpb::GraphProto& graph, Scope& scope);
+  Status initializers(const onnxpb::GraphProto& graph, Scope& scope);
+  Status body(const google::protobuf::RepeatedPtrField<onnxpb::NodeProto>& nodes, Scope& scope);
+  Status node(const onnxpb::NodeProto& node, int index, Scope& scope);
+  Status operator_node(const onnxpb::NodeProto& node, const std::string& name, std::vector<ValueId> inputs, Attributes attributes,
+                       std::string_view domain, int64_t opset, Scope& scope);
+  Status call(const onnxpb::NodeProto& node, const onnxpb::FunctionProto& function, const std::string& name,
+              const std::vector<ValueId>& inputs, const Attributes& attributes, Scope& scope);
+  Status check_declared_type(std::string_view name, ValueId value, const Scope& scope) const;
+  Result<Opsets> opsets_of(const google::protobuf::RepeatedPtrField<onnxpb::OperatorSetIdProto>& imports) const;
+
+  const onnxpb::ModelProto& file_;
+  TensorReader& tensors_;
+  const LoadOptions& options_;
+  Watch& watch_;
+  ImportedModel& model_;
+  Functions functions_;
+  Opsets opsets_;
+  std::unordered_map<const void*, Tensor> attribute_tensors_;
+  int64_t nodes_ = 0;
+};
+
+}  // namespace tenon::onnx

@@ -1,0 +1,53 @@
+// From the bytes of an ONNX model to a graph.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+#include "graph/graph.h"
+#include "importers/onnx/limits.h"
+#include "importers/onnx/source.h"
+
+namespace tenon::onnx {
+
+inline constexpr int64_t kNewestIrVersion = 13;
+inline constexpr int64_t kNewestOpset = 28;
+
+struct LoadOptions {
+  Limits limits;
+  std::optional<std::chrono::steady_clock::time_point> deadline;
+  const std::atomic<bool>* cancel = nullptr;  ///< set by another thread to stop the load
+  std::function<void(double)> progress;       ///< called on the loading thread with the fraction done
+  /// Views weights in a mapping of the file instead of reading them. Only for files that nobody changes while the model lives.
+  bool map_weights = false;
+  /// Initializers that are also graph inputs stay inputs, with the initializer as their default.
+  bool overridable_initializers = false;
+  /// Declared types of intermediate values and outputs that contradict the inferred ones are errors.
+  bool check_declared_types = true;
+  /// Where external data of a model from memory or a stream lies; empty refuses external data there.
+  std::string directory;
+  std::shared_ptr<Allocator> allocator;  ///< of tensors; null for the process's own
+};
+
+struct ImportedModel {
+  Graph graph;
+  /// Defaults of graph inputs that may be left out (overridable_initializers).
+  std::vector<std::pair<std::string, Tensor>> defaults;
+  int64_t model_version = 0;
+  std::string producer_version;
+};
+
+Result<ImportedModel> load(const std::string& path, const LoadOptions& options = {});
+/// `bytes` may be freed once this returns.
+Result<ImportedModel> load(std::span<const std::byte> bytes, const LoadOptions& options = {});
+Result<ImportedModel> load(const ReadCallback& read, const LoadOptions& options = {});
+
+}  // namespace tenon::onnx
