@@ -50,7 +50,7 @@ Result<Step> bind(const DepthToSpace& op, const BindContext& ctx) {
   TENON_TRY(byte_strides(ctx.out_dims(0), ctx.out_dtype(0)));
   TENON_ASSIGN(const Dims s, byte_strides(x, ctx.dtype(0)));
   const int64_t b = op.block_size, c = x[1] / (b * b);
-  const bool dcr = op.mode == DepthToSpace::Mode::kDcr;
+  const bool dcr = op.mode == BlockOrder::kDcr;
   const int64_t plane = dcr ? c * s[1] : s[1];       // between places in a block along w
   const int64_t channel = dcr ? s[1] : b * b * s[1];
   return copy_six(ctx, {{x[0], s[0], 0}, {c, channel, 0}, {x[2], s[2], 0}, {b, b * plane, 0}, {x[3], s[3], 0}, {b, plane, 0}});
@@ -76,7 +76,9 @@ Result<Step> bind(const SpaceToDepth& op, const BindContext& ctx) {
   const Dims& x = ctx.dims(0);
   TENON_ASSIGN(const Dims s, byte_strides(x, ctx.dtype(0)));
   const int64_t b = op.block_size;
-  return copy_six(ctx, {{x[0], s[0], 0}, {b, s[2], 0}, {b, s[3], 0}, {x[1], s[1], 0}, {x[2] / b, b * s[2], 0}, {x[3] / b, b * s[3], 0}});
+  const kernels::CopyLoop row{b, s[2], 0}, column{b, s[3], 0}, channel{x[1], s[1], 0}, h{x[2] / b, b * s[2], 0}, w{x[3] / b, b * s[3], 0};
+  if (op.mode == BlockOrder::kDcr) return copy_six(ctx, {{x[0], s[0], 0}, row, column, channel, h, w});
+  return copy_six(ctx, {{x[0], s[0], 0}, channel, row, column, h, w});
 }
 
 }  // namespace tenon::ops

@@ -5,12 +5,13 @@
 
 namespace tenon::ops {
 
-/// Blocks of channels become blocks of pixels: [n, c, h, w] -> [n, c / b^2, h * b, w * b]. The place in a block is the outer part of
-/// the channel (DCR) or the inner one (CRD).
+/// Which part of the channel is the place in a block: the outer one (DCR) or the inner one (CRD).
+enum class BlockOrder : uint8_t { kDcr, kCrd };
+
+/// Blocks of channels become blocks of pixels: [n, c, h, w] -> [n, c / b^2, h * b, w * b].
 struct DepthToSpace {
-  enum class Mode : uint8_t { kDcr, kCrd };
   int64_t block_size = 1;
-  Mode mode = Mode::kDcr;
+  BlockOrder mode = BlockOrder::kDcr;
 
   bool operator==(const DepthToSpace&) const = default;
 };
@@ -19,9 +20,10 @@ struct DepthToSpace {
 Result<Types> infer(const DepthToSpace&, const Types& in);
 Result<Step> bind(const DepthToSpace&, const BindContext&);
 
-/// The other way round, in DCR order: [n, c, h, w] -> [n, c * b^2, h / b, w / b].
+/// The other way round: [n, c, h, w] -> [n, c * b^2, h / b, w / b].
 struct SpaceToDepth {
   int64_t block_size = 1;
+  BlockOrder mode = BlockOrder::kDcr;
 
   bool operator==(const SpaceToDepth&) const = default;
 };
