@@ -20,7 +20,7 @@ if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
 endif()
-add_compile_options(-Wall -Wextra -fno-math-errno $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
+add_compile_options(-Wall -Wextra -Wno-restrict -fno-math-errno $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   # The baseline of every file; kernels are dispatched above it at run time, never by flags on files.
   add_compile_options(-march=x86-64-v2)

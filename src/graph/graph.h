@@ -55,8 +55,18 @@ struct Region {
   std::vector<NodeId> nodes;  ///< in topological order
 };
 
+/// Name and origin of a new node.
+struct NodeSpec {
+  std::string name;
+  std::string source_op, source_domain;
+  int64_t source_opset = 0;
+  std::vector<std::string> output_names;
+};
+
 class Graph {
  public:
+  using NodeSpec = tenon::NodeSpec;
+
   Graph();  ///< with the empty region 0
 
   // Building. Errors name the node, its operator and its inputs.
@@ -67,12 +77,6 @@ class Graph {
   RegionId add_region(RegionId parent, std::string name);
   /// Infers the outputs and appends the node to `region`. `output_names` may be shorter than the outputs (names are made up) and
   /// hold "" for unwanted ones.
-  struct NodeSpec {
-    std::string name;
-    std::string source_op, source_domain;
-    int64_t source_opset = 0;
-    std::vector<std::string> output_names;
-  };
   Result<std::vector<ValueId>> add_node(RegionId region, Op op, std::vector<ValueId> inputs, NodeSpec spec = {});
   /// Names a value anew (made unique when the name is taken).
   void rename(ValueId value, std::string name) { values_[value].name = unique_name(std::move(name)); }

@@ -176,12 +176,12 @@ class Compiler {
     s.deferred = !in_static || !out_static;
     if (!s.deferred) {
       const TypedBindContext ctx(in, out, wanted, options_.refusals);
-      auto step = bind(n.op, ctx);
+      auto step = tenon::bind(n.op, ctx);
       if (!step.ok()) return at(graph_, id, std::move(step).status(), in);
       s.step = *std::move(step);
     } else if (control) {
       const TypedBindContext ctx({}, {}, wanted, options_.refusals);
-      auto step = bind(n.op, ctx);
+      auto step = tenon::bind(n.op, ctx);
       if (!step.ok()) return at(graph_, id, std::move(step).status(), in);
       s.step = *std::move(step);
       s.deferred = false;

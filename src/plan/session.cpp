@@ -9,44 +9,53 @@
 
 namespace tenon {
 
-Status Session::State::prepare(Frame& frame, std::shared_ptr<const Plan> plan, const std::shared_ptr<Allocator>& allocator, int threads) {
-  const bool same = frame.plan == plan;
-  if (!same) {
-    frame.plan = std::move(plan);
-    frame.base.assign(frame.plan->slots.size(), nullptr);
-    frame.dynamic.assign(frame.plan->slots.size(), Tensor());
-    size_t most_inputs = 0, most_outputs = 0;
-    for (const PlanStep& s : frame.plan->steps) {
-      most_inputs = std::max(most_inputs, s.inputs.size());
-      most_outputs = std::max(most_outputs, s.outputs.size());
-    }
-    frame.src.assign(most_inputs + 1, nullptr);
-    frame.dst.assign(most_outputs + 1, nullptr);
+namespace {
+
+/// `buffer` of at least `bytes`, kept when it is big enough.
+Status ensure(std::shared_ptr<Buffer>& buffer, size_t bytes, const std::shared_ptr<Allocator>& allocator) {
+  if (buffer && buffer->size() >= bytes) return {};
+  buffer.reset();
+  TENON_ASSIGN(buffer, Buffer::allocate(bytes, allocator));
+  return {};
+}
+
+}  // namespace
+
+Status Session::State::ensure_scratch(size_t bytes, int threads, const std::shared_ptr<Allocator>& allocator) {
+  const size_t stride = (bytes + kAlignment - 1) / kAlignment * kAlignment + kAlignment;
+  if (scratch && stride <= scratch_stride && threads <= scratch_threads) return {};
+  const size_t new_stride = std::max(stride, scratch_stride);
+  const int new_threads = std::max(threads, scratch_threads);
+  scratch.reset();
+  scratch_stride = 0;
+  TENON_ASSIGN(scratch, Buffer::allocate(new_stride * static_cast<size_t>(new_threads), allocator));
+  scratch_stride = new_stride;
+  scratch_threads = new_threads;
+  return {};
+}
+
+Status Session::State::prepare(Frame& frame, const std::shared_ptr<const Plan>& plan, const std::shared_ptr<Allocator>& allocator, int threads) {
+  const Plan& p = *plan;
+  TENON_TRY(ensure_scratch(p.scratch_bytes, threads, allocator));
+  TENON_TRY(ensure(shared, p.shared_bytes, allocator));
+  if (frame.plan == plan) return {};
+  frame.plan.reset();  // until all is in place, so that a failure leaves nothing half made
+  if (frame.arena && frame.arena->size() / 4 > p.arena_bytes + (size_t{1} << 20)) frame.arena.reset();
+  TENON_TRY(ensure(frame.arena, p.arena_bytes, allocator));
+  frame.base.assign(p.slots.size(), nullptr);
+  frame.dynamic.assign(p.slots.size(), Tensor());
+  size_t most_inputs = 0, most_outputs = 0;
+  for (const PlanStep& s : p.steps) {
+    most_inputs = std::max(most_inputs, s.inputs.size());
+    most_outputs = std::max(most_outputs, s.outputs.size());
   }
-  const Plan& p = *frame.plan;
-  if (!same) {
-    if (!frame.arena || frame.arena->size() < p.arena_bytes || frame.arena->size() / 4 > p.arena_bytes + (size_t{1} << 20)) {
-      frame.arena.reset();
-      TENON_ASSIGN(frame.arena, Buffer::allocate(p.arena_bytes, allocator));
-    }
-    for (size_t i = 0; i < p.slots.size(); ++i) {
-      if (p.slots[i].kind == Slot::Kind::kArena) frame.base[i] = frame.arena->data() + p.slots[i].offset;
-      if (p.slots[i].kind == Slot::Kind::kConstant) frame.base[i] = static_cast<std::byte*>(const_cast<void*>(p.slots[i].data));
-    }
+  frame.src.assign(most_inputs + 1, nullptr);
+  frame.dst.assign(most_outputs + 1, nullptr);
+  for (size_t i = 0; i < p.slots.size(); ++i) {
+    if (p.slots[i].kind == Slot::Kind::kArena) frame.base[i] = frame.arena->data() + p.slots[i].offset;
+    if (p.slots[i].kind == Slot::Kind::kConstant) frame.base[i] = static_cast<std::byte*>(const_cast<void*>(p.slots[i].data));
   }
-  const size_t stride = (p.scratch_bytes + kAlignment - 1) / kAlignment * kAlignment + kAlignment;
-  if (!scratch || stride > scratch_stride || threads > scratch_threads) {
-    const size_t new_stride = std::max(stride, scratch_stride);
-    const int new_threads = std::max(threads, scratch_threads);
-    scratch.reset();
-    TENON_ASSIGN(scratch, Buffer::allocate(new_stride * static_cast<size_t>(new_threads), allocator));
-    scratch_stride = new_stride;
-    scratch_threads = new_threads;
-  }
-  if (!shared || shared->size() < p.shared_bytes) {
-    shared.reset();
-    TENON_ASSIGN(shared, Buffer::allocate(p.shared_bytes, allocator));
-  }
+  frame.plan = plan;
   return {};
 }
 
@@ -237,7 +246,7 @@ Status RegionRunner::deferred_step(const PlanStep& step) {
   std::vector<bool> wanted;
   for (const Operand& o : step.outputs) wanted.push_back(o.slot >= 0);
   const TypedBindContext ctx(in, out, std::move(wanted));
-  TENON_ASSIGN(const Step work, bind(node.op, ctx));
+  TENON_ASSIGN(const Step work, tenon::bind(node.op, ctx));
   if (work.dynamic) return dynamic_step(step, work);
 
   std::vector<Tensor> results(step.outputs.size());
@@ -272,18 +281,8 @@ Status RegionRunner::deferred_step(const PlanStep& step) {
     dst[i] = results[i].data();
   }
   if (!only_views) {
-    const int threads = std::max(team_.threads(), 1);
-    const size_t stride = (work.scratch_bytes + kAlignment - 1) / kAlignment * kAlignment + kAlignment;
-    if (stride > state_.scratch_stride) {
-      state_.scratch.reset();
-      TENON_ASSIGN(state_.scratch, Buffer::allocate(stride * static_cast<size_t>(std::max(threads, state_.scratch_threads)), model_.allocator()));
-      state_.scratch_stride = stride;
-      state_.scratch_threads = std::max(threads, state_.scratch_threads);
-    }
-    if (work.shared_bytes > state_.shared->size()) {
-      state_.shared.reset();
-      TENON_ASSIGN(state_.shared, Buffer::allocate(work.shared_bytes, model_.allocator()));
-    }
+    TENON_TRY(state_.ensure_scratch(work.scratch_bytes, team_.threads(), model_.allocator()));
+    TENON_TRY(ensure(state_.shared, work.shared_bytes, model_.allocator()));
     kernels::Fault fault;
     kernels::Call call;
     call.src = src.data();
@@ -349,9 +348,9 @@ Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::s
     std::vector<Type> types;
     for (const Tensor& t : inputs) types.push_back(Type::of(t.dtype(), Shape::of(t.dims())));
     TENON_ASSIGN(auto plan, model_.plan(region, types));
-    TENON_TRY(state_.prepare(*frame_, std::move(plan), model_.allocator(), std::max(team_.threads(), 1)));
+    TENON_TRY(state_.prepare(*frame_, plan, model_.allocator(), team_.threads()));
   } else {
-    TENON_TRY(state_.prepare(*frame_, frame_->plan, model_.allocator(), std::max(team_.threads(), 1)));
+    TENON_TRY(state_.prepare(*frame_, frame_->plan, model_.allocator(), team_.threads()));
   }
   Frame& f = *frame_;
   const Plan& plan = *f.plan;
@@ -407,7 +406,9 @@ Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::s
     const Operand& o = plan.outputs[i];
     const Slot& slot = plan.slots[static_cast<size_t>(o.slot)];
     if (slot.kind == Slot::Kind::kOutput && slot.index == static_cast<int>(i) && o.offset == 0) {
-      if (outputs[i].dtype() == DType::kString) TENON_ASSIGN(outputs[i], outputs[i].clone(model_.allocator()));
+      if (outputs[i].dtype() == DType::kString) {
+        TENON_ASSIGN(outputs[i], outputs[i].clone(model_.allocator()));
+      }
       continue;
     }
     TENON_ASSIGN(Tensor result, operand_tensor(o, plan.output_types[i]));

@@ -27,8 +27,9 @@ struct Session::State {
   std::shared_ptr<Buffer> shared;
   std::vector<std::unique_ptr<char[]>> strings;  ///< bytes of strings made by the run
 
+  Status ensure_scratch(size_t bytes, int threads, const std::shared_ptr<Allocator>& allocator);
   /// Makes `plan` the frame's plan and its memory big enough. Allocates nothing when the plan is the same as before.
-  Status prepare(Frame& frame, std::shared_ptr<const Plan> plan, const std::shared_ptr<Allocator>& allocator, int threads);
+  Status prepare(Frame& frame, const std::shared_ptr<const Plan>& plan, const std::shared_ptr<Allocator>& allocator, int threads);
 };
 
 /// Runs one region on a prepared frame. Nested regions use the same team and the frames of the same session.
