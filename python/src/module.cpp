@@ -43,7 +43,8 @@ void bind_profile(py::module_& m) {
                                  const Profile::Event e = p.profile[k];
                                  all.append(make(py::str(e.node.data(), e.node.size()), py::str(e.op.data(), e.op.size()),
                                                  py::str(e.kernel.data(), e.kernel.size()), static_cast<double>(e.start.count()) * 1e-9,
-                                                 static_cast<double>(e.duration.count()) * 1e-9, e.run));
+                                                 static_cast<double>(e.duration.count()) * 1e-9, py::str(e.shapes.data(), e.shapes.size()),
+                                                 e.parallel));
                                }
                                return all;
                              })

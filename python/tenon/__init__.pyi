@@ -51,6 +51,7 @@ class Model:
     ) -> dict[str, np.ndarray[Any, Any]]: ...
     def __call__(self, *arrays: _Array | None, **named: _Array | None) -> dict[str, np.ndarray[Any, Any]]: ...
     def session(self) -> Session: ...
+    def explain(self, dims: Mapping[str, int] = ...) -> list[Node]: ...
     def graph(self, format: str = "text") -> str: ...
     def trim(self) -> None: ...
     @property
@@ -140,12 +141,11 @@ class Pass(NamedTuple):
     rewrites: int
 
 class Stats(NamedTuple):
-    bytes: int
-    bytes_peak: int
     weight_bytes: int
+    run_bytes: int
+    run_bytes_peak: int
     plans: int
-    plans_made: int
-    sessions: int
+    sessions_idle: int
     runs: int
 
 class Event(NamedTuple):
@@ -154,7 +154,8 @@ class Event(NamedTuple):
     kernel: str
     start: float
     duration: float
-    run: int
+    shapes: str
+    parallel: bool
 
 class Operator(NamedTuple):
     domain: str

@@ -40,12 +40,11 @@ class Pass(NamedTuple):
 
 
 class Stats(NamedTuple):
-    bytes: int
-    bytes_peak: int
     weight_bytes: int
+    run_bytes: int
+    run_bytes_peak: int
     plans: int
-    plans_made: int
-    sessions: int
+    sessions_idle: int
     runs: int
 
 
@@ -57,7 +56,8 @@ class Event(NamedTuple):
     kernel: str
     start: float
     duration: float
-    run: int
+    shapes: str
+    parallel: bool
 
 
 class Operator(NamedTuple):
