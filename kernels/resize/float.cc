@@ -1,0 +1,175 @@
+// The fast paths for 4-byte elements.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/resize/float.cc"
+#include "hwy/foreach_target.h"
+
+#include "hwy/highway.h"
+#include "kernels/dispatch.h"
+#include "kernels/resize/nearest_rows.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+void NearestDouble(const ResizeNearestParams& p, const Call& call, Range range) {
+  const hn::ScalableTag<uint32_t> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  resize::walk_rows(p, p.tables ? p.tables : call.shared, call, range, [&](const std::byte* src_row, std::byte* dst_row) HWY_ATTR {
+    const auto* src = reinterpret_cast<const uint32_t*>(src_row);
+    auto* dst = reinterpret_cast<uint32_t*>(dst_row);
+    const int64_t n = p.row / 2;
+    int64_t i = 0;
+    for (; i + lanes <= n; i += lanes) {
+      const auto v = hn::LoadU(d, src + i);
+      hn::StoreInterleaved2(v, v, d, dst + 2 * i);
+    }
+    for (; i < n; ++i) dst[2 * i] = dst[2 * i + 1] = src[i];
+  });
+}
+
+/// to[j] = sum over taps of weights[t, j] * from[start[j] + t], for j in [begin, end). Weights of one tap are `stride` apart.
+HWY_INLINE void ResampleRow(const float* HWY_RESTRICT from, const int32_t* HWY_RESTRICT start, const float* HWY_RESTRICT weights, int64_t stride,
+                            int64_t taps, int64_t begin, int64_t end, float* HWY_RESTRICT to) {
+  const hn::ScalableTag<float> d;
+  const hn::RebindToSigned<decltype(d)> di;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t j = begin;
+  for (; j + lanes <= end; j += lanes) {
+    const auto at = hn::LoadU(di, start + j);
+    auto sum = hn::Mul(hn::LoadU(d, weights + j), hn::GatherIndex(d, from, at));
+    for (int64_t t = 1; t < taps; ++t) sum = hn::MulAdd(hn::LoadU(d, weights + t * stride + j), hn::GatherIndex(d, from + t, at), sum);
+    hn::StoreU(sum, d, to + j);
+  }
+  for (; j < end; ++j) {
+    float sum = weights[j] * from[start[j]];
+    for (int64_t t = 1; t < taps; ++t) sum += weights[t * stride + j] * from[start[j] + t];
+    to[j] = sum;
+  }
+}
+
+/// to[i] = sum over taps of weights[t * stride] * from[t * n + i].
+HWY_INLINE void BlendRows(const float* HWY_RESTRICT from, const float* HWY_RESTRICT weights, int64_t stride, int64_t taps, int64_t n,
+                          float* HWY_RESTRICT to) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  if (taps == 2) {
+    const auto a = hn::Set(d, weights[0]), b = hn::Set(d, weights[stride]);
+    for (; i + lanes <= n; i += lanes) hn::StoreU(hn::MulAdd(b, hn::LoadU(d, from + n + i), hn::Mul(a, hn::LoadU(d, from + i))), d, to + i);
+  } else {
+    for (; i + lanes <= n; i += lanes) {
+      auto sum = hn::Mul(hn::Set(d, weights[0]), hn::LoadU(d, from + i));
+      for (int64_t t = 1; t < taps; ++t) sum = hn::MulAdd(hn::Set(d, weights[t * stride]), hn::LoadU(d, from + t * n + i), sum);
+      hn::StoreU(sum, d, to + i);
+    }
+  }
+  for (; i < n; ++i) {
+    float sum = weights[0] * from[i];
+    for (int64_t t = 1; t < taps; ++t) sum += weights[t * stride] * from[t * n + i];
+    to[i] = sum;
+  }
+}
+
+void PassFloat(const ResizePassParams& p, const Call& call, Range range) {
+  const std::byte* tables = p.tables ? p.tables : call.shared;
+  const float* src = p.src_at < 0 ? call.in<float>(0) : reinterpret_cast<const float*>(call.shared + p.src_at);
+  float* dst = p.dst_at < 0 ? call.out<float>(0) : reinterpret_cast<float*>(call.shared + p.dst_at);
+  const auto* start = reinterpret_cast<const int32_t*>(tables + p.axis.start_at);
+  const auto* weights = reinterpret_cast<const float*>(tables + p.axis.weight_at);
+  const auto* outside = p.axis.outside_at >= 0 ? reinterpret_cast<const uint8_t*>(tables + p.axis.outside_at) : nullptr;
+  const int64_t out = p.axis.out, in = p.axis.in, inner = p.inner, taps = p.axis.taps;
+  const int64_t begin = range.begin * p.units_per_part;
+  const int64_t end = range.end * p.units_per_part < p.units() ? range.end * p.units_per_part : p.units();
+  const float fill = static_cast<float>(p.extrapolation);
+  for (int64_t u = begin; u < end; ++u) {
+    if (inner == 1) {
+      float* to = dst + u * out;
+      ResampleRow(src + u * in, start, weights, out, taps, 0, out, to);
+      if (outside) {
+        for (int64_t j = 0; j < out; ++j) to[j] = outside[j] ? fill : to[j];
+      }
+      continue;
+    }
+    const int64_t o = u / out, j = u % out;
+    float* to = dst + u * inner;
+    if (outside && outside[j]) {
+      for (int64_t i = 0; i < inner; ++i) to[i] = fill;
+    } else {
+      BlendRows(src + (o * in + start[j]) * inner, weights + j, out, taps, inner, to);
+    }
+  }
+}
+
+/// A row twice as long: to[2i] = 1/4 from[i-1] + 3/4 from[i], to[2i+1] = 3/4 from[i] + 1/4 from[i+1]; the two ends by the tables.
+HWY_INLINE void DoubleRow(const ResizeBilinearParams& p, const float* HWY_RESTRICT from, const int32_t* start, const float* weights,
+                          float* HWY_RESTRICT to) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto quarter = hn::Set(d, 0.25f), rest = hn::Set(d, 0.75f);
+  int64_t i = 1;
+  for (; i + lanes <= p.x.in - 1; i += lanes) {
+    const auto mid = hn::Mul(rest, hn::LoadU(d, from + i));
+    hn::StoreInterleaved2(hn::MulAdd(quarter, hn::LoadU(d, from + i - 1), mid), hn::MulAdd(quarter, hn::LoadU(d, from + i + 1), mid), d, to + 2 * i);
+  }
+  ResampleRow(from, start, weights, p.x.out, p.x.taps, 0, 2, to);
+  ResampleRow(from, start, weights, p.x.out, p.x.taps, 2 * i, p.x.out, to);
+}
+
+void Bilinear(const ResizeBilinearParams& p, const Call& call, Range range) {
+  const std::byte* tables = p.tables ? p.tables : call.shared;
+  const auto* ys = reinterpret_cast<const int32_t*>(tables + p.y.start_at);
+  const auto* xs = reinterpret_cast<const int32_t*>(tables + p.x.start_at);
+  const auto* wy = reinterpret_cast<const float*>(tables + p.y.weight_at);
+  const auto* wx = reinterpret_cast<const float*>(tables + p.x.weight_at);
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), n = p.x.out;
+  float* rows[2] = {reinterpret_cast<float*>(call.scratch), reinterpret_cast<float*>(call.scratch) + p.row_stride()};
+  for (int64_t part = range.begin; part < range.end; ++part) {
+    const int64_t plane = part / p.blocks, first = part % p.blocks * p.rows_per_part;
+    const float* src = call.in<float>(0) + plane * p.y.in * p.x.in;
+    float* dst = call.out<float>(0) + plane * p.y.out * n;
+    int64_t held[2] = {-1, -1};  // which source row, resampled along x, each scratch row holds; always neighbours' parities
+    const auto row = [&](int64_t y) HWY_ATTR -> const float* {
+      float* to = rows[y & 1];
+      if (held[y & 1] == y) return to;
+      held[y & 1] = y;
+      if (p.doubles) {
+        DoubleRow(p, src + y * p.x.in, xs, wx, to);
+      } else {
+        ResampleRow(src + y * p.x.in, xs, wx, n, p.x.taps, 0, n, to);
+      }
+      return to;
+    };
+    const int64_t last = first + p.rows_per_part < p.y.out ? first + p.rows_per_part : p.y.out;
+    for (int64_t y = first; y < last; ++y) {
+      const float* above = row(ys[y]);
+      float* to = dst + y * n;
+      if (p.y.taps == 1) {
+        for (int64_t i = 0; i < n; ++i) to[i] = wy[y] * above[i];
+        continue;
+      }
+      const float* below = row(ys[y] + 1);
+      const float a = wy[y], b = wy[p.y.out + y];
+      const auto va = hn::Set(d, a), vb = hn::Set(d, b);
+      int64_t i = 0;
+      for (; i + lanes <= n; i += lanes) hn::StoreU(hn::MulAdd(vb, hn::LoadU(d, below + i), hn::Mul(va, hn::LoadU(d, above + i))), d, to + i);
+      for (; i < n; ++i) to[i] = a * above[i] + b * below[i];
+    }
+  }
+}
+
+}  // namespace tenon::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tenon::kernels {
+
+HWY_EXPORT(NearestDouble);
+HWY_EXPORT(PassFloat);
+HWY_EXPORT(Bilinear);
+Kernel<ResizeNearestParams> ResizeNearestDoublePointer() { return TENON_POINTER(NearestDouble); }
+Kernel<ResizePassParams> ResizePassFloatPointer() { return TENON_POINTER(PassFloat); }
+Kernel<ResizeBilinearParams> ResizeBilinearPointer() { return TENON_POINTER(Bilinear); }
+
+}  // namespace tenon::kernels
+#endif
