@@ -243,6 +243,17 @@ Status Builder::operator_node(const onnxpb::NodeProto& node, const std::string& 
   const std::string shown = printable(domain.empty() ? "ai.onnx" : domain) + "." + printable(node.op_type());
   const auto located = [&](Status s) { return std::move(s).at_node(name, printable(node.op_type()), printable(domain), opset); };
   const Operator* op = find(domain, node.op_type());
+  std::shared_ptr<const CustomOp> custom;
+  Operator custom_row;
+  if (!op) {
+    for (const auto& c : options_.custom) {
+      if (c->domain == domain && c->name == node.op_type()) custom = c;
+    }
+    if (custom) {
+      custom_row = {custom->domain.c_str(), custom->name.c_str(), 1, custom->min_inputs, custom->max_inputs, custom->max_outputs, nullptr};
+      op = &custom_row;
+    }
+  }
   if (!op) {
     const bool newer = domain.empty() && opset > kNewestOpset;
     return located(load_error("operator ", shown, " is unknown", newer ? " (opset " + std::to_string(opset) + " is newer than the newest known, " +
@@ -266,7 +277,7 @@ Status Builder::operator_node(const onnxpb::NodeProto& node, const std::string& 
     return located(load_error("operator ", shown, " gives at most ", op->max_outputs, " outputs, the node names ", node.output_size()));
   }
   FileNode context(*this, scope, {node, name, std::string(domain), opset, std::move(inputs), std::move(attributes)});
-  if (Status s = op->convert(context); !s.ok()) return located(std::move(s));
+  if (Status s = custom ? context.become_custom(custom) : op->convert(context); !s.ok()) return located(std::move(s));
   if (Status s = context.finish(); !s.ok()) return located(std::move(s));
   for (const std::string& output : node.output()) {
     const auto found = output.empty() ? scope.values.end() : scope.values.find(output);

@@ -45,8 +45,8 @@ Result<ImportedModel> load(const std::string& path, const LoadOptions& options) 
   auto source = FileSource::open(path, options.map_weights);
   if (!source.ok()) return std::move(source).status();
   const size_t slash = path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-  return located(load_source(**source, directory, options), path);
+  const std::string beside = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+  return located(load_source(**source, options.directory.empty() ? beside : options.directory, options), path);
 }
 
 Result<ImportedModel> load(std::span<const std::byte> bytes, const LoadOptions& options) {

@@ -32,9 +32,11 @@ struct LoadOptions {
   bool overridable_initializers = false;
   /// Declared types of intermediate values and outputs that contradict the inferred ones are errors.
   bool check_declared_types = true;
-  /// Where external data of a model from memory or a stream lies; empty refuses external data there.
+  /// Where external data lies. Empty: beside a model's file; a model from memory or a stream may then have none.
   std::string directory;
   std::shared_ptr<Allocator> allocator;  ///< of tensors; null for the process's own
+  /// Operators of the application, for what the table of ONNX operators does not have.
+  std::vector<std::shared_ptr<const CustomOp>> custom;
 };
 
 struct ImportedModel {

@@ -108,6 +108,27 @@ Status FileNode::become(Op op) {
   return set_outputs(values);
 }
 
+Status FileNode::become_custom(std::shared_ptr<const CustomOp> op) {
+  ops::Custom custom{std::move(op), {}, outputs()};
+  for (const auto& entry : spec_.attributes.all()) {
+    const onnxpb::AttributeProto& a = *entry.attribute.proto;
+    CustomAttribute& value = custom.attributes[entry.name];
+    switch (entry.attribute.type) {
+      case AttributeType::kInt: value = a.i(); break;
+      case AttributeType::kFloat: value = a.f(); break;
+      case AttributeType::kString: value = a.s(); break;
+      case AttributeType::kInts: value = std::vector<int64_t>(a.ints().begin(), a.ints().end()); break;
+      case AttributeType::kFloats: value = std::vector<float>(a.floats().begin(), a.floats().end()); break;
+      case AttributeType::kStrings: value = std::vector<std::string>(a.strings().begin(), a.strings().end()); break;
+      default:
+        return load_error("attribute '", printable(entry.name), "' is ", attribute_type_name(entry.attribute.type),
+                          ", which custom operators cannot take");
+    }
+  }
+  for (const auto& entry : custom.attributes) spec_.attributes.get_any(entry.first);  // read, for finish()
+  return become(std::move(custom));
+}
+
 Status FileNode::finish() const {
   if (!outputs_set_) return error(Code::kInternal, "the converter set no outputs");
   if (const std::string* name = spec_.attributes.unread()) {

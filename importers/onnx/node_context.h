@@ -45,6 +45,9 @@ class FileNode final : public NodeContext {
   Status become(Op op) override;
   const Graph& graph() const override { return builder_.graph(); }
 
+  /// Becomes an operator of the application, with all its attributes.
+  Status become_custom(std::shared_ptr<const CustomOp> op);
+
   /// After the converter: every wanted output set, every attribute read.
   Status finish() const;
 

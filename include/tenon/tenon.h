@@ -526,6 +526,8 @@ TENON_API const tenon_tensor* tenon_compute_input(tenon_compute_context* context
 /** Memory for output `index`; every wanted output must be asked for once. *tensor belongs to the run. */
 TENON_API tenon_status tenon_compute_output(tenon_compute_context* context, size_t index, tenon_dtype dtype, const int64_t* dims, size_t rank,
                                             tenon_tensor** tensor);
+/** Bytes for the strings of a TENON_STRING output, which live until the run ends. NULL when there is no memory. */
+TENON_API char* tenon_compute_bytes(tenon_compute_context* context, size_t size);
 TENON_API void tenon_compute_fail(tenon_compute_context* context, tenon_string text);
 
 /** The node's attributes: TENON_ARGUMENT when there is none of that name and kind. Arrays and strings live as long as the context. */
