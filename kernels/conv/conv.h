@@ -13,6 +13,7 @@ namespace tenon::kernels {
 struct Epilogue {
   bool bias = false;
   bool residual = false;  ///< a tensor of the output's shape and layout
+  int64_t shared_residual = -1;  ///< where it lies in Call::shared, in bytes; -1: it is input 3
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
   UnaryTile tile = nullptr;

@@ -32,7 +32,7 @@ struct Part {
     out_plane = p.out[0] * p.out[1] * p.out[2] * kBlock;
     const int64_t offset = (image * blocks + block) * out_plane;
     dst = Result0(call, p.shared_output) + offset;
-    residual = p.epilogue.residual ? call.in<float>(3) + offset : nullptr;
+    residual = p.epilogue.residual ? Operand(call, 3, p.epilogue.shared_residual) + offset : nullptr;
     CopyBias(p.epilogue.bias ? call.in<float>(2) : nullptr, block * kBlock, kBlock, p.filters, bias);
   }
 };

@@ -161,7 +161,7 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
   const float* weights = Operand(call, 1, p.shared_weights) + first_block * per_block;
   const int64_t out_offset = (image * out_blocks + first_block) * out_plane;
   float* dst = Result0(call, p.shared_output) + out_offset;
-  const float* residual = p.epilogue.residual ? call.in<float>(3) + out_offset : nullptr;
+  const float* residual = p.epilogue.residual ? Operand(call, 3, p.epilogue.shared_residual) + out_offset : nullptr;
   alignas(64) float bias[kMaxVectors * kLanes];
   CopyBias(p.epilogue.bias ? call.in<float>(2) : nullptr, group * group_filters + tiles.begin(tile) * kBlock, vectors * kLanes, p.filters, bias);
 

@@ -32,7 +32,6 @@ constexpr int MaxPixels(int v) {
 template <int R, int V, class Count>
 HWY_INLINE void Accumulate(const float* const (&x)[R], int64_t step, const float* HWY_RESTRICT w, Count n, VF (&acc)[R][V]) {
   const DF d;
-#pragma GCC unroll 8
   for (int64_t i = 0; i < n; ++i) {
     // The smaller side is held in registers while the other one passes.
     if constexpr (R < V) {

@@ -1,0 +1,265 @@
+#include "ops/conv.h"
+
+#include <algorithm>
+
+#include "kernels/reorder/reorder.h"
+#include "ops/elements.h"
+
+namespace tenon::ops {
+
+using kernels::ConvFormat;
+using kernels::ConvParams;
+
+namespace {
+
+/// Multiply-adds a nanosecond on one core, for estimates.
+constexpr double kBlockedSpeed = 50, kPlainSpeed = 0.5;
+
+kernels::Epilogue epilogue_of(const Conv& op, const BindContext& ctx) {
+  kernels::Epilogue e;
+  e.bias = ctx.has_input(2);
+  e.residual = ctx.has_input(3);
+  e.low = op.activation.low;
+  e.high = op.activation.high;
+  if (op.activation.has_unary) {
+    e.tile = kernels::unary_tile(op.activation.unary);
+    e.alpha = op.activation.alpha;
+    e.beta = op.activation.beta;
+  }
+  return e;
+}
+
+ConvParams params_of(const Conv& op, const Dims& x, const Dims& w, const Dims& y) {
+  ConvParams p;
+  p.batch = x[0], p.groups = op.group, p.channels = x[1], p.filters = w[0];
+  const int spatial = static_cast<int>(x.size()) - 2;
+  for (int i = 0; i < spatial; ++i) {
+    const WindowDim d = window_dim(op.window, i, w[2 + i], x[2 + i], y[2 + i]);
+    const int at = 3 - spatial + i;
+    p.in[at] = d.in, p.out[at] = d.out, p.kernel[at] = d.kernel, p.stride[at] = d.stride, p.dilation[at] = d.dilation, p.pad[at] = d.pad;
+  }
+  return p;
+}
+
+double work_of(const Dims& w, const Dims& y) {
+  double work = 1;
+  for (const int64_t d : y) work *= static_cast<double>(d);
+  for (size_t i = 1; i < w.size(); ++i) work *= static_cast<double>(w[i]);
+  return work;
+}
+
+Result<Step> bind_plain(const Conv& op, const BindContext& ctx) {
+  const Dims &x = ctx.dims(0), &w = ctx.dims(1), &y = ctx.out_dims(0);
+  kernels::PlainConvParams p{};
+  p.dtype = ctx.dtype(0);
+  p.spatial = static_cast<int32_t>(x.size()) - 2;
+  if (p.spatial > kernels::kMaxSpatial) return limit_error("Conv over ", p.spatial, " spatial dims, expected at most ", kernels::kMaxSpatial);
+  p.batch = x[0], p.groups = op.group, p.channels = x[1], p.filters = w[0];
+  for (int i = 0; i < p.spatial; ++i) {
+    const WindowDim d = window_dim(op.window, i, w[2 + i], x[2 + i], y[2 + i]);
+    p.in[i] = d.in, p.out[i] = d.out, p.kernel[i] = d.kernel, p.stride[i] = d.stride, p.dilation[i] = d.dilation, p.pad[i] = d.pad;
+  }
+  p.epilogue = epilogue_of(op, ctx);
+  Step step;
+  step.kernel = "PlainConv";
+  const int64_t count = count_of(y);
+  const int64_t parts = count == 0 ? 0 : count / y.back();
+  step.phases.push_back(Step::phase(kernels::PlainConvPointer(), p, parts, work_of(w, y) / kPlainSpeed));
+  return step;
+}
+
+/// The table row for `p` as the next phase of `step`.
+Status add_conv(Step& step, const BindContext& ctx, ConvParams p, double work) {
+  const int64_t parts = plan_conv(p);
+  TENON_ASSIGN(Step one, ctx.choose(kernels::conv, p, parts, work / kBlockedSpeed));
+  step.kernel = one.kernel;
+  step.refusals = std::move(one.refusals);
+  step.phases.push_back(std::move(one.phases[0]));
+  step.scratch_bytes = std::max(step.scratch_bytes, static_cast<size_t>(p.scratch));
+  return {};
+}
+
+struct PackPhase {
+  ConvParams conv;
+  int64_t to;
+};
+
+int64_t blocked_bytes(int64_t batch, int64_t channels, const int64_t* dims) {
+  const int64_t block = kernels::channel_block();
+  return batch * ((channels + block - 1) / block) * block * dims[0] * dims[1] * dims[2] * 4;
+}
+
+/// Plain float32 in and out through the blocked kernels: reorder, pack the weights, convolve, reorder.
+Result<Step> bind_through_blocked(const Conv& op, const BindContext& ctx, ConvFormat format) {
+  const Dims &x = ctx.dims(0), &w = ctx.dims(1), &y = ctx.out_dims(0);
+  ConvParams p = params_of(op, x, w, y);
+  p.format = format;
+  p.epilogue = epilogue_of(op, ctx);
+  Step step;
+  int64_t shared = 0;
+  const auto reserve = [&](int64_t bytes) {
+    const int64_t at = shared;
+    shared += (bytes + 127) / 64 * 64;
+    return at;
+  };
+  const auto reorder = [&](bool to_blocked, int64_t channels, const int64_t* dims, int input, int64_t from, int64_t to) {
+    kernels::ReorderParams r;
+    r.to_blocked = to_blocked, r.batch = p.batch, r.channels = channels, r.pixels = dims[0] * dims[1] * dims[2];
+    r.block = kernels::channel_block(), r.input = input, r.shared_input = from, r.shared_output = to;
+    plan_reorder(r);
+    step.phases.push_back(Step::phase(kernels::ReorderPointer(), r, r.parts(), static_cast<double>(p.batch * channels * r.pixels) * 0.3));
+  };
+  if (format != ConvFormat::kPlainInput) {
+    p.shared_input = reserve(blocked_bytes(p.batch, p.channels, p.in));
+    reorder(true, p.channels, p.in, 0, -1, p.shared_input);
+  }
+  if (p.epilogue.residual) {
+    p.epilogue.shared_residual = reserve(blocked_bytes(p.batch, p.filters, p.out));
+    reorder(true, p.filters, p.out, 3, -1, p.epilogue.shared_residual);
+  }
+  p.shared_weights = reserve(kernels::packed_conv_weights(p) * 4);
+  const PackPhase pack{p, p.shared_weights};
+  step.phases.push_back(Step::phase<PackPhase>(
+      [](const PackPhase& k, const kernels::Call& call, kernels::Range range) {
+        for (int64_t i = range.begin; i < range.end; ++i) {
+          kernels::pack_conv_weights(k.conv, call.in<float>(1), reinterpret_cast<float*>(call.shared + k.to));
+        }
+      },
+      pack, 1, work_of(w, {})));
+  p.shared_output = reserve(blocked_bytes(p.batch, p.filters, p.out));
+  TENON_TRY(add_conv(step, ctx, p, work_of(w, y)));
+  reorder(false, p.filters, p.out, 0, p.shared_output, -1);
+  step.shared_bytes = static_cast<size_t>(shared);
+  return step;
+}
+
+}  // namespace
+
+Layout blocked_layout() { return Layout{Layout::Kind::kChannelBlocked, static_cast<uint8_t>(kernels::channel_block()), 0}; }
+
+Result<Types> infer(const Conv& op, const Types& in) {
+  TENON_TRY(expect_inputs(in, 2, 4));
+  TENON_TRY(expect_float(in, 0));
+  TENON_TRY(expect_same_dtype(in, 0, 1));
+  if (has(in, 2)) TENON_TRY(expect_same_dtype(in, 0, 2));
+  if (has(in, 3)) TENON_TRY(expect_same_dtype(in, 0, 3));
+  const Type &x = in[0], &w = in[1];
+  if (op.group < 1) return shape_error("group is ", op.group, ", expected 1 or more");
+
+  const bool packed = w.layout.kind == Layout::Kind::kPacked;
+  const bool blocked_input = packed && w.layout.format != static_cast<uint16_t>(ConvFormat::kPlainInput);
+  if (x.layout != (blocked_input ? blocked_layout() : Layout{}) || (!packed && !w.layout.plain())) {
+    return error(Code::kInternal, "input 0 has layout ", x.layout.str(), " and the weights ", w.layout.str());
+  }
+  const Layout out_layout = packed ? blocked_layout() : Layout{};
+  if (has(in, 2) && !in[2].layout.plain()) return error(Code::kInternal, "input 2 has layout ", in[2].layout.str(), ", expected plain");
+  if (has(in, 3) && in[3].layout != out_layout) {
+    return error(Code::kInternal, "input 3 has layout ", in[3].layout.str(), ", expected ", out_layout.str());
+  }
+
+  const int rank = x.ranked() ? x.rank() : w.ranked() ? w.rank() : -1;
+  TENON_TRY(check_window(op.window, rank < 0 ? -1 : rank - 2));
+  if (rank < 0) {
+    Type out = Type::unranked(x.dtype);
+    out.layout = out_layout;
+    return Types{out};
+  }
+  if (rank < 3) return input_error(x.ranked() ? 0 : 1, "has rank ", rank, " ", (x.ranked() ? x : w).shape.str(), ", expected 3 or more");
+  if (x.ranked() && w.ranked() && w.rank() != x.rank()) {
+    return input_error(1, "has rank ", w.rank(), " ", w.shape.str(), ", expected rank ", x.rank(), " like input 0 ", x.shape.str());
+  }
+  const int spatial = rank - 2;
+  Dim filters = Dim::unknown();
+  if (w.ranked()) {
+    filters = w.shape[0];
+    if (filters.is_const() && filters.value() % op.group != 0) {
+      return shape_error("group is ", op.group, ", which does not divide the ", filters.value(), " filters of input 1 ", w.shape.str(),
+                         x.ranked() ? " (input 0 has " + x.shape[1].str() + " channels)" : std::string());
+    }
+    if (x.ranked() && x.shape[1].is_const() && w.shape[1].is_const()) {
+      const auto channels = checked_mul(w.shape[1].value(), op.group);
+      if (!channels || *channels != x.shape[1].value()) {
+        return input_error(1, w.shape.str(), " has ", w.shape[1].value(), " channels a group, expected ",
+                           x.shape[1].value() % op.group == 0 ? str(std::vector<int64_t>{x.shape[1].value() / op.group}) : "a divisor", " (input 0 has ",
+                           x.shape[1].value(), " channels, group is ", op.group, ")");
+      }
+    }
+  }
+  std::vector<Dim> out{x.ranked() ? x.shape[0] : Dim::unknown(), filters};
+  for (int i = 0; i < spatial; ++i) {
+    Dim kernel = w.ranked() ? w.shape[2 + i] : Dim::unknown();
+    if (!op.window.kernel_shape.empty()) {
+      const int64_t k = op.window.kernel_shape[i];
+      if (kernel.is_const() && kernel.value() != k) {
+        return shape_error("kernel_shape is ", str(op.window.kernel_shape), ", expected the spatial dims of input 1 ", w.shape.str());
+      }
+      kernel = Dim(k);
+    }
+    if (!kernel.is_const()) {
+      const bool same = op.window.auto_pad == AutoPad::kSameUpper || op.window.auto_pad == AutoPad::kSameLower;
+      out.push_back(same && x.ranked() ? Dim::ceil_div(x.shape[2 + i], Dim(op.window.stride(i))) : Dim::unknown());
+      continue;
+    }
+    if (kernel.value() < 1) return input_error(1, w.shape.str(), " has an empty kernel");
+    if (!x.ranked()) {
+      out.push_back(Dim::unknown());
+      continue;
+    }
+    TENON_ASSIGN(Dim d, window_output(op.window, i, kernel.value(), x.shape[2 + i]));
+    out.push_back(d);
+  }
+  if (has(in, 2)) {
+    TENON_TRY(expect_rank(in, 2, 1));
+    if (in[2].ranked() && dims_equal(in[2].shape[0], filters) == false) {
+      return input_error(2, "has ", in[2].shape[0].str(), " elements, expected ", filters.str(), " (one a filter)");
+    }
+  }
+  Type result = Type::of(x.dtype, Shape(std::move(out)));
+  result.layout = out_layout;
+  if (has(in, 3) && in[3].ranked()) {
+    bool fits = in[3].rank() == rank;
+    for (int i = 0; fits && i < rank; ++i) fits = dims_equal(in[3].shape[i], result.shape[i]) != false;
+    if (!fits) return input_error(3, "has shape ", in[3].shape.str(), ", expected ", result.shape.str());
+  }
+  return Types{std::move(result)};
+}
+
+ConvFormat conv_format(const Conv& op, int64_t filters, int64_t channels, int64_t spatial, bool plain_input) {
+  if (spatial < 1 || spatial > 3 || channels == 0 || filters == 0) return ConvFormat::kNone;
+  if (plain_input) return ConvFormat::kPlainInput;
+  if (op.group == 1) return ConvFormat::kDirect;
+  const int64_t block = kernels::channel_block();
+  const bool whole = channels / op.group % block == 0 && filters / op.group % block == 0;
+  return whole ? ConvFormat::kDirect : ConvFormat::kGrouped;
+}
+
+Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, ConvFormat format, std::shared_ptr<Allocator> allocator) {
+  Dims x = weights.dims();
+  x[0] = 1, x[1] *= op.group;
+  ConvParams p = params_of(op, x, weights.dims(), x);
+  p.format = format;
+  TENON_ASSIGN(Tensor packed, Tensor::allocate(DType::kFloat32, {kernels::packed_conv_weights(p)}, std::move(allocator)));
+  kernels::pack_conv_weights(p, weights.as<float>(), packed.as<float>());
+  return packed;
+}
+
+Result<Step> bind(const Conv& op, const BindContext& ctx) {
+  const Dims &x = ctx.dims(0), &w = ctx.dims(1), &y = ctx.out_dims(0);
+  TENON_TRY(element_count(y));
+  if (ctx.layout(1).kind == Layout::Kind::kPacked) {
+    ConvParams p = params_of(op, x, w, y);
+    p.format = static_cast<ConvFormat>(ctx.layout(1).format);
+    p.epilogue = epilogue_of(op, ctx);
+    Step step;
+    TENON_TRY(add_conv(step, ctx, p, work_of(w, y)));
+    return step;
+  }
+  if (ctx.dtype(0) == DType::kFloat32) {
+    const bool few = op.group == 1 && x[1] <= 4;
+    const ConvFormat format = conv_format(op, w[0], x[1], static_cast<int64_t>(x.size()) - 2, few);
+    if (format != ConvFormat::kNone && count_of(y) > 0) return bind_through_blocked(op, ctx, format);
+  }
+  return bind_plain(op, ctx);
+}
+
+}  // namespace tenon::ops

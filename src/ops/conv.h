@@ -1,0 +1,34 @@
+#pragma once
+
+#include "kernels/conv/conv.h"
+#include "ops/activation.h"
+#include "ops/infer.h"
+#include "ops/step.h"
+#include "ops/window.h"
+
+namespace tenon::ops {
+
+/// Convolution over the spatial dims of [N, C, spatial...], then + residual, then the activation.
+struct Conv {
+  Window window;
+  int64_t group = 1;
+  Activation activation;
+
+  bool operator==(const Conv&) const = default;
+};
+
+/// (x: float[N, C, ...], w: [M, C/group, kernel...], b?: [M], residual?: as y) -> (y: [N, M, ...]).
+/// w may be packed (Layout::format is a kernels::ConvFormat): then x is channel-blocked, or plain for kPlainInput, and y and residual
+/// are channel-blocked.
+Result<Types> infer(const Conv&, const Types& in);
+Result<Step> bind(const Conv&, const BindContext&);
+
+/// The channel-blocked layout of the instruction set in use.
+Layout blocked_layout();
+/// How the weights of a blocked float32 convolution are packed; kNone when the blocked kernels do not cover it.
+/// `plain_input`: x is plain and has few channels. Needs nothing of x but its rank and channels.
+kernels::ConvFormat conv_format(const Conv& op, int64_t filters, int64_t channels, int64_t spatial, bool plain_input);
+/// The weights [M, C/group, kernel...] packed as `format`; one dim, of as many floats as the packing takes.
+Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, kernels::ConvFormat format, std::shared_ptr<Allocator> allocator = nullptr);
+
+}  // namespace tenon::ops
