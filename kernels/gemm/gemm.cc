@@ -99,7 +99,7 @@ class Finisher {
 };
 
 const float* PanelsOf(const GemmParams& p, const Call& call) {
-  return p.shared_b ? reinterpret_cast<const float*>(call.shared) : call.in<float>(1);
+  return p.shared_b ? reinterpret_cast<const float*>(call.shared) : call.in<float>(p.swapped ? 0 : 1);
 }
 
 /// Copies rows [begin, end) of A into blocks: block after block of kBlockDepth columns, each holding all rows.
@@ -130,7 +130,7 @@ void GemmPanels(const GemmParams& p, const Call& call, Range range) {
     const GemmPart part = gemm_part(p, index);
     const int64_t first = tile_row(p, part.tile_begin), rows = tile_row(p, part.tile_end) - first;
     if (held != part.block) {
-      PackRows(p, call.src[0], part.a, first, first + rows, packed);
+      PackRows(p, call.src[p.swapped ? 1 : 0], part.a, first, first + rows, packed);
       held = part.block;
     }
     for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
@@ -294,7 +294,22 @@ void GemmPack(const GemmPackParams& p, const Call& call, Range range) {
       }
     }
     if (p.dtype == DType::kFloat32 && p.b_k == 1 && p.b_n != 1) {
-      Transpose(static_cast<const float*>(src) + from, p.b_n, p.k, columns, to, width);
+      constexpr int64_t kDepth = 64;  // rows of the panel that stay in L1 while columns are written into them
+      for (int64_t k = 0; k < p.k; k += kDepth) {
+        Transpose(static_cast<const float*>(src) + from + k, p.b_n, std::min(kDepth, p.k - k), columns, to + k * width, width);
+      }
+    } else if (p.b_n == 1 && p.dtype == DType::kFloat32 && columns == kPanel) {
+      const DF d;
+      const float* from_row = static_cast<const float*>(src) + from;
+      for (int64_t k = 0; k < p.k; ++k, from_row += p.b_k) {
+        // Rows are often a multiple of a page apart, where hardware does not prefetch and L1 holds only a few of them.
+        if (k + 24 < p.k) {
+          __builtin_prefetch(from_row + 24 * p.b_k, 0, 2);
+          __builtin_prefetch(from_row + 24 * p.b_k + kPanel - 1, 0, 2);
+        }
+        hn::StoreU(hn::LoadU(d, from_row), d, to + k * kPanel);
+        hn::StoreU(hn::LoadU(d, from_row + kLanes), d, to + k * kPanel + kLanes);
+      }
     } else if (p.b_n == 1) {
       for (int64_t k = 0; k < p.k; ++k) LoadRow(p.dtype, src, from + k * p.b_k, 1, columns, to + k * width);
     } else {

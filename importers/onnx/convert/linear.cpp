@@ -1,0 +1,34 @@
+// MatMul, Gemm, Einsum.
+#include "importers/onnx/convert.h"
+#include "ops/matmul.h"
+
+namespace tenon::onnx {
+
+namespace {
+
+Status convert_matmul(NodeContext& ctx) { return ctx.become(ops::MatMul{}); }
+
+/// Before opset 7 `broadcast` said whether C may be broadcast; it then always may.
+Status convert_gemm(NodeContext& ctx) {
+  ops::MatMul op;
+  op.matrices = true;
+  TENON_ASSIGN(op.alpha, ctx.float_attribute("alpha", 1.0f));
+  TENON_ASSIGN(op.beta, ctx.float_attribute("beta", 1.0f));
+  TENON_ASSIGN(const int64_t trans_a, ctx.int_attribute("transA", 0));
+  TENON_ASSIGN(const int64_t trans_b, ctx.int_attribute("transB", 0));
+  op.trans_a = trans_a != 0;
+  op.trans_b = trans_b != 0;
+  if (ctx.opset() < 7) TENON_TRY(ctx.int_attribute("broadcast", 0));
+  return ctx.become(op);
+}
+
+constexpr Operator kOperators[] = {
+    {"", "MatMul", 1, 2, 2, 1, convert_matmul},
+    {"", "Gemm", 1, 2, 3, 1, convert_gemm},
+};
+
+}  // namespace
+
+std::span<const Operator> linear_operators() { return kOperators; }
+
+}  // namespace tenon::onnx
