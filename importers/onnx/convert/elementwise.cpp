@@ -101,6 +101,72 @@ Status mean(NodeContext& c) {
   return c.set_outputs({value});
 }
 
+Status identity(NodeContext& c) { return c.become(ops::Identity{}); }
+Status where(NodeContext& c) { return c.become(ops::Where{}); }
+
+Result<DType> cast_target(int64_t to) {
+  if (to < 0 || to > std::numeric_limits<int32_t>::max() || !is_valid(static_cast<int32_t>(to))) {
+    return load_error("attribute 'to' is ", to, ", which is no data type of this engine");
+  }
+  return static_cast<DType>(to);
+}
+
+Status cast_to(NodeContext& c, DType to) {
+  TENON_ASSIGN(const int64_t saturate, c.int_attribute("saturate", 1));
+  TENON_ASSIGN(const std::string mode, c.string_attribute("round_mode", "up"));
+  ops::Cast op{to, saturate != 0};
+  if (mode == "up") op.round = Float8E8M0::Round::kUp;
+  else if (mode == "down") op.round = Float8E8M0::Round::kDown;
+  else if (mode == "nearest") op.round = Float8E8M0::Round::kNearest;
+  else return load_error("attribute 'round_mode' is '", mode, "', expected 'up', 'down' or 'nearest'");
+  TENON_ASSIGN(const ValueId value, c.add1(op, {c.input(0)}));
+  return c.set_outputs({value});
+}
+
+Status cast(NodeContext& c) {
+  TENON_ASSIGN(const int64_t to, c.int_attribute("to"));
+  TENON_ASSIGN(const DType dtype, cast_target(to));
+  return cast_to(c, dtype);
+}
+
+Status cast_like(NodeContext& c) { return cast_to(c, c.type(1).dtype); }
+
+/// Opsets below 11 have the bounds as attributes.
+Status clip(NodeContext& c) {
+  if (c.opset() >= 11) return c.become(ops::Clip{});
+  TENON_ASSIGN(const float low, c.float_attribute("min", std::numeric_limits<float>::lowest()));
+  TENON_ASSIGN(const float high, c.float_attribute("max", std::numeric_limits<float>::max()));
+  TENON_ASSIGN(Tensor low_tensor, float_scalar(c.type(0).dtype, low));
+  TENON_ASSIGN(Tensor high_tensor, float_scalar(c.type(0).dtype, high));
+  TENON_ASSIGN(const ValueId y, c.add1(ops::Clip{}, {c.input(0), c.constant(std::move(low_tensor)), c.constant(std::move(high_tensor))}));
+  return c.set_outputs({y});
+}
+
+/// Opset 12 made ratio and training_mode inputs; before, inference was the only mode. Opsets below 10 give the mask x's dtype.
+Status dropout(NodeContext& c) {
+  ops::Dropout op;
+  std::vector<ValueId> inputs{c.input(0)};
+  if (c.opset() >= 12) {
+    TENON_ASSIGN(op.seed, c.int_attribute("seed", 0));
+    const Tensor* training = c.type(2).constant;
+    const bool known_off = !c.has_input(2) || (training && training->dtype() == DType::kBool && training->count() == 1 && !*training->as<bool>());
+    if (!known_off) inputs = {c.input(0), c.input(1), c.input(2)};
+  } else {
+    TENON_TRY(c.float_attribute("ratio", 0.5f));
+  }
+  const bool mask = c.outputs() > 1 && c.has_output(1);
+  if (!mask && inputs.size() == 1) {
+    TENON_ASSIGN(const ValueId y, c.add1(ops::Identity{}, inputs));
+    return c.outputs() > 1 ? c.set_outputs({y, kNone}) : c.set_outputs({y});
+  }
+  TENON_ASSIGN(std::vector<ValueId> out, c.add(op, inputs, mask ? 2 : 1));
+  if (mask && c.opset() < 10) {
+    TENON_ASSIGN(out[1], c.add1(ops::Cast{c.type(0).dtype}, {out[1]}));
+  }
+  if (c.outputs() > 1 && !mask) out.push_back(kNone);
+  return c.set_outputs(out);
+}
+
 constexpr int kAny = std::numeric_limits<int32_t>::max();
 
 constexpr Operator kOperators[] = {
@@ -118,11 +184,15 @@ constexpr Operator kOperators[] = {
     {"", "BitwiseNot", 18, 1, 1, 1, unary<U::kBitwiseNot>},
     {"", "BitwiseOr", 18, 2, 2, 1, binary<B::kBitwiseOr>},
     {"", "BitwiseXor", 18, 2, 2, 1, binary<B::kBitwiseXor>},
+    {"", "Cast", 1, 1, 1, 1, cast},
+    {"", "CastLike", 15, 2, 2, 1, cast_like},
     {"", "Ceil", 1, 1, 1, 1, unary<U::kCeil>},
     {"", "Celu", 12, 1, 1, 1, with_alpha<U::kCelu, 1000000>},
+    {"", "Clip", 1, 1, 3, 1, clip},
     {"", "Cos", 7, 1, 1, 1, unary<U::kCos>},
     {"", "Cosh", 9, 1, 1, 1, unary<U::kCosh>},
     {"", "Div", 1, 2, 2, 1, binary<B::kDiv>},
+    {"", "Dropout", 1, 1, 3, 2, dropout},
     {"", "Elu", 1, 1, 1, 1, with_alpha<U::kElu, 1000000>},
     {"", "Equal", 1, 2, 2, 1, binary<B::kEqual>},
     {"", "Erf", 9, 1, 1, 1, unary<U::kErf>},
@@ -133,6 +203,7 @@ constexpr Operator kOperators[] = {
     {"", "GreaterOrEqual", 12, 2, 2, 1, binary<B::kGreaterOrEqual>},
     {"", "HardSigmoid", 1, 1, 1, 1, hard_sigmoid},
     {"", "HardSwish", 14, 1, 1, 1, unary<U::kHardSwish>},
+    {"", "Identity", 1, 1, 1, 1, identity},
     {"", "IsInf", 10, 1, 1, 1, is_inf},
     {"", "IsNaN", 9, 1, 1, 1, unary<U::kIsNaN>},
     {"", "LeakyRelu", 1, 1, 1, 1, with_alpha<U::kLeakyRelu, 10000>},
@@ -168,6 +239,7 @@ constexpr Operator kOperators[] = {
     {"", "Tan", 7, 1, 1, 1, unary<U::kTan>},
     {"", "Tanh", 1, 1, 1, 1, unary<U::kTanh>},
     {"", "ThresholdedRelu", 10, 1, 1, 1, with_alpha<U::kThresholdedRelu, 1000000>},
+    {"", "Where", 9, 3, 3, 1, where},
     {"", "Xor", 1, 2, 2, 1, binary<B::kXor>},
 };
 
