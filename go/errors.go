@@ -1,8 +1,10 @@
 package tenon
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/http"
 )
 
 // Code is the class of an [Error].
@@ -87,4 +89,19 @@ func withCause(err, cause error) error {
 		e.cause = cause
 	}
 	return err
+}
+
+// HTTPStatus is the status code that tells a client whose request led to err: its own fault, too much at once, or ours.
+func HTTPStatus(err error) int {
+	switch {
+	case err == nil:
+		return http.StatusOK
+	case errors.Is(err, ErrArgument), errors.Is(err, ErrShape), errors.Is(err, ErrRun):
+		return http.StatusBadRequest
+	case errors.Is(err, context.DeadlineExceeded):
+		return http.StatusGatewayTimeout
+	case errors.Is(err, ErrLimit), errors.Is(err, ErrNoMemory), errors.Is(err, ErrClosed), errors.Is(err, ErrCancelled):
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
 }
