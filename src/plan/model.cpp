@@ -120,21 +120,25 @@ Result<std::shared_ptr<const Plan>> Model::explain(const std::unordered_map<std:
 }
 
 Status Model::run(std::span<const Tensor> inputs, std::span<Tensor> outputs, const RunOptions& options) const {
-  std::unique_ptr<Session> session = this->session();
-  Status status = session->run(inputs, outputs, options);
+  Session session(shared_from_this(), take_state());
+  Status status = session.run(inputs, outputs, options);
   const std::lock_guard lock(cache_->mutex);
-  if (cache_->idle.size() < kMaxIdleSessions) cache_->idle.push_back(std::move(session->state_));
+  if (cache_->idle.size() < kMaxIdleSessions) cache_->idle.push_back(std::move(session.state_));
   return status;
 }
 
-std::unique_ptr<Session> Model::session() const {
-  auto session = std::make_unique<Session>(shared_from_this());
-  const std::lock_guard lock(cache_->mutex);
-  if (!cache_->idle.empty()) {
-    session->state_ = std::move(cache_->idle.back());
-    cache_->idle.pop_back();
+std::unique_ptr<Session> Model::session() const { return std::make_unique<Session>(shared_from_this(), take_state()); }
+
+std::unique_ptr<Session::State> Model::take_state() const {
+  {
+    const std::lock_guard lock(cache_->mutex);
+    if (!cache_->idle.empty()) {
+      std::unique_ptr<Session::State> state = std::move(cache_->idle.back());
+      cache_->idle.pop_back();
+      return state;
+    }
   }
-  return session;
+  return std::make_unique<Session::State>();
 }
 
 Model::Stats Model::stats() const {

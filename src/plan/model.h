@@ -42,9 +42,28 @@ struct ValueInfo {
   Type type;
 };
 
-class Session;
+class Model;
 
-/// Thread-safe throughout.
+/// One caller's memory. Not thread-safe: one run at a time.
+class Session {
+ public:
+  struct State;
+  Session(std::shared_ptr<const Model> model, std::unique_ptr<State> state);  ///< made by Model::session()
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  const Model& model() const { return *model_; }
+  /// As Model::run. With the same input dims as last time and all outputs given, it allocates nothing.
+  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs, const RunOptions& options = {});
+
+ private:
+  friend class Model;
+  std::shared_ptr<const Model> model_;
+  std::unique_ptr<State> state_;
+};
+
+/// A loaded model. Thread-safe throughout.
 class Model : public std::enable_shared_from_this<Model> {
  public:
   /// Runs the passes and, when all input shapes are fixed, makes the plan.
@@ -88,6 +107,8 @@ class Model : public std::enable_shared_from_this<Model> {
  private:
   Model(Graph graph, const ModelOptions& options);
 
+  std::unique_ptr<Session::State> take_state() const;
+
   struct Cache;
   Graph graph_;
   ModelOptions options_;
@@ -95,26 +116,6 @@ class Model : public std::enable_shared_from_this<Model> {
   std::vector<ValueInfo> inputs_, outputs_;
   std::shared_ptr<Allocator> allocator_;
   std::unique_ptr<Cache> cache_;
-};
-
-/// One caller's memory. Not thread-safe: one run at a time.
-class Session {
- public:
-  explicit Session(std::shared_ptr<const Model> model);
-  ~Session();
-  Session(const Session&) = delete;
-  Session& operator=(const Session&) = delete;
-
-  const Model& model() const { return *model_; }
-  /// As Model::run. With the same input dims as last time and all outputs given, it allocates nothing.
-  Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs, const RunOptions& options = {});
-
- private:
-  friend class Model;
-  friend class RegionRunner;
-  struct State;
-  std::shared_ptr<const Model> model_;
-  std::unique_ptr<State> state_;
 };
 
 }  // namespace tenon

@@ -437,7 +437,7 @@ Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::s
   return {};
 }
 
-Session::Session(std::shared_ptr<const Model> model) : model_(std::move(model)), state_(std::make_unique<State>()) {}
+Session::Session(std::shared_ptr<const Model> model, std::unique_ptr<State> state) : model_(std::move(model)), state_(std::move(state)) {}
 Session::~Session() = default;
 
 Status Session::run(std::span<const Tensor> inputs, std::span<Tensor> outputs, const RunOptions& options) {
