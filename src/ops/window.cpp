@@ -67,12 +67,14 @@ Result<Dim> window_output(const Window& w, int i, int64_t kernel, const Dim& in)
 }
 
 WindowDim window_dim(const Window& w, int i, int64_t kernel, int64_t in, int64_t out) {
-  WindowDim d{in, out, kernel, w.stride(i), w.dilation(i), 0};
+  WindowDim d{in, out, kernel, w.stride(i), w.dilation(i), 0, 0};
   if (w.auto_pad == AutoPad::kNotSet) {
     d.pad = w.pads.empty() ? 0 : w.pads[i];
+    d.pad_end = w.pads.empty() ? 0 : w.pads[w.pads.size() / 2 + i];
   } else if (w.auto_pad != AutoPad::kValid) {
     const int64_t total = std::max<int64_t>(0, (out - 1) * d.stride + (kernel - 1) * d.dilation + 1 - in);
     d.pad = w.auto_pad == AutoPad::kSameUpper ? total / 2 : total - total / 2;
+    d.pad_end = total - d.pad;
   }
   return d;
 }

@@ -22,7 +22,7 @@ struct Window {
 
 /// One spatial dim once everything is known.
 struct WindowDim {
-  int64_t in, out, kernel, stride, dilation, pad;
+  int64_t in, out, kernel, stride, dilation, pad, pad_end;
 };
 
 /// Lengths of the lists against the number of spatial dims (-1: not known, then only against each other), values in range. An attribute

@@ -1,0 +1,159 @@
+// Max and average pooling of channel-blocked float32 tensors. A part is a run of output rows of one plane of blocks.
+#include "kernels/pool/pool.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/pool/blocked.cc"
+#include "hwy/foreach_target.h"
+
+#include <limits>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using DF = hn::CappedTag<float, 16>;
+using VF = hn::Vec<DF>;
+
+/// Larger of two, NaN when either is.
+HWY_INLINE VF MaxNan(VF a, VF b) {
+  const VF larger = hn::Max(b, a);  // a when one of them is NaN
+  return hn::IfThenElse(hn::IsNaN(b), b, larger);
+}
+
+/// Depth, height, width, whatever the number of spatial dims.
+struct Dims3 {
+  int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1}, kernel[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};
+  int64_t pad[3] = {0, 0, 0}, pad_end[3] = {0, 0, 0};
+  explicit Dims3(const PoolParams& p) {
+    for (int i = 0; i < p.spatial; ++i) {
+      const int at = 3 - p.spatial + i;
+      in[at] = p.in[i], out[at] = p.out[i], kernel[at] = p.kernel[i], stride[at] = p.stride[i], dilation[at] = p.dilation[i];
+      pad[at] = p.pad[i], pad_end[at] = p.pad_end[i];
+    }
+  }
+};
+
+/// Taps inside the input from `first` on, and how many lie inside the input with its pads.
+struct Taps {
+  int64_t begin = 0, end, padded;
+  Taps(const Dims3& d, int i, int64_t o) : end(d.kernel[i]) {
+    const int64_t first = o * d.stride[i] - d.pad[i], step = d.dilation[i];
+    if (first < 0) begin = (-first + step - 1) / step;
+    const auto up_to = [&](int64_t limit) {
+      const int64_t n = first >= limit ? 0 : (limit - 1 - first) / step + 1;
+      return n < d.kernel[i] ? n : d.kernel[i];
+    };
+    end = up_to(d.in[i]);
+    padded = up_to(d.in[i] + d.pad_end[i]);
+    if (begin > end) begin = end;
+  }
+};
+
+template <PoolKind kKind>
+void PoolRow(const PoolParams& p, const Dims3& d, const float* plane, float* dst, int64_t row) {
+  const DF df;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(df));
+  const int64_t block = p.block;
+  const int64_t oz = row / d.out[1], oy = row % d.out[1];
+  const Taps zs(d, 0, oz), ys(d, 1, oy);
+  const int64_t z = oz * d.stride[0] - d.pad[0], y = oy * d.stride[1] - d.pad[1];
+  for (int64_t ox = 0; ox < d.out[2]; ++ox) {
+    const Taps xs(d, 2, ox);
+    const int64_t x = ox * d.stride[2] - d.pad[2];
+    const int64_t count = p.count_include_pad ? zs.padded * ys.padded * xs.padded
+                                              : (zs.end - zs.begin) * (ys.end - ys.begin) * (xs.end - xs.begin);
+    const VF scale = hn::Set(df, 1.0f / static_cast<float>(count));
+    for (int64_t c = 0; c < block; c += lanes) {
+      VF acc = kKind == PoolKind::kMax ? hn::Set(df, -std::numeric_limits<float>::infinity()) : hn::Zero(df);
+      for (int64_t kz = zs.begin; kz < zs.end; ++kz) {
+        for (int64_t ky = ys.begin; ky < ys.end; ++ky) {
+          const float* line = plane + (((z + kz * d.dilation[0]) * d.in[1] + y + ky * d.dilation[1]) * d.in[2] + x) * block + c;
+          for (int64_t kx = xs.begin; kx < xs.end; ++kx) {
+            const VF value = hn::LoadU(df, line + kx * d.dilation[2] * block);
+            acc = kKind == PoolKind::kMax ? MaxNan(acc, value) : hn::Add(acc, value);
+          }
+        }
+      }
+      if (kKind == PoolKind::kAverage) acc = hn::Mul(acc, scale);
+      hn::StoreU(acc, df, dst + ox * block + c);
+    }
+  }
+}
+
+template <PoolKind kKind>
+void GlobalPlane(int64_t block, int64_t pixels, const float* src, float* dst) {
+  const DF df;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(df));
+  for (int64_t c = 0; c < block; c += lanes) {
+    constexpr int kChains = 4;
+    VF acc[kChains];
+    for (int i = 0; i < kChains; ++i) acc[i] = kKind == PoolKind::kMax ? hn::Set(df, -std::numeric_limits<float>::infinity()) : hn::Zero(df);
+    int64_t at = 0;
+    for (; at + kChains <= pixels; at += kChains) {
+#pragma GCC unroll 4
+      for (int i = 0; i < kChains; ++i) {
+        const VF value = hn::LoadU(df, src + (at + i) * block + c);
+        acc[i] = kKind == PoolKind::kMax ? MaxNan(acc[i], value) : hn::Add(acc[i], value);
+      }
+    }
+    for (; at < pixels; ++at) {
+      const VF value = hn::LoadU(df, src + at * block + c);
+      acc[0] = kKind == PoolKind::kMax ? MaxNan(acc[0], value) : hn::Add(acc[0], value);
+    }
+    for (int i = 1; i < kChains; ++i) acc[0] = kKind == PoolKind::kMax ? MaxNan(acc[0], acc[i]) : hn::Add(acc[0], acc[i]);
+    if (kKind == PoolKind::kAverage) acc[0] = hn::Mul(acc[0], hn::Set(df, 1.0f / static_cast<float>(pixels)));
+    hn::StoreU(acc[0], df, dst + c);
+  }
+}
+
+}  // namespace
+
+void PoolBlocked(const PoolParams& p, const Call& call, Range range) {
+  const Dims3 d(p);
+  const int64_t in_plane = d.in[0] * d.in[1] * d.in[2] * p.block, out_row = d.out[2] * p.block;
+  const int64_t rows = p.row_count(), row_parts = p.row_parts();
+  for (int64_t part = range.begin; part < range.end; ++part) {
+    const int64_t plane = part / row_parts;
+    const int64_t begin = part % row_parts * p.rows;
+    const int64_t end = begin + p.rows < rows ? begin + p.rows : rows;
+    for (int64_t row = begin; row < end; ++row) {
+      const float* src = call.in<float>(0) + plane * in_plane;
+      float* dst = call.out<float>(0) + (plane * rows + row) * out_row;
+      if (p.kind == PoolKind::kMax) {
+        PoolRow<PoolKind::kMax>(p, d, src, dst, row);
+      } else {
+        PoolRow<PoolKind::kAverage>(p, d, src, dst, row);
+      }
+    }
+  }
+}
+
+void GlobalPoolBlocked(const GlobalPoolParams& p, const Call& call, Range range) {
+  for (int64_t plane = range.begin; plane < range.end; ++plane) {
+    const float* src = call.in<float>(0) + plane * p.pixels * p.block;
+    float* dst = call.out<float>(0) + plane * p.block;
+    if (p.kind == PoolKind::kMax) {
+      GlobalPlane<PoolKind::kMax>(p.block, p.pixels, src, dst);
+    } else {
+      GlobalPlane<PoolKind::kAverage>(p.block, p.pixels, src, dst);
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tenon::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#include "kernels/dispatch.h"
+namespace tenon::kernels {
+HWY_EXPORT(PoolBlocked);
+HWY_EXPORT(GlobalPoolBlocked);
+Kernel<PoolParams> PoolBlockedPointer() { return TENON_POINTER(PoolBlocked); }
+Kernel<GlobalPoolParams> GlobalPoolBlockedPointer() { return TENON_POINTER(GlobalPoolBlocked); }
+}  // namespace tenon::kernels
+#endif
