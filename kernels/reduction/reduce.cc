@@ -1,0 +1,242 @@
+// Reductions of float32: along the contiguous axis (inner), or across it (outer).
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/reduction/reduce.cc"
+#include "hwy/foreach_target.h"
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/dispatch.h"
+#include "kernels/elementwise/math-inl.h"
+#include "kernels/elementwise/vector-inl.h"
+#include "kernels/reduction/reduce.h"
+#include "kernels/reduction/walk.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels {
+namespace HWY_NAMESPACE {
+
+// Sums run in float over blocks of this many vectors (inner) or elements (outer), then in double (inner) or in a second float (outer),
+// so that the error does not grow with the length.
+constexpr int64_t kBlock = 256;
+
+enum class Fold : uint8_t { kSum, kProduct, kMax, kMin };
+
+struct Identity {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const { return x; }
+};
+struct Absolute {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const { return hn::Abs(x); }
+};
+struct Square {
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const { return hn::Mul(x, x); }
+};
+/// exp(x - shift)
+struct ShiftedExp {
+  float shift;
+  template <class D, class V>
+  HWY_INLINE V operator()(D d, V x) const { return ExpFast(d, hn::Sub(x, hn::Set(d, shift))); }
+};
+
+template <Fold fold, class V>
+HWY_INLINE V Combine(V a, V b) {
+  if constexpr (fold == Fold::kSum) return hn::Add(a, b);
+  else if constexpr (fold == Fold::kProduct) return hn::Mul(a, b);
+  else if constexpr (fold == Fold::kMax) return hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b));
+  else return hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b));
+}
+template <Fold fold>
+HWY_INLINE double CombineScalar(double a, double b) {
+  if constexpr (fold == Fold::kSum) return a + b;
+  else if constexpr (fold == Fold::kProduct) return a * b;
+  else if constexpr (fold == Fold::kMax) return std::isnan(a) || a > b ? a : b;
+  else return std::isnan(a) || a < b ? a : b;
+}
+template <Fold fold>
+constexpr float Neutral() {
+  if constexpr (fold == Fold::kSum) return 0;
+  else if constexpr (fold == Fold::kProduct) return 1;
+  else if constexpr (fold == Fold::kMax) return -std::numeric_limits<float>::infinity();
+  else return std::numeric_limits<float>::infinity();
+}
+
+/// Folds n contiguous elements.
+template <Fold fold, class Map>
+double FoldRun(const float* src, int64_t count, Map map) {
+  const hn::ScalableTag<float> d;
+  using V = hn::Vec<decltype(d)>;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const V neutral = hn::Set(d, Neutral<fold>());
+  HWY_ALIGN float buffer[hn::MaxLanes(d)];
+  double total = Neutral<fold>();
+  int64_t i = 0;
+  while (count - i >= lanes) {
+    V a0 = neutral, a1 = neutral, a2 = neutral, a3 = neutral;
+    int64_t block = (count - i) / lanes;
+    if (block > kBlock) block = kBlock;
+    int64_t k = 0;
+    for (; k + 4 <= block; k += 4, i += 4 * lanes) {
+      a0 = Combine<fold>(a0, map(d, hn::LoadU(d, src + i)));
+      a1 = Combine<fold>(a1, map(d, hn::LoadU(d, src + i + lanes)));
+      a2 = Combine<fold>(a2, map(d, hn::LoadU(d, src + i + 2 * lanes)));
+      a3 = Combine<fold>(a3, map(d, hn::LoadU(d, src + i + 3 * lanes)));
+    }
+    for (; k < block; ++k, i += lanes) a0 = Combine<fold>(a0, map(d, hn::LoadU(d, src + i)));
+    hn::Store(Combine<fold>(Combine<fold>(a0, a1), Combine<fold>(a2, a3)), d, buffer);
+    for (int64_t l = 0; l < lanes; ++l) total = CombineScalar<fold>(total, buffer[l]);
+  }
+  if (i < count) {
+    hn::Store(map(d, LoadPart(d, src + i, static_cast<size_t>(count - i))), d, buffer);
+    for (int64_t l = 0; l < count - i; ++l) total = CombineScalar<fold>(total, buffer[l]);
+  }
+  return total;
+}
+
+/// Folds everything one output element covers.
+template <Fold fold, class Map>
+double FoldInner(const ReduceParams& p, const float* src, Map map) {
+  if (p.reduced == 0) return Neutral<fold>();
+  if (p.reduced_rank == 0) return FoldRun<fold>(src, 1, map);
+  const int64_t n = p.reduced_dims[p.reduced_rank - 1];
+  double total = Neutral<fold>();
+  walk(p.reduced_dims, p.reduced_strides, p.reduced_rank - 1, 0, p.reduced / n,
+       [&](int64_t offset) { total = CombineScalar<fold>(total, FoldRun<fold>(src + offset, n, map)); });
+  return total;
+}
+
+template <Fold fold, class Map, class Finish>
+void Inner(const ReduceParams& p, const float* src, float* dst, int64_t begin, int64_t end, Map map, Finish finish) {
+  int64_t o = begin;
+  walk(p.kept_dims, p.kept_strides, p.kept_rank, begin, end,
+       [&](int64_t offset) { dst[o++] = static_cast<float>(finish(FoldInner<fold>(p, src + offset, map))); });
+}
+
+void InnerLogSumExp(const ReduceParams& p, const float* src, float* dst, int64_t begin, int64_t end) {
+  int64_t o = begin;
+  walk(p.kept_dims, p.kept_strides, p.kept_rank, begin, end, [&](int64_t offset) {
+    double shift = FoldInner<Fold::kMax>(p, src + offset, Identity());
+    if (std::isinf(shift)) {
+      dst[o++] = static_cast<float>(shift);
+      return;
+    }
+    dst[o++] = static_cast<float>(shift + std::log(FoldInner<Fold::kSum>(p, src + offset, ShiftedExp{static_cast<float>(shift)})));
+  });
+}
+
+/// Folds `n` columns that lie side by side: dst[c] over all reduced elements at src + c.
+template <Fold fold, class Map>
+void FoldColumns(const ReduceParams& p, const float* src, float* dst, int64_t n, Map map) {
+  const hn::ScalableTag<float> d;
+  using V = hn::Vec<decltype(d)>;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const V neutral = hn::Set(d, Neutral<fold>());
+  int64_t c = 0;
+  for (; c + 4 * lanes <= n; c += 4 * lanes) {
+    V t0 = neutral, t1 = neutral, t2 = neutral, t3 = neutral;
+    for (int64_t r = 0; r < p.reduced; r += kBlock) {
+      V a0 = neutral, a1 = neutral, a2 = neutral, a3 = neutral;
+      walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, r, r + kBlock < p.reduced ? r + kBlock : p.reduced, [&](int64_t offset) HWY_ATTR {
+        const float* at = src + offset + c;
+        a0 = Combine<fold>(a0, map(d, hn::LoadU(d, at)));
+        a1 = Combine<fold>(a1, map(d, hn::LoadU(d, at + lanes)));
+        a2 = Combine<fold>(a2, map(d, hn::LoadU(d, at + 2 * lanes)));
+        a3 = Combine<fold>(a3, map(d, hn::LoadU(d, at + 3 * lanes)));
+      });
+      t0 = Combine<fold>(t0, a0), t1 = Combine<fold>(t1, a1), t2 = Combine<fold>(t2, a2), t3 = Combine<fold>(t3, a3);
+    }
+    hn::StoreU(t0, d, dst + c);
+    hn::StoreU(t1, d, dst + c + lanes);
+    hn::StoreU(t2, d, dst + c + 2 * lanes);
+    hn::StoreU(t3, d, dst + c + 3 * lanes);
+  }
+  for (; c < n; c += lanes) {
+    const size_t m = static_cast<size_t>(n - c < lanes ? n - c : lanes);
+    V t = neutral;
+    for (int64_t r = 0; r < p.reduced; r += kBlock) {
+      V a = neutral;
+      walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, r, r + kBlock < p.reduced ? r + kBlock : p.reduced, [&](int64_t offset) HWY_ATTR {
+        const float* at = src + offset + c;
+        a = Combine<fold>(a, map(d, m == static_cast<size_t>(lanes) ? hn::LoadU(d, at) : LoadPart(d, at, m)));
+      });
+      t = Combine<fold>(t, a);
+    }
+    StorePart(t, d, dst + c, m);
+  }
+}
+
+/// StorePart and the full-width store are the same when m is the whole vector; the columns of each output run are folded, then finished.
+template <Fold fold, class Map, class Finish>
+void Outer(const ReduceParams& p, const float* src, float* dst, int64_t begin, int64_t end, Map map, Finish finish) {
+  walk_runs(p.kept_dims, p.kept_strides, p.kept_rank, begin, end, [&](int64_t at, int64_t offset, int64_t n) {
+    FoldColumns<fold>(p, src + offset, dst + at, n, map);
+    for (int64_t i = 0; i < n; ++i) dst[at + i] = static_cast<float>(finish(dst[at + i]));
+  });
+}
+
+void OuterLogSumExp(const ReduceParams& p, const float* src, float* dst, int64_t begin, int64_t end) {
+  constexpr int64_t kColumns = 128;
+  float shift[kColumns];
+  walk_runs(p.kept_dims, p.kept_strides, p.kept_rank, begin, end, [&](int64_t at, int64_t offset, int64_t n) {
+    for (int64_t c = 0; c < n; c += kColumns) {
+      const int64_t m = n - c < kColumns ? n - c : kColumns;
+      FoldColumns<Fold::kMax>(p, src + offset + c, shift, m, Identity());
+      float* sum = dst + at + c;
+      for (int64_t i = 0; i < m; ++i) sum[i] = 0;
+      walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, 0, p.reduced, [&](int64_t o) {
+        const float* x = src + offset + c + o;
+        for (int64_t i = 0; i < m; ++i) sum[i] += std::exp(x[i] - (std::isinf(shift[i]) ? 0 : shift[i]));
+      });
+      for (int64_t i = 0; i < m; ++i) sum[i] = std::isinf(shift[i]) ? shift[i] : shift[i] + std::log(sum[i]);
+    }
+  });
+}
+
+void ReduceFloat32(const ReduceParams& p, const Call& call, Range range) {
+  const float* src = call.in<float>(0);
+  float* dst = call.out<float>(0);
+  const int64_t begin = range.begin * p.chunk, end = range.end * p.chunk < p.outputs ? range.end * p.chunk : p.outputs;
+  if (begin >= end) return;
+  const bool outer = p.kept_rank > 0 && p.kept_strides[p.kept_rank - 1] == 1 && p.reduced_rank > 0;
+  const auto same = [](double x) { return x; };
+  const auto root = [](double x) { return std::sqrt(x); };
+  const auto logarithm = [](double x) { return std::log(x); };
+  const double n = static_cast<double>(p.reduced);
+  const auto average = [n](double x) { return x / n; };
+#define TENON_REDUCE(fold, map, finish) \
+  return outer ? Outer<Fold::fold>(p, src, dst, begin, end, map(), finish) : Inner<Fold::fold>(p, src, dst, begin, end, map(), finish)
+  switch (p.kind) {
+    case ReduceKind::kL1: TENON_REDUCE(kSum, Absolute, same);
+    case ReduceKind::kL2: TENON_REDUCE(kSum, Square, root);
+    case ReduceKind::kLogSum: TENON_REDUCE(kSum, Identity, logarithm);
+    case ReduceKind::kLogSumExp: return outer ? OuterLogSumExp(p, src, dst, begin, end) : InnerLogSumExp(p, src, dst, begin, end);
+    case ReduceKind::kMax: TENON_REDUCE(kMax, Identity, same);
+    case ReduceKind::kMean: TENON_REDUCE(kSum, Identity, average);
+    case ReduceKind::kMin: TENON_REDUCE(kMin, Identity, same);
+    case ReduceKind::kProd: TENON_REDUCE(kProduct, Identity, same);
+    case ReduceKind::kSum: TENON_REDUCE(kSum, Identity, same);
+    case ReduceKind::kSumSquare: TENON_REDUCE(kSum, Square, same);
+  }
+#undef TENON_REDUCE
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tenon::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tenon::kernels {
+HWY_EXPORT(ReduceFloat32);
+Kernel<ReduceParams> ReduceFloat32Pointer() { return TENON_POINTER(ReduceFloat32); }
+
+#define KERNEL(Name, when, why) \
+  {#Name, [](const ReduceParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+static const Row<ReduceParams> kRows[] = {
+#include "kernels/reduction/reduce.inc"
+};
+#undef KERNEL
+const Table<ReduceParams> reduce{"reduce", kRows, sizeof(kRows) / sizeof(kRows[0])};
+}  // namespace tenon::kernels
+#endif
