@@ -92,7 +92,7 @@ Result<Attributes> Attributes::of(const onnxpb::NodeProto& node, const Scope& sc
                         "' of a function, but the node is not in one");
     }
     for (const T type : kTypes) {
-      if (holds(a, type)) return load_error("attribute '", printable(a.name()), "' has both a value and a reference");
+      if (holds(a, type)) return load_error("attribute '", printable(a.name()), "' has both a value and a reference, to '", printable(a.ref_attr_name()), "'");
     }
     const auto given = scope.call->attributes.find(a.ref_attr_name());
     if (given == scope.call->attributes.end()) {

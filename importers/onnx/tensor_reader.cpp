@@ -20,8 +20,9 @@ constexpr size_t kPart = size_t{4} << 20;        // of a file read by one thread
 constexpr int kOpenFiles = 64;                    // held open by tensors not yet read
 constexpr size_t kParallelFrom = size_t{8} << 20;
 
-/// Bytes that `count` elements take in a file.
+/// Bytes that `count` elements take in a file; for strings, which have no fixed size, at least.
 std::optional<int64_t> file_bytes(DType dtype, int64_t count) {
+  if (dtype == DType::kString) return count;
   const int bits = file_bits(dtype);
   if (bits >= 8) return checked_mul(count, bits / 8);
   const int per_byte = 8 / bits;
