@@ -17,6 +17,8 @@ foreach(row IN LISTS op_rows)
   string(REGEX REPLACE "^OP\\([A-Za-z0-9_]+, *([a-z0-9_]+)\\).*" "\\1" stem "${row}")
   string(APPEND op_includes "#include \"ops/${stem}.h\"\n")
 endforeach()
+# The rows as they were when the includes were made, so that both always agree.
+configure_file(src/ops/ops.inc ${TENON_GENERATED}/ops/generated/ops.inc COPYONLY)
 file(CONFIGURE OUTPUT ${TENON_GENERATED}/ops/generated/includes.h CONTENT "${op_includes}" @ONLY)
 
 find_package(Threads REQUIRED)

@@ -10,7 +10,7 @@ constexpr std::string_view kName = "";
 #define OP(Name, stem) \
   template <>          \
   constexpr std::string_view kName<ops::Name> = #Name;
-#include "ops/ops.inc"
+#include "ops/generated/ops.inc"
 #undef OP
 }  // namespace
 

@@ -10,11 +10,16 @@
 
 namespace tenon {
 
-using Op = std::variant<
+using OpVariant = std::variant<
 #define OP(Name, stem) ops::Name,
-#include "ops/ops.inc"
+#include "ops/generated/ops.inc"
 #undef OP
     std::monostate>;
+
+/// A type of its own, so that symbols and messages say Op and not its fifty alternatives.
+struct Op : OpVariant {
+  using OpVariant::OpVariant;
+};
 
 /// The struct's name: "MatMul".
 std::string_view op_name(const Op& op);
