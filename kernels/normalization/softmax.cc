@@ -1,0 +1,189 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/normalization/softmax.cc"
+#include "hwy/foreach_target.h"
+
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
+#include "kernels/dispatch.h"
+#include "kernels/elementwise/math-inl.h"
+#include "kernels/elementwise/vector-inl.h"
+#include "kernels/normalization/softmax.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels {
+namespace HWY_NAMESPACE {
+
+float MaxOf(const float* src, size_t n) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
+  auto a = hn::Set(d, -std::numeric_limits<float>::infinity()), b = a;
+  size_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    a = hn::Max(a, hn::LoadU(d, src + i));
+    b = hn::Max(b, hn::LoadU(d, src + i + lanes));
+  }
+  if (i + lanes <= n) a = hn::Max(a, hn::LoadU(d, src + i)), i += lanes;
+  if (i < n) a = hn::Max(a, hn::IfThenElse(hn::FirstN(d, n - i), LoadPart(d, src + i, n - i), hn::Set(d, -std::numeric_limits<float>::infinity())));
+  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(a, b)));
+}
+
+/// dst = exp(src - shift) when `store`; returns the sum.
+template <bool store>
+float SumExp(const float* src, float* dst, size_t n, float shift) {
+  const hn::ScalableTag<float> d;
+  const size_t lanes = hn::Lanes(d);
+  const auto m = hn::Set(d, shift);
+  auto s0 = hn::Zero(d), s1 = s0;
+  size_t i = 0;
+  for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    const auto a = ExpFast(d, hn::Sub(hn::LoadU(d, src + i), m));
+    const auto b = ExpFast(d, hn::Sub(hn::LoadU(d, src + i + lanes), m));
+    if (store) hn::StoreU(a, d, dst + i), hn::StoreU(b, d, dst + i + lanes);
+    s0 = hn::Add(s0, a);
+    s1 = hn::Add(s1, b);
+  }
+  for (; i < n; i += lanes) {
+    const size_t k = n - i < lanes ? n - i : lanes;
+    const auto a = ExpFast(d, hn::Sub(LoadPart(d, src + i, k), m));
+    if (store) StorePart(a, d, dst + i, k);
+    s0 = hn::Add(s0, hn::IfThenElseZero(hn::FirstN(d, k), a));
+  }
+  return hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
+}
+
+void SoftmaxRows(const SoftmaxParams& p, const Call& call, Range range) {
+  const size_t n = static_cast<size_t>(p.n);
+  const int64_t end = range.end * p.chunk < p.outer ? range.end * p.chunk : p.outer;
+  for (int64_t r = range.begin * p.chunk; r < end; ++r) {
+    const float* src = call.in<float>(0) + r * p.n;
+    float* dst = call.out<float>(0) + r * p.n;
+    const float shift = MaxOf(src, n);
+    if (p.kind == SoftmaxKind::kSoftmax) {
+      const float scale = 1.0f / SumExp<true>(src, dst, n, shift);
+      MapTile(dst, dst, p.n, [scale](auto d, auto x) HWY_ATTR { return hn::Mul(x, hn::Set(d, scale)); });
+    } else {
+      // Subtracting in two steps keeps the accuracy of x - shift.
+      const float log_sum = std::log(SumExp<false>(src, nullptr, n, shift));
+      MapTile(src, dst, p.n, [shift, log_sum](auto d, auto x) HWY_ATTR {
+        return hn::Sub(hn::Sub(x, hn::Set(d, shift)), hn::Set(d, log_sum));
+      });
+    }
+  }
+}
+
+/// Up to one vector of columns side by side: three passes down n strided rows.
+void SoftmaxColumns(const SoftmaxParams& p, const Call& call, Range range) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t blocks = (p.inner + p.chunk - 1) / p.chunk;
+  for (int64_t part = range.begin; part < range.end; ++part) {
+    const int64_t o = part / blocks, first = part % blocks * p.chunk;
+    const int64_t last = first + p.chunk < p.inner ? first + p.chunk : p.inner;
+    for (int64_t c = first; c < last; c += lanes) {
+      const size_t k = static_cast<size_t>(last - c < lanes ? last - c : lanes);
+      const float* src = call.in<float>(0) + o * p.n * p.inner + c;
+      float* dst = call.out<float>(0) + o * p.n * p.inner + c;
+      const bool whole = k == static_cast<size_t>(lanes);
+      const auto load = [&](const float* at) HWY_ATTR { return whole ? hn::LoadU(d, at) : LoadPart(d, at, k); };
+      const auto store = [&](auto v, float* at) HWY_ATTR {
+        if (whole) hn::StoreU(v, d, at);
+        else StorePart(v, d, at, k);
+      };
+      auto shift = hn::Set(d, -std::numeric_limits<float>::infinity());
+      for (int64_t i = 0; i < p.n; ++i) shift = hn::Max(shift, load(src + i * p.inner));
+      auto sum = hn::Zero(d);
+      if (p.kind == SoftmaxKind::kSoftmax) {
+        for (int64_t i = 0; i < p.n; ++i) {
+          const auto e = ExpFast(d, hn::Sub(load(src + i * p.inner), shift));
+          store(e, dst + i * p.inner);
+          sum = hn::Add(sum, e);
+        }
+        const auto scale = hn::Div(hn::Set(d, 1.0f), sum);
+        for (int64_t i = 0; i < p.n; ++i) store(hn::Mul(load(dst + i * p.inner), scale), dst + i * p.inner);
+      } else {
+        for (int64_t i = 0; i < p.n; ++i) sum = hn::Add(sum, ExpFast(d, hn::Sub(load(src + i * p.inner), shift)));
+        HWY_ALIGN float lane[hn::MaxLanes(d)];
+        hn::Store(sum, d, lane);
+        for (int64_t l = 0; l < lanes; ++l) lane[l] = std::log(lane[l]);
+        const auto log_sum = hn::Load(d, lane);
+        for (int64_t i = 0; i < p.n; ++i) store(hn::Sub(hn::Sub(load(src + i * p.inner), shift), log_sum), dst + i * p.inner);
+      }
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace tenon::kernels
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tenon::kernels {
+HWY_EXPORT(SoftmaxRows);
+HWY_EXPORT(SoftmaxColumns);
+Kernel<SoftmaxParams> SoftmaxRowsPointer() { return TENON_POINTER(SoftmaxRows); }
+Kernel<SoftmaxParams> SoftmaxColumnsPointer() { return TENON_POINTER(SoftmaxColumns); }
+
+namespace {
+
+template <class T>
+double as_double(T x) {
+  if constexpr (std::is_arithmetic_v<T>) return x;
+  else return static_cast<float>(x);
+}
+template <class T>
+T from_double(double x) {
+  if constexpr (std::is_arithmetic_v<T>) return static_cast<T>(x);
+  else return T(static_cast<float>(x));
+}
+
+template <class T>
+void line(const SoftmaxParams& p, const T* src, T* dst) {
+  double shift = -std::numeric_limits<double>::infinity();
+  int64_t at = 0;
+  for (int64_t i = 0; i < p.n; ++i) {
+    const double x = as_double(src[i * p.inner]);
+    if (x > shift || (x != x && shift == shift)) shift = x, at = i;
+  }
+  if (p.kind == SoftmaxKind::kHardmax) {
+    for (int64_t i = 0; i < p.n; ++i) dst[i * p.inner] = from_double<T>(i == at ? 1 : 0);
+    return;
+  }
+  double sum = 0;
+  for (int64_t i = 0; i < p.n; ++i) sum += std::exp(as_double(src[i * p.inner]) - shift);
+  const double log_sum = std::log(sum);
+  for (int64_t i = 0; i < p.n; ++i) {
+    const double x = as_double(src[i * p.inner]) - shift;
+    dst[i * p.inner] = from_double<T>(p.kind == SoftmaxKind::kSoftmax ? std::exp(x) / sum : x - log_sum);
+  }
+}
+
+void SoftmaxPlain(const SoftmaxParams& p, const Call& call, Range range) {
+  dispatch<float, double, Float16, BFloat16>(p.dtype, [&](auto t) {
+    using T = decltype(t);
+    const int64_t blocks = p.inner == 1 ? 1 : (p.inner + p.chunk - 1) / p.chunk;
+    for (int64_t part = range.begin; part < range.end; ++part) {
+      const int64_t first_row = p.inner == 1 ? part * p.chunk : part / blocks;
+      const int64_t last_row = p.inner == 1 ? (first_row + p.chunk < p.outer ? first_row + p.chunk : p.outer) : first_row + 1;
+      const int64_t first = p.inner == 1 ? 0 : part % blocks * p.chunk;
+      const int64_t last = first + p.chunk < p.inner ? first + p.chunk : p.inner;
+      for (int64_t o = first_row; o < last_row; ++o)
+        for (int64_t c = first; c < last; ++c) line(p, call.in<T>(0) + o * p.n * p.inner + c, call.out<T>(0) + o * p.n * p.inner + c);
+    }
+  });
+}
+
+}  // namespace
+
+Kernel<SoftmaxParams> SoftmaxPlainPointer() { return SoftmaxPlain; }
+
+#define KERNEL(Name, when, why) \
+  {#Name, [](const SoftmaxParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+static const Row<SoftmaxParams> kRows[] = {
+#include "kernels/normalization/softmax.inc"
+};
+#undef KERNEL
+const Table<SoftmaxParams> softmax{"softmax", kRows, sizeof(kRows) / sizeof(kRows[0])};
+}  // namespace tenon::kernels
+#endif
