@@ -2,6 +2,8 @@
 #include "kernels/conv/conv.h"
 
 #include <algorithm>
+#include <iterator>
+#include <numeric>
 
 #include "kernels/dispatch.h"
 
@@ -22,7 +24,7 @@ constexpr int64_t kInputInL2 = 256 << 10;
 
 void fold_pointwise(ConvParams& p) {
   for (int i = 0; i < 3; ++i) {
-    if (p.kernel[i] != 1 || p.stride[i] != 1 || p.pad[i] != 0 || p.in[i] != p.out[i]) return;
+    if (p.kernel[i] != 1 || p.out_step[i] != 1 || p.stride[i] != 1 || p.pad[i] != 0 || p.in[i] != p.out[i]) return;
   }
   // Whole rows are joined until a row is long enough for full tiles.
   const int64_t rows = p.out[0] * p.out[1];
@@ -58,7 +60,7 @@ int64_t plan_conv(ConvParams& p) {
   const int64_t row_parts = std::max<int64_t>(1, p.row_parts());
   p.rows = std::max<int64_t>(1, (p.out_rows() + row_parts - 1) / row_parts);
 
-  p.chunk = std::max<int64_t>(1, kWeightsInL1 / (p.taps() * tile_filters * 4 * block)) * block;
+  p.chunk = std::max<int64_t>(1, kWeightsInL1 / (std::max<int64_t>(1, p.taps()) * tile_filters * 4 * block)) * block;
   p.scratch = 0;
   if (p.format == ConvFormat::kPlainInput) {
     // A padded copy of the input lines that the part reads, 16 floats of slack.
@@ -77,17 +79,20 @@ int64_t packed_conv_weights(const ConvParams& p) {
   return p.groups * filter_tiles(p).blocks * channel_block() * per_filter;
 }
 
-void pack_conv_weights(const ConvParams& p, const float* weights, float* packed) {
+namespace {
+
+/// weight(filter, channel of its group, tap) gives a plain weight. Order: [tile][channel block][tap][channel of the block][filter].
+template <class Weight>
+void pack(const ConvParams& p, float* packed, Weight&& weight) {
   const int64_t block = channel_block();
   const int64_t group_channels = p.channels / p.groups;
   const int64_t group_filters = p.filters / p.groups;
   const int64_t taps = p.taps();
-  // [tile][channel block][tap][channel of the block][filter of the tile]
   const auto tile = [&](int64_t first, int64_t width, int64_t end, int64_t channel_step) {
     for (int64_t c0 = 0; c0 < group_channels; c0 += channel_step) {
       for (int64_t t = 0; t < taps; ++t) {
         for (int64_t c = c0; c < std::min(c0 + channel_step, group_channels); ++c) {
-          for (int64_t f = first; f < first + width; ++f) *packed++ = f < end ? weights[(f * group_channels + c) * taps + t] : 0.0f;
+          for (int64_t f = first; f < first + width; ++f) *packed++ = f < end ? weight(f, c, t) : 0.0f;
         }
       }
     }
@@ -103,6 +108,59 @@ void pack_conv_weights(const ConvParams& p, const float* weights, float* packed)
            p.format == ConvFormat::kDirect ? block : 1);
     }
   }
+}
+
+}  // namespace
+
+void pack_conv_weights(const ConvParams& p, const float* weights, float* packed) {
+  const int64_t group_channels = p.channels / p.groups, taps = p.taps();
+  pack(p, packed, [&](int64_t f, int64_t c, int64_t t) { return weights[(f * group_channels + c) * taps + t]; });
+}
+
+TransposedPhase transposed_phase(const TransposedParams& t, int64_t i) {
+  TransposedPhase phase;
+  ConvParams& p = phase.conv;
+  p = t.conv;
+  for (int d = 2; d >= 0; --d) {
+    const int64_t stride = t.conv.stride[d], dilation = t.conv.dilation[d];
+    const int64_t residue = i % stride;
+    i /= stride;
+    // Output position residue + stride * j takes input j + (residue + pad - k * dilation) / stride for the taps k where that is whole.
+    const int64_t common = std::gcd(stride, dilation);
+    const int64_t step = stride / common;
+    const int64_t from = residue + t.conv.pad[d];
+    int64_t first = -1;
+    for (int64_t k = 0; k < std::min(step, t.conv.kernel[d]) && first < 0; ++k) {
+      if ((from - k * dilation) % stride == 0) first = k;
+    }
+    p.kernel[d] = first < 0 ? 0 : (t.conv.kernel[d] - 1 - first) / step + 1;
+    phase.first[d] = std::max<int64_t>(first, 0);
+    phase.step[d] = step;
+    p.stride[d] = 1;
+    p.dilation[d] = dilation / common;
+    p.pad[d] = (p.kernel[d] - 1) * p.dilation[d] - (from - phase.first[d] * dilation) / stride;
+    if (first < 0) p.pad[d] = 0;
+    p.out[d] = t.conv.out[d] > residue ? (t.conv.out[d] - residue - 1) / stride + 1 : 0;
+    p.out_step[d] = stride;
+    p.out_first[d] = residue;
+    p.out_size[d] = t.conv.out[d];
+  }
+  p.format = ConvFormat::kDirect;
+  return phase;
+}
+
+void pack_transposed_weights(const TransposedParams& t, const TransposedPhase& phase, const float* weights, float* packed) {
+  const ConvParams& p = phase.conv;
+  const int64_t group_channels = p.channels / p.groups, group_filters = p.filters / p.groups;
+  pack(p, packed, [&](int64_t f, int64_t c, int64_t tap) {
+    int64_t at[3];
+    for (int d = 2; d >= 0; --d) {
+      at[d] = phase.first[d] + phase.step[d] * (p.kernel[d] - 1 - tap % p.kernel[d]);
+      tap /= p.kernel[d];
+    }
+    const int64_t row = (f / group_filters * group_channels + c) * group_filters + f % group_filters;
+    return weights[((row * t.conv.kernel[0] + at[0]) * t.conv.kernel[1] + at[1]) * t.conv.kernel[2] + at[2]];
+  });
 }
 
 namespace {

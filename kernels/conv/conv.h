@@ -43,8 +43,11 @@ struct ConvParams {
   int64_t pad[3] = {0, 0, 0};  ///< before; what comes after follows from `out`
   ConvFormat format = ConvFormat::kDirect;
   Epilogue epilogue;
+  /// Output pixel o of dim i is pixel o * out_step[i] + out_first[i] of a tensor with out_size[i] (0: out[i]) pixels; kDirect only.
+  int64_t out_step[3] = {1, 1, 1}, out_first[3] = {0, 0, 0}, out_size[3] = {0, 0, 0};
   /// Where operands lie in Call::shared instead of the operator's tensors, in bytes; -1: not there.
   int64_t shared_input = -1, shared_weights = -1, shared_output = -1;
+  int64_t weights_offset = 0;  ///< floats into the packed weights
 
   int64_t rows = 1;     ///< output rows (depth x height) a part
   int64_t chunk = 1;    ///< input channels whose weights are kept in L1 while a part's rows pass by; a multiple of the block
@@ -53,6 +56,7 @@ struct ConvParams {
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t out_rows() const { return out[0] * out[1]; }
   int64_t row_parts() const { return (out_rows() + rows - 1) / rows; }
+  int64_t size(int i) const { return out_size[i] != 0 ? out_size[i] : out[i]; }
 };
 
 /// Folds a 1x1 convolution with stride 1 into one long row (of blocks of pixels), chooses rows, chunk and scratch.
@@ -63,6 +67,21 @@ int64_t plan_conv(ConvParams& p);
 int64_t packed_conv_weights(const ConvParams& p);
 /// Packs plain weights [filters, channels/groups, kernel...] as p.format says. As a kernel: one part a filter tile, inputs as of Conv.
 void pack_conv_weights(const ConvParams& p, const float* weights, float* packed);
+
+/// Transposed convolution as convolutions: one a residue of the output position modulo the strides. Each has its own kernel (every
+/// few taps of the whole one, flipped), which may be empty.
+struct TransposedParams {
+  ConvParams conv;            ///< sizes, strides, dilations, pads and kernel of the transposed convolution; pads may be negative
+  int64_t phases() const { return conv.stride[0] * conv.stride[1] * conv.stride[2]; }
+};
+/// Phase i as a convolution, and which taps it takes: tap t of dim d is tap first[d] + step[d] * (count - 1 - t) of the whole kernel.
+struct TransposedPhase {
+  ConvParams conv;
+  int64_t first[3] = {0, 0, 0}, step[3] = {1, 1, 1};
+};
+TransposedPhase transposed_phase(const TransposedParams& t, int64_t i);
+/// Weights [channels, filters/groups, kernel...], packed for one phase.
+void pack_transposed_weights(const TransposedParams& t, const TransposedPhase& phase, const float* weights, float* packed);
 
 /// Tiles of filters that are computed together, in blocks: a group has `blocks` of them, tile i begins at block tile_begin(i).
 struct FilterTiles {
@@ -88,5 +107,8 @@ struct PlainConvParams {
   Epilogue epilogue;
 };
 Kernel<PlainConvParams> PlainConvPointer();
+/// The same for transposed convolution: `in` is what the kernel is spread from, pads may be negative. Inputs x, w [channels,
+/// filters/groups, kernel...], bias.
+Kernel<PlainConvParams> PlainTransposedPointer();
 
 }  // namespace tenon::kernels

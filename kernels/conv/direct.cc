@@ -56,18 +56,19 @@ HWY_INLINE void AccumulatePointwise(const float* src, int64_t step, int64_t plan
 
 template <int R, int V>
 HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bias, int64_t ox) {
-  const int64_t out_plane = p.out[0] * p.out[1] * p.out[2] * kBlock;
+  const int64_t out_plane = p.size(0) * p.size(1) * p.size(2) * kBlock;
   const int64_t in_plane = p.in[0] * p.in[1] * p.in[2] * kBlock;
   const int64_t taps = p.taps();
   const int64_t x0 = ox * p.stride[2] - p.pad[2];
   const bool inside = x0 >= 0 && x0 + (R - 1) * p.stride[2] + (p.kernel[2] - 1) * p.dilation[2] < p.in[2];
-  float* dst = row.dst + ox * kBlock;
+  const int64_t pitch = p.out_step[2] * kBlock;
+  float* dst = row.dst + ox * pitch;
 
   VF acc[R][V];
   if (row.first) {
     FillTile<R, V>(bias, acc);
   } else {
-    LoadTile<R, V>(dst, out_plane, acc);
+    LoadTile<R, V>(dst, pitch, out_plane, acc);
   }
   const float* plane = row.src;
   const float* w = row.weights;
@@ -102,9 +103,9 @@ HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bia
     w += taps * tap_size;
   }
   if (row.last) {
-    FinishTile<R, V>(p.epilogue, acc, row.residual != nullptr ? row.residual + ox * kBlock : nullptr, dst, out_plane);
+    FinishTile<R, V>(p.epilogue, acc, row.residual != nullptr ? row.residual + ox * pitch : nullptr, dst, pitch, out_plane);
   } else {
-    StoreTile<R, V>(acc, dst, out_plane);
+    StoreTile<R, V>(acc, dst, pitch, out_plane);
   }
 }
 
@@ -150,7 +151,7 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
   const int64_t group_channels = p.channels / p.groups;
   const int64_t group_filters = p.filters / p.groups;
   const int64_t in_plane = p.in[0] * p.in[1] * p.in[2] * kBlock;
-  const int64_t out_plane = p.out[0] * p.out[1] * p.out[2] * kBlock;
+  const int64_t out_plane = p.size(0) * p.size(1) * p.size(2) * kBlock;
   const int64_t in_blocks = (p.channels + kBlock - 1) / kBlock;
   const int64_t out_blocks = (p.filters + kBlock - 1) / kBlock;
   const int64_t first_block = group * tiles.blocks + tiles.begin(tile);
@@ -158,7 +159,7 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
   const int64_t per_block = group_channels * p.taps() * kBlock;
 
   const float* src = Operand(call, 0, p.shared_input) + (image * in_blocks + group * group_channels / kBlock) * in_plane;
-  const float* weights = Operand(call, 1, p.shared_weights) + first_block * per_block;
+  const float* weights = Operand(call, 1, p.shared_weights) + p.weights_offset + first_block * per_block;
   const int64_t out_offset = (image * out_blocks + first_block) * out_plane;
   float* dst = Result0(call, p.shared_output) + out_offset;
   const float* residual = p.epilogue.residual ? Operand(call, 3, p.epilogue.shared_residual) + out_offset : nullptr;
@@ -177,8 +178,11 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
       row.y = r % p.out[1] * p.stride[1] - p.pad[1];
       row.zs = ValidTaps(row.z, p.dilation[0], p.kernel[0], p.in[0]);
       row.ys = ValidTaps(row.y, p.dilation[1], p.kernel[1], p.in[1]);
-      row.dst = dst + r * p.out[2] * kBlock;
-      row.residual = residual != nullptr ? residual + r * p.out[2] * kBlock : nullptr;
+      const int64_t oz = r / p.out[1] * p.out_step[0] + p.out_first[0];
+      const int64_t oy = r % p.out[1] * p.out_step[1] + p.out_first[1];
+      const int64_t offset = ((oz * p.size(1) + oy) * p.size(2) + p.out_first[2]) * kBlock;
+      row.dst = dst + offset;
+      row.residual = residual != nullptr ? residual + offset : nullptr;
       ConvRowOf(vectors, p, row, bias);
     }
   }

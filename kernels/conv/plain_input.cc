@@ -63,7 +63,7 @@ HWY_NOINLINE void PlainTile(const ConvParams& p, const Lines& lines, const float
       w += p.kernel[2] * V * kLanes;
     }
   }
-  FinishTile<R, V>(p.epilogue, acc, residual != nullptr ? residual + ox * kBlock : nullptr, dst + ox * kBlock, out_plane);
+  FinishTile<R, V>(p.epilogue, acc, residual != nullptr ? residual + ox * kBlock : nullptr, dst + ox * kBlock, kBlock, out_plane);
 }
 
 using TileFunction = void (*)(const ConvParams&, const Lines&, const float*, const float*, const float*, float*, const float*, int64_t);

@@ -59,17 +59,17 @@ HWY_INLINE void Accumulate(const float* const (&x)[R], int64_t step, const float
   }
 }
 
-/// Offset of vector v from vector 0 of a tile, when blocks lie `plane` floats apart.
+/// Pixels of a tile lie `pitch` floats apart, blocks of filters `plane`. Offset of vector v from vector 0 of a tile:
 HWY_INLINE int64_t VectorOffset(int v, int64_t plane) { return (v / kVectorsABlock) * plane + (v % kVectorsABlock) * kLanes; }
 
 template <int R, int V>
-HWY_INLINE void LoadTile(const float* HWY_RESTRICT from, int64_t plane, VF (&acc)[R][V]) {
+HWY_INLINE void LoadTile(const float* HWY_RESTRICT from, int64_t pitch, int64_t plane, VF (&acc)[R][V]) {
   const DF d;
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
     const float* vector = from + VectorOffset(v, plane);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) acc[r][v] = hn::LoadU(d, vector + r * kBlock);
+    for (int r = 0; r < R; ++r) acc[r][v] = hn::LoadU(d, vector + r * pitch);
   }
 }
 
@@ -85,26 +85,26 @@ HWY_INLINE void FillTile(const float* HWY_RESTRICT bias, VF (&acc)[R][V]) {
 }
 
 template <int R, int V>
-HWY_INLINE void StoreTile(const VF (&acc)[R][V], float* HWY_RESTRICT to, int64_t plane) {
+HWY_INLINE void StoreTile(const VF (&acc)[R][V], float* HWY_RESTRICT to, int64_t pitch, int64_t plane) {
   const DF d;
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
     float* vector = to + VectorOffset(v, plane);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) hn::StoreU(acc[r][v], d, vector + r * kBlock);
+    for (int r = 0; r < R; ++r) hn::StoreU(acc[r][v], d, vector + r * pitch);
   }
 }
 
 /// Residual and clamp in registers, store, then the remaining function on what was just stored.
 template <int R, int V>
-HWY_INLINE void FinishTile(const Epilogue& e, VF (&acc)[R][V], const float* residual, float* to, int64_t plane) {
+HWY_INLINE void FinishTile(const Epilogue& e, VF (&acc)[R][V], const float* residual, float* to, int64_t pitch, int64_t plane) {
   const DF d;
   if (residual != nullptr) {
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
       const float* vector = residual + VectorOffset(v, plane);
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) acc[r][v] = hn::Add(acc[r][v], hn::LoadU(d, vector + r * kBlock));
+      for (int r = 0; r < R; ++r) acc[r][v] = hn::Add(acc[r][v], hn::LoadU(d, vector + r * pitch));
     }
   }
   const VF low = hn::Set(d, e.low);
@@ -114,11 +114,15 @@ HWY_INLINE void FinishTile(const Epilogue& e, VF (&acc)[R][V], const float* resi
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) acc[r][v] = hn::Min(high, hn::Max(low, acc[r][v]));  // the second operand wins when it is NaN
   }
-  StoreTile<R, V>(acc, to, plane);
+  StoreTile<R, V>(acc, to, pitch, plane);
   if (HWY_UNLIKELY(e.tile != nullptr)) {
     for (int v = 0; v < V; v += kVectorsABlock) {
       float* block = to + VectorOffset(v, plane);
-      e.tile(e.alpha, e.beta, block, block, R * kBlock);
+      if (pitch == kBlock) {
+        e.tile(e.alpha, e.beta, block, block, R * kBlock);
+      } else {
+        for (int r = 0; r < R; ++r) e.tile(e.alpha, e.beta, block + r * pitch, block + r * pitch, kBlock);
+      }
     }
   }
 }

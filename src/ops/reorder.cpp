@@ -1,0 +1,34 @@
+#include "ops/reorder.h"
+
+#include "kernels/reorder/reorder.h"
+#include "ops/elements.h"
+
+namespace tenon::ops {
+
+Result<Types> infer(const Reorder& op, const Types& in) {
+  TENON_TRY(expect_inputs(in, 1));
+  TENON_TRY(expect_dtype(in, 0, {DType::kFloat32}));
+  TENON_TRY(expect_rank_at_least(in, 0, 2));
+  if (in[0].layout.plain() == op.to.plain() || in[0].layout.kind == Layout::Kind::kPacked || op.to.kind == Layout::Kind::kPacked) {
+    return error(Code::kInternal, "no reorder from layout ", in[0].layout.str(), " to ", op.to.str());
+  }
+  Type y = Type::of(in[0].dtype, in[0].shape);
+  y.layout = op.to;
+  return Types{std::move(y)};
+}
+
+Result<Step> bind(const Reorder& op, const BindContext& ctx) {
+  const Dims& x = ctx.dims(0);
+  kernels::ReorderParams p;
+  p.to_blocked = !op.to.plain();
+  p.block = (p.to_blocked ? op.to : ctx.layout(0)).block;
+  p.batch = x[0], p.channels = x[1];
+  for (size_t i = 2; i < x.size(); ++i) p.pixels *= x[i];
+  plan_reorder(p);
+  Step step;
+  step.kernel = "Reorder";
+  step.phases.push_back(Step::phase(kernels::ReorderPointer(), p, p.parts(), static_cast<double>(count_of(x)) * 0.3));
+  return step;
+}
+
+}  // namespace tenon::ops
