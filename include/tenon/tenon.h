@@ -14,7 +14,7 @@
  *     A tenon_string written through `tenon_string* text` is the caller's: tenon_string_free().
  *  7. Structs that cross the boundary begin with `size_t size`: the caller sets it to sizeof the struct it was compiled with. Fields are only ever
  *     appended; a field beyond `size` is neither read nor written. Zero in any field of an options struct means the default, so
- *     `tenon_load_options o = {sizeof o};` is a complete initialisation.
+ *     `tenon_load_options o = {.size = sizeof o};` is a complete initialisation.
  *  8. Enum values and struct fields are never renumbered, reordered or reused.
  *  9. Thread safety: handles are independent of each other. Functions that take a handle as pointer-to-const may be called on it from any
  *     number of threads at once; others need the caller to keep the handle to one thread at a time. What differs is said at the function.
