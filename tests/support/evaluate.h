@@ -1,4 +1,4 @@
-// Running one operator in a test.
+// Running one operator on tensors written in a test.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 
 namespace tenon::test {
 
-/// The outputs of `op` on `inputs` (an empty handle stands for a left-out input); a failure is reported and gives empty tensors.
+/// The outputs, or none (and a test failure) when the operator refuses.
 inline std::vector<Tensor> run(const Op& op, const std::vector<Tensor>& inputs, int outputs = 1) {
   std::vector<const Tensor*> in;
   for (const Tensor& t : inputs) in.push_back(t.empty_handle() ? nullptr : &t);
@@ -20,6 +20,22 @@ inline std::vector<Tensor> run(const Op& op, const std::vector<Tensor>& inputs, 
     return std::vector<Tensor>(static_cast<size_t>(outputs));
   }
   return *std::move(result);
+}
+inline Tensor run1(const Op& op, const std::vector<Tensor>& inputs) { return run(op, inputs)[0]; }
+
+/// The error of an operator that must refuse.
+inline Status refusal(const Op& op, const std::vector<Tensor>& inputs, int outputs = 1) {
+  std::vector<const Tensor*> in;
+  for (const Tensor& t : inputs) in.push_back(t.empty_handle() ? nullptr : &t);
+  auto result = evaluate(op, in, outputs);
+  EXPECT_FALSE(result.ok()) << "expected an error";
+  return result.status();
+}
+
+template <class T>
+std::vector<T> values(const Tensor& t) {
+  EXPECT_EQ(t.dtype(), dtype_of<T>);
+  return {t.values<T>().begin(), t.values<T>().end()};
 }
 
 /// The error of `op` on `inputs`; OK when there is none.
@@ -33,12 +49,6 @@ inline Status failure(const Op& op, const std::vector<Tensor>& inputs, int outpu
 inline void expect_failure(const Status& status, Code code, const std::vector<std::string>& words) {
   EXPECT_EQ(status.code(), code) << status.message();
   for (const std::string& word : words) EXPECT_NE(status.message().find(word), std::string::npos) << "no '" << word << "' in: " << status.message();
-}
-
-template <class T>
-std::vector<T> values(const Tensor& t) {
-  const auto v = t.values<T>();
-  return std::vector<T>(v.begin(), v.end());
 }
 
 /// A type as an operator sees it before anything is computed.
