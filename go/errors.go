@@ -59,10 +59,14 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	if e.message != "" {
-		return e.message
+	message := e.message
+	if message == "" {
+		message = e.Text
 	}
-	return e.Text
+	if e.cause != nil {
+		message += ": " + e.cause.Error()
+	}
+	return message
 }
 
 // Unwrap makes errors.Is find the class (ErrShape...) and what caused it (context.Canceled, an io error).

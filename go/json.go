@@ -19,7 +19,7 @@ func (m *Model) DecodeJSON(r io.Reader) (tensors map[string]*Tensor, err error) 
 	var object map[string]json.RawMessage
 	decoder := json.NewDecoder(r)
 	if err := decoder.Decode(&object); err != nil {
-		return nil, withCause(argumentError("inputs are not a JSON object: %v", err), err)
+		return nil, withCause(argumentError("inputs are not a JSON object"), err)
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		return nil, argumentError("there is something after the JSON object of inputs")
@@ -38,7 +38,7 @@ func (m *Model) DecodeJSON(r io.Reader) (tensors map[string]*Tensor, err error) 
 		}
 		t, err := ParseJSON(m.inputs[i].DType, raw)
 		if err != nil {
-			return nil, withCause(argumentError("input '%s': %v", name, err), err)
+			return nil, withCause(argumentError("input '%s'", name), err)
 		}
 		tensors[name] = t
 	}
