@@ -276,17 +276,18 @@ void GemmDots(const GemmParams& p, const Call& call, Range range) {
 
 void GemmPack(const GemmPackParams& p, const Call& call, Range range) {
   const void* const src = call.src[p.input];
-  float* const dst = p.to_shared ? reinterpret_cast<float*>(call.shared) : call.out<float>(0);
+  float* const dst = (p.to_shared ? reinterpret_cast<float*>(call.shared) : call.out<float>(0)) + p.to;
   const int64_t panels = p.panels();
   const int64_t width = panel_width(p.format);
+  const int64_t batch_step = p.batch_step >= 0 ? p.batch_step : panels * p.k * width;
   for (int64_t index = range.begin; index < range.end; ++index) {
     const int64_t panel = index % panels;
-    int64_t batch = index / panels, from = panel * width * p.b_n;
+    int64_t batch = index / panels, from = p.from + panel * width * p.b_n;
+    float* const to = dst + batch * batch_step + panel * p.k * width;
     for (int i = p.batch_rank; i-- > 0;) {
       from += batch % p.batch[i] * p.b_batch[i];
       batch /= p.batch[i];
     }
-    float* const to = dst + index * p.k * width;
     const int64_t columns = std::min(width, p.n - panel * width);
     if (columns < width) {
       for (int64_t k = 0; k < p.k; ++k) {
@@ -327,28 +328,30 @@ void GemmPack(const GemmPackParams& p, const Call& call, Range range) {
 
 void GemmFewPlain(const FewArgs& f) {
   TileArgs t;
-  t.a = f.a;
   t.a_m = f.a_m;
   t.k = f.k;
   for (int64_t col = 0; col < f.n; col += kPanel) {
     const int64_t columns = std::min(kPanel, f.n - col);
-    t.b = f.panels + col * f.k;
     const bool whole = columns == kPanel;
-    t.c = whole ? f.c + col : f.tile;
-    t.c_m = whole ? f.c_m : kPanel;
     float bias[kPanel];
     if (f.bias != nullptr) {
-      if (whole) {
-        t.bias = f.bias + col;
-      } else {
+      if (!whole) {
         std::memset(bias, 0, sizeof(bias));
         std::memcpy(bias, f.bias + col, static_cast<size_t>(columns) * sizeof(float));
-        t.bias = bias;
       }
+      t.bias = whole ? f.bias + col : bias;
     }
-    kFewTiles[f.m](t);
-    if (!whole) {
-      for (int64_t r = 0; r < f.m; ++r) std::memcpy(f.c + r * f.c_m + col, f.tile + r * kPanel, static_cast<size_t>(columns) * sizeof(float));
+    t.b = f.panels + col * f.k;
+    for (int64_t row = 0; row < f.m; row += kFewRows) {  // the panel stays in L1
+      const int64_t rows = std::min<int64_t>(kFewRows, f.m - row);
+      t.a = f.a + row * f.a_m;
+      t.c = whole ? f.c + row * f.c_m + col : f.tile;
+      t.c_m = whole ? f.c_m : kPanel;
+      kFewTiles[rows](t);
+      if (whole) continue;
+      for (int64_t r = 0; r < rows; ++r) {
+        std::memcpy(f.c + (row + r) * f.c_m + col, f.tile + r * kPanel, static_cast<size_t>(columns) * sizeof(float));
+      }
     }
   }
 }

@@ -79,6 +79,9 @@ struct GemmPackParams {
   GemmFormat format = GemmFormat::kPanels16;
   int32_t input = 1;
   bool to_shared = true;
+  int64_t to = 0;    ///< where the first panel goes, in floats
+  int64_t from = 0;  ///< where the first matrix is, in elements
+  int64_t batch_step = -1;  ///< floats between packed matrices; -1: they follow each other
   int64_t k = 0, n = 0;
   int64_t b_k = 0, b_n = 1;
   int32_t batch_rank = 0;
@@ -94,7 +97,7 @@ struct GemmPackParams {
 Kernel<GemmPackParams> GemmPackPointer();
 
 /// A product with few rows and packed weights as a plain function, for kernels that hold one inside (recurrent cells):
-/// c[m, n] = a[m, k] * panels + bias (null: none). 1 <= m <= kFewRows; c may not alias the rest. `tile`: room for m * panel_width floats.
+/// c[m, n] = a[m, k] * panels + bias (null: none). c may not alias the rest. `tile`: room for kFewRows * panel_width floats.
 inline constexpr int kFewRows = 4;
 struct FewArgs {
   const float* a = nullptr;

@@ -304,7 +304,7 @@ TEST(Gemm, NanAndInfinityPass) {
 
 TEST(Gemm, FewRowsFunction) {
   for_each_target([] {
-    for (int64_t m = 1; m <= kFewRows; ++m) {
+    for (int64_t m : {1, 2, 3, 4, 7, 16}) {
       for (int64_t n : {5, 32, 50}) {
         const int64_t k = 37;
         const auto a = random_values<float>(m * k, 1), b = random_values<float>(k * n, 2), bias = random_values<float>(n, 3);

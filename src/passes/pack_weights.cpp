@@ -1,0 +1,80 @@
+#include <map>
+#include <tuple>
+
+#include "passes/passes.h"
+
+namespace tenon::passes {
+
+namespace {
+
+/// RNN, GRU, LSTM: constant W and R.
+Result<bool> pack_recurrent(Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  const auto op = std::get<ops::Recurrent>(node.op);
+  std::vector<ValueId> inputs = node.inputs;
+  Patch patch(graph, id);
+  bool changed = false;
+  for (int i = 1; i <= 2; ++i) {
+    const Tensor* weights = constant(graph, inputs[static_cast<size_t>(i)]);
+    if (weights == nullptr) continue;
+    TENON_ASSIGN(auto result, ops::pack_recurrent_weights(op, i, *weights));
+    if (!result) continue;
+    Type type = Type::of(result->tensor.dtype(), Shape::of(result->tensor.dims()));
+    type.layout = result->layout;
+    inputs[static_cast<size_t>(i)] = patch.constant(std::move(result->tensor), std::move(type));
+    changed = true;
+  }
+  if (!changed) return false;
+  const std::vector<ValueId> outputs = node.outputs;
+  TENON_ASSIGN(const std::vector<ValueId> replaced, patch.add(op, std::move(inputs), static_cast<int>(outputs.size())));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (outputs[i] != kNone) patch.replace(outputs[i], replaced[i]);
+  }
+  return patch.apply();
+}
+
+}  // namespace
+
+/// MatMul(a, constant b) -> MatMul(a, packed b), and the weights of recurrent layers likewise: weights are packed once, for the instruction set in use, and the plain tensor goes when
+/// nothing else reads it. Nodes that share a constant share its packing.
+Result<bool> pack_weights(Graph& graph) {
+  std::map<std::tuple<ValueId, bool, RegionId>, ValueId> packed;
+  bool changed = false;
+  for (RegionId r = 0; r < graph.regions(); ++r) {
+    const std::vector<NodeId> list = graph.region(r).nodes;
+    for (const NodeId id : list) {
+      const Node& node = graph.node(id);
+      if (node.dead) continue;
+      if (std::holds_alternative<ops::Recurrent>(node.op)) {
+        TENON_ASSIGN(const bool packs, pack_recurrent(graph, id));
+        changed |= packs;
+        continue;
+      }
+      const auto* found = std::get_if<ops::MatMul>(&node.op);
+      if (found == nullptr) continue;
+      const ValueId weights = node.inputs[1];
+      const Tensor* b = constant(graph, weights);
+      if (b == nullptr) continue;
+      ops::MatMul op = *found;
+      std::vector<ValueId> inputs = node.inputs;
+      Patch patch(graph, id);
+      const auto key = std::make_tuple(weights, op.trans_b, r);
+      auto known = packed.find(key);
+      if (known == packed.end()) {
+        TENON_ASSIGN(auto result, ops::pack_matmul_weights(*b, op.trans_b));
+        if (!result) continue;
+        Type type = Type::of(result->tensor.dtype(), Shape::of(result->tensor.dims()));
+        type.layout = result->layout;
+        known = packed.emplace(key, patch.constant(std::move(result->tensor), std::move(type))).first;
+      }
+      inputs[1] = known->second;
+      op.trans_b = false;
+      TENON_TRY(patch.become(op, std::move(inputs)));
+      TENON_TRY(patch.apply());
+      changed = true;
+    }
+  }
+  return changed;
+}
+
+}  // namespace tenon::passes

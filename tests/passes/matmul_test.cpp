@@ -1,0 +1,193 @@
+// The rewrites around MatMul: the smallest graph that matches, its neighbours that must not, and equal results before and after.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+
+#include "ops/evaluate.h"
+#include "passes/passes.h"
+
+namespace tenon {
+namespace {
+
+Tensor values(Dims dims, uint32_t seed) {
+  int64_t count = 1;
+  for (int64_t d : dims) count *= d;
+  std::mt19937 gen(seed);
+  std::vector<float> v(static_cast<size_t>(count));
+  for (float& x : v) x = static_cast<float>(static_cast<int>(gen() % 17) - 8) / 8;
+  return Tensor::of<float>(std::move(dims), v);
+}
+
+class MatMulPasses : public ::testing::Test {
+ protected:
+  ValueId input(Dims dims) {
+    inputs_.push_back(values(dims, static_cast<uint32_t>(inputs_.size() + 1)));
+    auto id = graph_.add_input(0, "x" + std::to_string(inputs_.size()), Type::of(DType::kFloat32, Shape::of(dims)));
+    EXPECT_TRUE(id.ok());
+    return *id;
+  }
+  ValueId constant(Dims dims) { return graph_.add_constant(0, "c", values(std::move(dims), 77)); }
+  ValueId constant(float x) { return graph_.add_constant(0, "s", Tensor::scalar<float>(x)); }
+  ValueId add(Op op, std::vector<ValueId> in) {
+    auto out = graph_.add_node(0, std::move(op), std::move(in));
+    EXPECT_TRUE(out.ok()) << out.status().message();
+    return (*out)[0];
+  }
+  void output(ValueId v) { EXPECT_TRUE(graph_.add_output(0, v).ok()); }
+
+  Tensor run() {
+    std::map<ValueId, Tensor> known;
+    for (size_t i = 0; i < inputs_.size(); ++i) known[graph_.region(0).inputs[i]] = inputs_[i];
+    for (const NodeId id : graph_.region(0).nodes) {
+      const Node& node = graph_.node(id);
+      if (node.dead) continue;
+      std::vector<const Tensor*> in;
+      for (const ValueId v : node.inputs) {
+        in.push_back(v == kNone ? nullptr : graph_.value(v).constant ? graph_.value(v).constant.get() : &known.at(v));
+      }
+      auto out = evaluate(node.op, in);
+      EXPECT_TRUE(out.ok()) << out.status().message();
+      known[node.outputs[0]] = (*out)[0];
+    }
+    return known.at(graph_.region(0).outputs[0]);
+  }
+
+  /// Runs `rule`, expects `rewrites` of them, a valid graph, the given number of nodes, and unchanged results.
+  void expect(NodeRule rule, int64_t rewrites, int nodes) {
+    const Tensor before = run();
+    auto done = run_pass(graph_, {.name = "rule", .rule = rule});
+    ASSERT_TRUE(done.ok()) << done.status().message();
+    EXPECT_EQ(*done, rewrites);
+    EXPECT_EQ(graph_.live_nodes(), nodes) << dump(graph_);
+    const Status valid = validate(graph_);
+    EXPECT_TRUE(valid.ok()) << valid.message();
+    const Tensor after = run();
+    ASSERT_EQ(before.dims(), after.dims());
+    for (int64_t i = 0; i < before.count(); ++i) ASSERT_NEAR(before.as<float>()[i], after.as<float>()[i], 1e-4) << i;
+  }
+
+  Graph graph_;
+  std::vector<Tensor> inputs_;
+};
+
+using ops::Binary;
+using ops::MatMul;
+using ops::Unary;
+constexpr auto kAdd = Binary::Kind::kAdd;
+
+TEST_F(MatMulPasses, BiasThenResidual) {
+  const ValueId x = input({2, 5, 8}), r = input({2, 5, 6});
+  const ValueId y = add(MatMul{}, {x, constant({8, 6})});
+  const ValueId biased = add(Binary{kAdd}, {constant({6}), y});
+  output(add(Binary{kAdd}, {biased, r}));
+  expect(passes::fuse_matmul_addend, 2, 1);
+}
+
+TEST_F(MatMulPasses, ResidualThenBias) {
+  const ValueId x = input({2, 5, 8}), r = input({2, 5, 6});
+  const ValueId y = add(MatMul{}, {x, constant({8, 6})});
+  const ValueId sum = add(Binary{kAdd}, {r, y});
+  output(add(Binary{kAdd}, {sum, constant({1, 6})}));
+  expect(passes::fuse_matmul_addend, 2, 1);
+}
+
+TEST_F(MatMulPasses, AddendThatEnlargesTheProductStays) {
+  const ValueId x = input({1, 8});
+  output(add(Binary{kAdd}, {add(MatMul{}, {x, constant({8, 6})}), constant({4, 6})}));
+  expect(passes::fuse_matmul_addend, 0, 2);
+}
+
+TEST_F(MatMulPasses, ProductWithAnotherReaderStays) {
+  const ValueId x = input({3, 8});
+  const ValueId y = add(MatMul{}, {x, constant({8, 6})});
+  output(add(Binary{kAdd}, {y, constant({6})}));
+  output(y);
+  expect(passes::fuse_matmul_addend, 0, 2);
+}
+
+TEST_F(MatMulPasses, AddAfterActivationStays) {
+  const ValueId x = input({3, 8});
+  MatMul op;
+  op.activation.low = 0;
+  output(add(Binary{kAdd}, {add(op, {x, constant({8, 6})}), constant({6})}));
+  expect(passes::fuse_matmul_addend, 0, 2);
+}
+
+TEST_F(MatMulPasses, Activations) {
+  for (const auto kind : {Unary::Kind::kRelu, Unary::Kind::kGelu, Unary::Kind::kSigmoid, Unary::Kind::kHardSwish}) {
+    graph_ = Graph();
+    inputs_.clear();
+    const ValueId x = input({9, 8});
+    output(add(Unary{kind}, {add(MatMul{}, {x, constant({8, 40}), constant({40})})}));
+    expect(passes::fuse_matmul_activation, 1, 1);
+  }
+}
+
+TEST_F(MatMulPasses, ClipWithConstantBounds) {
+  const ValueId x = input({9, 8});
+  output(add(ops::Clip{}, {add(MatMul{}, {x, constant({8, 40})}), constant(-0.5f), constant(1.0f)}));
+  expect(passes::fuse_matmul_activation, 1, 1);
+}
+
+TEST_F(MatMulPasses, ClipWithComputedBoundStays) {
+  const ValueId x = input({9, 8}), low = input({});
+  output(add(ops::Clip{}, {add(MatMul{}, {x, constant({8, 40})}), low}));
+  expect(passes::fuse_matmul_activation, 0, 2);
+}
+
+TEST_F(MatMulPasses, Scale) {
+  const ValueId x = input({9, 8}), y = input({8, 5});
+  const ValueId scaled = add(Binary{Binary::Kind::kDiv}, {add(MatMul{}, {x, y}), constant(8.0f)});
+  output(add(Binary{Binary::Kind::kMul}, {constant(3.0f), scaled}));
+  expect(passes::fuse_matmul_scale, 2, 1);
+}
+
+TEST_F(MatMulPasses, DivisionOfAScalarByTheProductStays) {
+  const ValueId x = input({9, 8}), y = input({8, 5});
+  output(add(Binary{Binary::Kind::kDiv}, {constant(8.0f), add(MatMul{}, {x, y})}));
+  auto done = run_pass(graph_, {.name = "scale", .rule = passes::fuse_matmul_scale});
+  EXPECT_EQ(*done, 0);
+}
+
+TEST_F(MatMulPasses, Transposes) {
+  const ValueId x = input({2, 8, 9}), y = input({2, 5, 8});
+  const ValueId xt = add(ops::Transpose{{0, 2, 1}}, {x}), yt = add(ops::Transpose{{0, 2, 1}}, {y});
+  output(add(MatMul{}, {xt, yt}));
+  expect(passes::absorb_matmul_transpose, 1, 1);
+}
+
+TEST_F(MatMulPasses, OtherTransposesStay) {
+  const ValueId x = input({9, 2, 8}), y = input({2, 8, 5});
+  output(add(MatMul{}, {add(ops::Transpose{{1, 0, 2}}, {x}), y}));
+  expect(passes::absorb_matmul_transpose, 0, 2);
+}
+
+TEST_F(MatMulPasses, WeightsArePackedOnceAndKeepTheirShape) {
+  const ValueId x = input({2, 5, 8}), z = input({2, 6});
+  const ValueId w = constant({8, 6});
+  const ValueId y = add(MatMul{}, {x, w});
+  output(y);
+  output(add(MatMul{.trans_b = true}, {z, w}));
+  output(add(MatMul{}, {input({3, 8}), w}));
+  auto done = run_pass(graph_, {.name = "pack", .whole = passes::pack_weights});
+  ASSERT_TRUE(done.ok()) << done.status().message();
+  const Status valid = validate(graph_);
+  EXPECT_TRUE(valid.ok()) << valid.message();
+  std::vector<ValueId> weights;
+  for (const NodeId id : graph_.region(0).nodes) {
+    const Node& node = graph_.node(id);
+    if (node.dead) continue;
+    EXPECT_FALSE(std::get<MatMul>(node.op).trans_b);
+    EXPECT_EQ(graph_.type(node.inputs[1]).layout.kind, Layout::Kind::kPacked);
+    weights.push_back(node.inputs[1]);
+  }
+  ASSERT_EQ(weights.size(), 3u);
+  EXPECT_EQ(weights[0], weights[2]);
+  EXPECT_NE(weights[0], weights[1]);
+  EXPECT_EQ(graph_.type(weights[1]).shape, (Shape{6, 8}));
+  EXPECT_EQ(*run_pass(graph_, {.name = "pack", .whole = passes::pack_weights}), 0);
+}
+
+}  // namespace
+}  // namespace tenon
