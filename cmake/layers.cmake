@@ -1,10 +1,12 @@
 # One target a layer. Sources are found by pattern so that adding a file edits no list.
 set(TENON_GENERATED ${CMAKE_CURRENT_BINARY_DIR}/generated)
+# Build folders that share this one share the compiler cache entries of what includes it.
+set(TENON_GENERATED_OPS ${TENON_GENERATED} CACHE PATH "Where the includes made from ops.inc are put")
 
 function(tenon_layer name)
   cmake_parse_arguments(L "" "" "SOURCES;LINK" ${ARGN})
   add_library(tenon_${name} OBJECT ${L_SOURCES})
-  target_include_directories(tenon_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include ${TENON_GENERATED})
+  target_include_directories(tenon_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include ${TENON_GENERATED_OPS} ${TENON_GENERATED})
   target_link_libraries(tenon_${name} PUBLIC ${L_LINK})
   set_property(GLOBAL APPEND PROPERTY TENON_LAYERS tenon_${name})
 endfunction()
@@ -18,8 +20,8 @@ foreach(row IN LISTS op_rows)
   string(APPEND op_includes "#include \"ops/${stem}.h\"\n")
 endforeach()
 # The rows as they were when the includes were made, so that both always agree.
-configure_file(src/ops/ops.inc ${TENON_GENERATED}/ops/generated/ops.inc COPYONLY)
-file(CONFIGURE OUTPUT ${TENON_GENERATED}/ops/generated/includes.h CONTENT "${op_includes}" @ONLY)
+configure_file(src/ops/ops.inc ${TENON_GENERATED_OPS}/ops/generated/ops.inc COPYONLY)
+file(CONFIGURE OUTPUT ${TENON_GENERATED_OPS}/ops/generated/includes.h CONTENT "${op_includes}" @ONLY)
 
 find_package(Threads REQUIRED)
 find_package(OpenMP COMPONENTS CXX)
