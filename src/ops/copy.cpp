@@ -2,13 +2,17 @@
 
 namespace tenon::ops {
 
+namespace {
+constexpr int64_t kMostBytes = int64_t{1} << 47;  // of an address space
+}
+
 Result<Dims> byte_strides(const Dims& dims, DType dtype) {
   Dims strides(dims.size());
   int64_t stride = static_cast<int64_t>(size_of(dtype));
   for (size_t i = dims.size(); i-- > 0;) {
     strides[i] = stride;
     const auto next = checked_mul(stride, dims[i] > 0 ? dims[i] : 1);
-    if (!next) return limit_error("the size of shape ", str(dims), " overflows");
+    if (!next || *next > kMostBytes) return limit_error("a tensor of shape ", str(dims), " is larger than any memory");
     stride = *next;
   }
   return strides;

@@ -9,7 +9,8 @@
 
 namespace tenon::ops {
 
-/// Bytes between neighbours along each dim of a dense tensor. A limit error when the whole size overflows.
+/// Bytes between neighbours along each dim of a dense tensor. A limit error when the whole is larger than an address
+/// space, so that offsets within it never overflow.
 Result<Dims> byte_strides(const Dims& dims, DType dtype);
 inline bool is_empty(const Dims& dims) {
   for (const int64_t d : dims) {
