@@ -1,0 +1,26 @@
+// Picking the instruction set. A kernel source is re-included once per Highway target (hwy/foreach_target.h) and exports its
+// functions with HWY_EXPORT; TENON_POINTER gives the one for the target in use.
+#pragma once
+
+#include <cstdint>
+
+#include "hwy/highway.h"
+
+namespace tenon::kernels {
+
+/// Makes Highway's choice effective. `TENON_MAX_ISA` (environment: sse4, avx2, avx512) caps it for tests; a cap above what the
+/// CPU has is ignored here and refused by base/cpu. Cheap after the first call.
+void init_dispatch();
+
+/// Limits dispatch to `target` (a single HWY_* bit) until reset with 0; for tests that run a kernel on every target.
+void force_target(int64_t target);
+
+/// The targets compiled in and supported by this CPU, best first, as HWY_* bits; returns how many were written (at most 8).
+int supported_targets(int64_t* targets);
+
+/// float32 lanes of the best vector of the target in use: 4, 8 or 16. Also the channel block of blocked layouts (at least 8).
+int float_lanes();
+
+}  // namespace tenon::kernels
+
+#define TENON_POINTER(Function) (::tenon::kernels::init_dispatch(), HWY_DYNAMIC_DISPATCH(Function))
