@@ -11,6 +11,10 @@
 #include "kernels/movement/blocks.h"
 #include "kernels/movement/copy.h"
 
+#ifndef TENON_UNROLL
+#define TENON_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 namespace {
@@ -47,35 +51,50 @@ HWY_INLINE hn::Vec<D> LoadPieces(D d, const std::byte* src, int64_t apart) {
   }
 }
 
+template <size_t kStage, class D, size_t N>
+HWY_INLINE void Stages(D d, hn::Vec<D> (&a)[N]) {
+  if constexpr (kStage > 1) {
+    hn::Vec<D> b[N];
+    TENON_UNROLL
+  for (size_t i = 0; i < N / 2; ++i) {
+      b[2 * i] = hn::InterleaveLower(d, a[i], a[i + N / 2]);
+      b[2 * i + 1] = hn::InterleaveUpper(d, a[i], a[i + N / 2]);
+    }
+    TENON_UNROLL
+  for (size_t i = 0; i < N; ++i) a[i] = b[i];
+    Stages<kStage / 2>(d, a);
+  }
+}
+
 /// dst[j][i] = src[i][j] for j < N = 16 / sizeof(T) and i < lanes of D. Interleaving the lower and upper halves of rows i and
 /// i + N/2, log2(N) times over, transposes every 128-bit block.
 template <class D, class T = hn::TFromD<D>>
 HWY_INLINE void TransposeTile(D d, const std::byte* src, int64_t src_stride, std::byte* dst, int64_t dst_stride) {
   constexpr size_t N = 16 / sizeof(T);
-  hn::Vec<D> a[N], b[N];
+  hn::Vec<D> a[N];
+  TENON_UNROLL
   for (size_t i = 0; i < N; ++i) a[i] = LoadPieces(d, src + static_cast<int64_t>(i) * src_stride, src_stride * static_cast<int64_t>(N));
-  for (size_t stage = N; stage > 1; stage /= 2) {
-    for (size_t i = 0; i < N / 2; ++i) {
-      b[2 * i] = hn::InterleaveLower(d, a[i], a[i + N / 2]);
-      b[2 * i + 1] = hn::InterleaveUpper(d, a[i], a[i + N / 2]);
-    }
-    for (size_t i = 0; i < N; ++i) a[i] = b[i];
-  }
+  Stages<N>(d, a);
+  TENON_UNROLL
   for (size_t i = 0; i < N; ++i) hn::StoreU(a[i], d, reinterpret_cast<T*>(dst + static_cast<int64_t>(i) * dst_stride));
 }
 
-/// A strip of `lanes` columns of the destination: k elements down.
-template <class D, class T = hn::TFromD<D>>
+/// kTiles tiles side by side: columns of the destination, k elements down. With a cache line's worth of columns every line of the
+/// destination is written at once, which matters when rows are a power of two apart and share few sets of the cache.
+template <int kTiles, class D, class T = hn::TFromD<D>>
 HWY_INLINE void TransposeStrip(D d, const std::byte* src, int64_t src_stride, std::byte* dst, int64_t dst_stride, int64_t k) {
   constexpr int64_t kSize = sizeof(T), N = 16 / sizeof(T);
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  if (k < N) return TransposePlain<T>(src, src_stride, dst, dst_stride, k, lanes);
+  if (k < N) return TransposePlain<T>(src, src_stride, dst, dst_stride, k, lanes * kTiles);
   for (int64_t j = 0;; j += N) {
     if (j + N > k) {
       if (j == k) return;
       j = k - N;  // the last tile overlaps the one before
     }
-    TransposeTile(d, src + j * kSize, src_stride, dst + j * dst_stride, dst_stride);
+    TENON_UNROLL
+    for (int t = 0; t < kTiles; ++t) {
+      TransposeTile(d, src + t * lanes * src_stride + j * kSize, src_stride, dst + j * dst_stride + t * lanes * kSize, dst_stride);
+    }
   }
 }
 
@@ -84,16 +103,18 @@ void TransposeBlock(const std::byte* src, int64_t src_stride, std::byte* dst, in
   constexpr int64_t kSize = sizeof(T);
   const hn::ScalableTag<T> wide;
   const hn::FixedTag<T, 16 / sizeof(T)> narrow;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(wide)), few = static_cast<int64_t>(hn::Lanes(narrow));
-  if (l < few) return TransposePlain<T>(src, src_stride, dst, dst_stride, k, l);
+  constexpr int64_t kLanes = hn::MaxLanes(wide), kFew = 16 / kSize, kLine = 64 / kSize;
+  if (l < kFew) return TransposePlain<T>(src, src_stride, dst, dst_stride, k, l);
   int64_t i = 0;
-  for (; i + lanes <= l; i += lanes) TransposeStrip(wide, src + i * src_stride, src_stride, dst + i * kSize, dst_stride, k);
-  if (i < l && i > 0) {  // overlaps the strip before
-    return TransposeStrip(wide, src + (l - lanes) * src_stride, src_stride, dst + (l - lanes) * kSize, dst_stride, k);
+  for (; i + kLine <= l; i += kLine) TransposeStrip<kLine / kLanes>(wide, src + i * src_stride, src_stride, dst + i * kSize, dst_stride, k);
+  for (; i + kLanes <= l; i += kLanes) TransposeStrip<1>(wide, src + i * src_stride, src_stride, dst + i * kSize, dst_stride, k);
+  if (i == l) return;
+  if (i > 0) {  // overlaps the strip before
+    return TransposeStrip<1>(wide, src + (l - kLanes) * src_stride, src_stride, dst + (l - kLanes) * kSize, dst_stride, k);
   }
-  for (; i < l; i += few) {
-    i = i < l - few ? i : l - few;
-    TransposeStrip(narrow, src + i * src_stride, src_stride, dst + i * kSize, dst_stride, k);
+  for (; i < l; i += kFew) {
+    i = i < l - kFew ? i : l - kFew;
+    TransposeStrip<1>(narrow, src + i * src_stride, src_stride, dst + i * kSize, dst_stride, k);
   }
 }
 #endif
