@@ -71,9 +71,9 @@ double copy_nanoseconds(const CopyParams& p) {
   double rows = static_cast<double>(p.k.count);
   for (int i = 0; i < p.loops; ++i) rows *= static_cast<double>(p.outer[i].count);
   const double elements = rows * static_cast<double>(p.l.count);
-  if (p.runs()) return rows * 2 + elements * p.element * 0.1;
-  if (p.l.dst == p.element && (p.k.src == p.element || p.l.src == 0)) return rows + elements * (0.1 + p.element * 0.15);
-  return elements * (0.7 + p.element * 0.1);
+  if (p.runs()) return rows * 1.5 + elements * p.element * 0.05;
+  if (p.l.dst == p.element && (p.k.src == p.element || p.l.src == 0)) return rows + elements * (0.05 + p.element * 0.05);
+  return elements * (0.4 + p.element * 0.05);
 }
 
 void JoinParams::cut() {

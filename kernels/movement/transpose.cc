@@ -56,12 +56,12 @@ HWY_INLINE void Stages(D d, hn::Vec<D> (&a)[N]) {
   if constexpr (kStage > 1) {
     hn::Vec<D> b[N];
     TENON_UNROLL
-  for (size_t i = 0; i < N / 2; ++i) {
+    for (size_t i = 0; i < N / 2; ++i) {
       b[2 * i] = hn::InterleaveLower(d, a[i], a[i + N / 2]);
       b[2 * i + 1] = hn::InterleaveUpper(d, a[i], a[i + N / 2]);
     }
     TENON_UNROLL
-  for (size_t i = 0; i < N; ++i) a[i] = b[i];
+    for (size_t i = 0; i < N; ++i) a[i] = b[i];
     Stages<kStage / 2>(d, a);
   }
 }

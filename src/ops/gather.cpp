@@ -71,7 +71,7 @@ Result<Step> bind(const Gather& op, const BindContext& ctx) {
   p.inner = strides[axis];
   p.cut();
   const double rows = static_cast<double>(p.outer) * static_cast<double>(p.indices);
-  return ctx.choose(kernels::gather_table, p, p.parts(), rows * (3 + 0.1 * static_cast<double>(p.inner)));
+  return ctx.choose(kernels::gather_table, p, p.parts(), rows * (3 + 0.05 * static_cast<double>(p.inner)));
 }
 
 }  // namespace tenon::ops

@@ -20,7 +20,7 @@ Result<Step> join_step(const BindContext& ctx, bool split, int64_t rows, const s
   if (p.rows == 0 || p.row_bytes == 0) return Step{};
   p.cut();
   const double bytes = static_cast<double>(p.rows) * static_cast<double>(p.row_bytes);
-  TENON_ASSIGN(Step step, ctx.choose(kernels::join_table, p, p.parts(), bytes * 0.1 + static_cast<double>(rows * p.pieces) * 2));
+  TENON_ASSIGN(Step step, ctx.choose(kernels::join_table, p, p.parts(), bytes * 0.05 + static_cast<double>(rows * p.pieces) * 2));
   owner->params = step.phases[0].params;
   step.phases[0].params = std::shared_ptr<const void>(owner, owner->params.get());
   return step;

@@ -136,7 +136,7 @@ Result<Step> bind(const Pad& op, const BindContext& ctx) {
   const int64_t row_bytes = p.dst_dims[n - 1] * p.element;
   p.rows_per_part = kernels::rows_per_part(row_bytes);
   const double rows = static_cast<double>(p.rows);
-  return ctx.choose(kernels::pad_table, p, p.parts(), rows * (10 + 0.1 * static_cast<double>(row_bytes)));
+  return ctx.choose(kernels::pad_table, p, p.parts(), rows * (10 + 0.05 * static_cast<double>(row_bytes)));
 }
 
 }  // namespace tenon::ops

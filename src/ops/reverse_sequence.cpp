@@ -31,7 +31,7 @@ Result<Step> bind(const ReverseSequence& op, const BindContext& ctx) {
   p.inner = strides[1];
   p.rows_per_part = kernels::rows_per_part(p.inner);
   const double rows = static_cast<double>(p.first) * static_cast<double>(p.second);
-  return ctx.choose(kernels::reverse_table, p, p.parts(), rows * (5 + 0.1 * static_cast<double>(p.inner)));
+  return ctx.choose(kernels::reverse_table, p, p.parts(), rows * (5 + 0.05 * static_cast<double>(p.inner)));
 }
 
 }  // namespace tenon::ops
