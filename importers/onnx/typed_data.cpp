@@ -12,6 +12,7 @@ enum Field { kFloatData = 4, kInt32Data = 5, kStringData = 6, kInt64Data = 7, kD
 
 /// Numbers on the wire that make up `count` elements.
 int64_t numbers_of(DType dtype, int64_t count) {
+  if (dtype == DType::kString) return count;
   if (is_complex(dtype)) return count * 2;
   const int bits = file_bits(dtype);
   return bits >= 8 ? count : (count + 8 / bits - 1) / (8 / bits);
