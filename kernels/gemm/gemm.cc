@@ -4,6 +4,7 @@
 
 #include "hwy/highway.h"
 #include "kernels/dispatch.h"
+#include "kernels/gemm/dot-inl.h"
 #include "kernels/gemm/rows-inl.h"
 #include "kernels/gemm/tile-inl.h"
 
@@ -208,41 +209,6 @@ void GemmFewRows(const GemmParams& p, const Call& call, Range range) {
   }
 }
 
-namespace {
-
-/// Sums of M rows of A times 4 columns of B, all contiguous along k.
-template <int M>
-void Dot4(const float* HWY_RESTRICT a, int64_t a_m, const float* HWY_RESTRICT b, int64_t b_n, int64_t k, float* HWY_RESTRICT out) {
-  const DF d;
-  VF acc[M][4];
-#pragma GCC unroll 4
-  for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
-    for (int n = 0; n < 4; ++n) acc[m][n] = hn::Zero(d);
-  int64_t i = 0;
-  for (; i + kLanes <= k; i += kLanes) {
-#pragma GCC unroll 4
-    for (int n = 0; n < 4; ++n) {
-      const VF y = hn::LoadU(d, b + n * b_n + i);
-#pragma GCC unroll 4
-      for (int m = 0; m < M; ++m) acc[m][n] = hn::MulAdd(hn::LoadU(d, a + m * a_m + i), y, acc[m][n]);
-    }
-  }
-#pragma GCC unroll 4
-  for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
-    for (int n = 0; n < 4; ++n) {
-      float sum = hn::GetLane(hn::SumOfLanes(d, acc[m][n]));
-      for (int64_t j = i; j < k; ++j) sum += a[m * a_m + j] * b[n * b_n + j];
-      out[m * kPanel + n] = sum;
-    }
-}
-
-using Dot4Function = void (*)(const float*, int64_t, const float*, int64_t, int64_t, float*);
-inline constexpr Dot4Function kDots[kFewRows + 1] = {nullptr, &Dot4<1>, &Dot4<2>, &Dot4<3>, &Dot4<4>};
-
-}  // namespace
-
 /// At most kFewRows rows, and columns of B contiguous: one dot product an element.
 void GemmDots(const GemmParams& p, const Call& call, Range range) {
   const float* const a = call.in<float>(p.swapped ? 1 : 0);
@@ -253,17 +219,7 @@ void GemmDots(const GemmParams& p, const Call& call, Range range) {
     const GemmPart part = gemm_part(p, index);
     for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
       const int64_t col = panel * kPanel, columns = std::min(kPanel, p.n - col);
-      for (int64_t n = 0; n < columns; n += 4) {
-        // Columns past the last are computed as the last again, and not stored.
-        const int64_t stay = std::min<int64_t>(n, std::max<int64_t>(0, columns - 4));
-        if (columns >= 4) {
-          kDots[p.m](a + part.a, p.a_m, b + part.b + (col + stay) * p.b_n, p.b_n, p.k, products + stay);
-        } else {
-          for (int64_t i = 0; i < columns; ++i) {
-            kDots[p.m](a + part.a, p.a_m, b + part.b + (col + i) * p.b_n, 0, p.k, products + i);
-          }
-        }
-      }
+      DotRows(p.m, a + part.a, p.a_m, b + part.b + col * p.b_n, p.b_n, p.k, columns, products, kPanel);
       TileArgs t;  // no product of its own: the dots come in as sums
       t.a = t.b = products;
       t.sums = products;

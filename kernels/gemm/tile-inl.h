@@ -26,7 +26,7 @@ struct TileArgs {
   const float* a = nullptr;
   int64_t a_m = 0;             ///< unpacked A only: floats between rows
   const float* b = nullptr;
-  int64_t b_k = kPanel;        ///< floats between rows of B
+  int64_t b_k = kPanel;        ///< unpacked B only: floats between rows
   int64_t k = 0;
   const float* sums = nullptr; ///< what earlier blocks of k gave, rows kPanel apart; null for none
   float* c = nullptr;

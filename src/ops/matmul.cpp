@@ -115,7 +115,7 @@ void fold_rows(GemmParams& p, std::vector<BatchDim>& batch) {
 
 /// A plain product with one column is the transposed product with one row: A is then streamed as B would be.
 void swap_operands(GemmParams& p, std::vector<BatchDim>& batch) {
-  p.swapped = true;
+  p.swapped = !p.swapped;
   std::swap(p.m, p.n);
   const int64_t a_m = p.a_m, a_k = p.a_k;
   p.a_m = p.b_n;

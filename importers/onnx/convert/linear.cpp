@@ -1,5 +1,6 @@
 // MatMul, Gemm, Einsum.
 #include "importers/onnx/convert.h"
+#include "ops/einsum.h"
 #include "ops/matmul.h"
 
 namespace tenon::onnx {
@@ -22,9 +23,16 @@ Status convert_gemm(NodeContext& ctx) {
   return ctx.become(op);
 }
 
+Status convert_einsum(NodeContext& ctx) {
+  ops::Einsum op;
+  TENON_ASSIGN(op.equation, ctx.string_attribute("equation"));
+  return ctx.become(op);
+}
+
 constexpr Operator kOperators[] = {
     {"", "MatMul", 1, 2, 2, 1, convert_matmul},
     {"", "Gemm", 1, 2, 3, 1, convert_gemm},
+    {"", "Einsum", 12, 1, INT32_MAX, 1, convert_einsum},
 };
 
 }  // namespace

@@ -1,0 +1,226 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/attention/attention.cc"
+#include "hwy/foreach_target.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "hwy/highway.h"
+#include "kernels/attention/attention.h"
+#include "kernels/dispatch.h"
+#include "kernels/elementwise/math-inl.h"
+#include "kernels/gemm/dot-inl.h"
+#include "kernels/gemm/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels::HWY_NAMESPACE {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+/// A row of scores, a multiple of kLanes long with -inf behind the last key.
+struct ScoreRow {
+  float* scores;
+  int64_t keys;
+
+  /// scores * scale + mask; returns the largest. NaN anywhere makes the sum of Exponentials NaN, whatever this returns.
+  float Prepare(float scale, const float* mask, int64_t mask_key) const {
+    const DF d;
+    const VF factor = hn::Set(d, scale);
+    VF largest = hn::Set(d, -kInfinity);
+    const int64_t whole = keys / kLanes * kLanes;
+    const VF same = hn::Set(d, mask != nullptr && mask_key == 0 ? mask[0] : 0.0f);
+    for (int64_t i = 0; i < whole; i += kLanes) {
+      VF x = hn::Mul(hn::LoadU(d, scores + i), factor);
+      if (mask != nullptr) x = hn::Add(x, mask_key != 0 ? hn::LoadU(d, mask + i) : same);
+      hn::StoreU(x, d, scores + i);
+      largest = hn::Max(largest, x);
+    }
+    float max = hn::GetLane(hn::MaxOfLanes(d, largest));
+    for (int64_t i = whole; i < keys; ++i) {
+      float x = scores[i] * scale;
+      if (mask != nullptr) x += mask[i * mask_key];
+      scores[i] = x;
+      max = x > max ? x : max;
+    }
+    for (int64_t i = keys; i % kLanes != 0; ++i) scores[i] = -kInfinity;
+    return max;
+  }
+
+  /// scores = exp(scores - shift); returns their sum.
+  float Exponentials(float shift) const {
+    const DF d;
+    const VF m = hn::Set(d, shift);
+    VF sum = hn::Zero(d);
+    for (int64_t i = 0; i < keys; i += kLanes) {
+      const VF e = ExpFast(d, hn::Sub(hn::LoadU(d, scores + i), m));
+      hn::StoreU(e, d, scores + i);
+      sum = hn::Add(sum, e);
+    }
+    return hn::GetLane(hn::SumOfLanes(d, sum));
+  }
+};
+
+/// Where a part is: batch, head, and the head of K and V that it reads.
+struct Head {
+  int64_t b, h, kv;
+  Head(const AttentionParams& p, int64_t index) : b(index / p.heads), h(index % p.heads), kv(h / (p.heads / p.kv_heads)) {}
+  int64_t at(const AttentionParams::Operand& o) const { return b * o.batch + h * o.head; }
+  int64_t kv_at(const AttentionParams::Operand& o) const { return b * o.batch + kv * o.head; }
+};
+
+/// y = sums / total, for a row of value_size elements given panel by panel.
+void StoreQuery(const AttentionParams& p, const float* sums, int64_t panel_step, float total, float* y) {
+  const float factor = p.nan_to_zero && !(total == total) ? 0.0f : 1.0f / total;
+  const bool zero = p.nan_to_zero && !(total == total);
+  for (int64_t col = 0; col < p.value_size; col += kPanel, sums += panel_step) {
+    const int64_t columns = std::min(kPanel, p.value_size - col);
+    for (int64_t i = 0; i < columns; ++i) y[col + i] = zero ? 0.0f : sums[i] * factor;
+  }
+}
+
+}  // namespace
+
+void AttentionBlocks(const AttentionParams& p, const Call& call, Range range) {
+  const float* const shared = reinterpret_cast<const float*>(call.shared);
+  const int64_t key_panels = (p.keys + kPanel - 1) / kPanel, value_panels = (p.value_size + kPanel - 1) / kPanel;
+  float* const query = reinterpret_cast<float*>(call.scratch);  // rows kRowStride apart, as are those of scores
+  float* const scores = query + kTileRows * kRowStride;
+  float* const sums = scores + kTileRows * kRowStride;          // [value panel][row][kPanel]
+  const int64_t panel_step = kTileRows * kPanel;
+  for (int64_t part = range.begin; part < range.end; ++part) {
+    const Head head(p, part / p.row_parts());
+    const float* const k = shared + p.k_at + (head.b * p.kv_heads + head.kv) * key_panels * kPanel * p.size;
+    const float* const v = shared + p.v_at + (head.b * p.kv_heads + head.kv) * value_panels * kPanel * p.keys;
+    const int64_t first = part % p.row_parts() * p.rows, end = std::min(p.queries, first + p.rows);
+    for (int64_t row = first; row < end; row += kTileRows) {
+      const int64_t rows = std::min<int64_t>(kTileRows, end - row);
+      float largest[kTileRows], totals[kTileRows];
+      for (int64_t r = 0; r < rows; ++r) {
+        std::memcpy(query + r * kRowStride, call.in<float>(0) + head.at(p.q) + (row + r) * p.q.row, static_cast<size_t>(p.size) * sizeof(float));
+        largest[r] = -kInfinity;
+        totals[r] = 0;
+      }
+      for (int64_t key = 0; key < p.keys; key += kBlockDepth) {
+        const int64_t keys = std::min(kBlockDepth, p.keys - key);
+        TileArgs t;
+        t.finish = false;
+        t.a = query;
+        t.k = p.size;
+        t.c_m = kRowStride;
+        for (int64_t i = 0; i < keys; i += kPanel) {
+          t.b = k + (key + i) * p.size;
+          t.c = scores + i;
+          (keys - i <= kLanes ? kHalfTiles : kPackedTiles)[static_cast<size_t>(rows)](t);
+        }
+        for (int64_t r = 0; r < rows; ++r) {
+          const ScoreRow line{scores + r * kRowStride, keys};
+          const float* mask = p.masked ? call.in<float>(3) + head.at(p.mask) + (row + r) * p.mask.row + key * p.mask_key : nullptr;
+          const float max = std::max(largest[r], line.Prepare(p.scale, mask, p.mask_key));
+          // A block of -inf alone changes nothing, unless all blocks are that: then the row is NaN as softmax has it.
+          const bool nothing = max == -kInfinity;
+          const float sum = line.Exponentials(nothing ? 0.0f : max);
+          if (key > 0 && max != largest[r]) {
+            const float shrink = largest[r] == -kInfinity ? 0.0f : std::exp(largest[r] - max);
+            totals[r] *= shrink;
+            for (int64_t panel = 0; panel < value_panels; ++panel) {
+              float* const line_sums = sums + panel * panel_step + r * kPanel;
+              for (int64_t i = 0; i < kPanel; ++i) line_sums[i] *= shrink;
+            }
+          }
+          totals[r] += sum;
+          largest[r] = max;
+        }
+        t.a = scores;
+        t.k = keys;
+        t.c_m = kPanel;
+        for (int64_t panel = 0; panel < value_panels; ++panel) {
+          t.b = v + (panel * p.keys + key) * kPanel;
+          t.c = sums + panel * panel_step;
+          t.sums = key > 0 ? t.c : nullptr;
+          (p.value_size - panel * kPanel <= kLanes ? kHalfTiles : kPackedTiles)[static_cast<size_t>(rows)](t);
+        }
+      }
+      for (int64_t r = 0; r < rows; ++r) {
+        // No key counted: 0/0, as exp(-inf - -inf) would have given.
+        const float total = largest[r] == -kInfinity ? std::numeric_limits<float>::quiet_NaN() : totals[r];
+        StoreQuery(p, sums + r * kPanel, panel_step, total, call.out<float>(0) + head.at(p.y) + (row + r) * p.y.row);
+      }
+    }
+  }
+}
+
+void AttentionFew(const AttentionParams& p, const Call& call, Range range) {
+  const int64_t m = p.queries, step = (p.keys + kPanel - 1) / kPanel * kPanel;
+  float* const scores = reinterpret_cast<float*>(call.scratch);  // [query][step]
+  float* const out = scores + m * step;                          // [query][kPanel]
+  for (int64_t part = range.begin; part < range.end; ++part) {
+    const Head head(p, part);
+    const float* const q = call.in<float>(0) + head.at(p.q);
+    const float* const k = call.in<float>(1) + head.kv_at(p.k);
+    const float* const v = call.in<float>(2) + head.kv_at(p.v);
+    float* const y = call.out<float>(0) + head.at(p.y);
+    DotRows(m, q, p.q.row, k, p.k.row, p.size, p.keys, scores, step);
+    float totals[kFewRows];
+    for (int64_t r = 0; r < m; ++r) {
+      const ScoreRow line{scores + r * step, p.keys};
+      const float* mask = p.masked ? call.in<float>(3) + head.at(p.mask) + r * p.mask.row : nullptr;
+      const float max = line.Prepare(p.scale, mask, p.mask_key);
+      const float sum = line.Exponentials(max == -kInfinity ? 0.0f : max);
+      totals[r] = max == -kInfinity ? std::numeric_limits<float>::quiet_NaN() : sum;
+    }
+    TileArgs t;
+    t.finish = false;
+    t.a = scores;
+    t.a_m = step;
+    t.b_k = p.v.row;
+    t.k = p.keys;
+    t.c = out;
+    t.c_m = kPanel;
+    for (int64_t panel = 0; panel < p.value_size; panel += kPanel) {
+      const int64_t col = std::min(panel, p.value_size - kPanel);  // the last panel overlaps the one before
+      t.b = v + col;
+      kFewTiles[m](t);
+      for (int64_t r = 0; r < m; ++r) {
+        const bool zero = p.nan_to_zero && !(totals[r] == totals[r]);
+        const float factor = 1.0f / totals[r];
+        for (int64_t i = 0; i < kPanel; ++i) y[r * p.y.row + col + i] = zero ? 0.0f : out[r * kPanel + i] * factor;
+      }
+    }
+  }
+}
+
+}  // namespace tenon::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tenon::kernels {
+namespace {
+HWY_EXPORT(AttentionBlocks);
+HWY_EXPORT(AttentionFew);
+}  // namespace
+
+Kernel<AttentionParams> AttentionBlocksPointer() { return TENON_POINTER(AttentionBlocks); }
+Kernel<AttentionParams> AttentionFewPointer() { return TENON_POINTER(AttentionFew); }
+
+bool takes_few_queries(const AttentionParams& p) {
+  return p.queries <= kFewRows && p.k_size == 1 && p.value_size >= panel_width(gemm_format());
+}
+
+void plan_attention(AttentionParams& p) {
+  const int64_t height = tile_rows(panel_width(gemm_format()) / 2);
+  const int64_t tiles = (p.queries + height - 1) / height;
+  p.rows = takes_few_queries(p) ? p.queries : height * std::min<int64_t>(tiles, 4);
+}
+
+int64_t attention_scratch(const AttentionParams& p) {
+  const int64_t panel = panel_width(gemm_format()), height = tile_rows(panel / 2);
+  int64_t floats = 2 * height * kRowStride + (p.value_size + panel - 1) / panel * height * panel;
+  if (takes_few_queries(p)) floats = p.queries * ((p.keys + panel - 1) / panel * panel + panel);
+  return floats * static_cast<int64_t>(sizeof(float));
+}
+
+}  // namespace tenon::kernels
+#endif

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "kernels/attention/attention.h"
+#include "ops/infer.h"
+#include "ops/step.h"
+
+namespace tenon::ops {
+
+/// softmax(scale * Q K^T + mask) V for each head, without the matrix of scores. Made by passes from MatMul, Softmax, MatMul.
+/// Operands have rank 4 [batch, heads, rows, size], or rank 3 without batch. `..._by_row` operands are [batch, rows, heads, size] instead,
+/// which absorbs the transposes around attention.
+struct Attention {
+  float scale = 1;
+  bool nan_to_zero = false;    ///< rows whose softmax is NaN give 0
+  bool q_by_row = false, k_by_row = false, v_by_row = false, y_by_row = false;
+  bool k_transposed = false;   ///< the last two dims of K are [size, keys]; not together with k_by_row
+
+  bool operator==(const Attention&) const = default;
+};
+
+/// (Q, K, V, mask?: float32) -> (y). The mask broadcasts to [batch, heads, queries, keys] and is added to the scaled scores. Q may have a
+/// multiple of K's and V's heads. Heads have at most kernels::kAttentionSize elements.
+Result<Types> infer(const Attention&, const Types& in);
+Result<Step> bind(const Attention&, const BindContext&);
+
+}  // namespace tenon::ops

@@ -1,0 +1,210 @@
+#include <algorithm>
+#include <initializer_list>
+
+#include "passes/passes.h"
+
+namespace tenon::passes {
+
+namespace {
+
+/// The node's input behind `value` when X produced it and nothing else reads it, else null.
+template <class X>
+const Node* made_by(const Graph& graph, ValueId value) {
+  return graph.producer_as<X>(value) != nullptr && graph.single_use(value) ? &graph.node(graph.value(value).producer) : nullptr;
+}
+
+/// Steps over casts that do not change the dtype.
+ValueId skip_casts(const Graph& graph, ValueId value) {
+  for (const Node* cast = made_by<ops::Cast>(graph, value); cast != nullptr; cast = made_by<ops::Cast>(graph, value)) {
+    if (graph.type(cast->inputs[0]).dtype != graph.type(value).dtype) break;
+    value = cast->inputs[0];
+  }
+  return value;
+}
+
+/// Steps over a multiplication or division by a constant scalar, which goes into `scale`.
+bool take_scale(const Graph& graph, ValueId& value, double& scale) {
+  const Node* node = made_by<ops::Binary>(graph, value);
+  if (node == nullptr) return false;
+  const auto kind = std::get<ops::Binary>(node->op).kind;
+  const bool div = kind == ops::Binary::Kind::kDiv;
+  if (!div && kind != ops::Binary::Kind::kMul) return false;
+  for (size_t side = 0; side < (div ? 1u : 2u); ++side) {
+    const auto factor = scalar_constant(graph, node->inputs[1 - side]);
+    const ValueId other = node->inputs[side];
+    if (!factor || *factor == 0 || !graph.type(other).ranked() || graph.type(node->inputs[1 - side]).rank() > graph.type(other).rank()) continue;
+    scale = div ? scale / *factor : scale * *factor;
+    value = other;
+    return true;
+  }
+  return false;
+}
+
+/// Steps over Transpose with this permutation. The transposed value may have other readers: the transpose then stays for them.
+bool take_transpose(const Graph& graph, ValueId& value, std::initializer_list<int64_t> perm) {
+  const auto* transpose = graph.producer_as<ops::Transpose>(value);
+  if (transpose == nullptr || !graph.type(value).ranked()) return false;
+  const auto full = ops::full_perm(*transpose, graph.type(value).rank());
+  if (!full.ok() || !std::equal(full->begin(), full->end(), perm.begin(), perm.end())) return false;
+  value = graph.node(graph.value(value).producer).inputs[0];
+  return true;
+}
+
+/// Steps over Reshape, Transpose(0, 2, 1), Reshape where these swap the last two dims of [b, h, s, d] with b and h run together.
+bool take_flat_transpose(const Graph& graph, ValueId& value) {
+  const Node* outer = made_by<ops::Reshape>(graph, value);
+  if (outer == nullptr) return false;
+  ValueId inside = outer->inputs[0];
+  if (!graph.single_use(inside) || !take_transpose(graph, inside, {0, 2, 1}) || !graph.single_use(inside)) return false;
+  const Node* inner = made_by<ops::Reshape>(graph, inside);
+  if (inner == nullptr) return false;
+  const ValueId source = inner->inputs[0];
+  const Type &before = graph.type(source), &flat = graph.type(inside), &after = graph.type(value);
+  if (!before.ranked() || !after.ranked() || !flat.ranked() || before.rank() != 4 || after.rank() != 4 || flat.rank() != 3) return false;
+  const bool swaps = before.shape[0] == after.shape[0] && before.shape[1] == after.shape[1] && before.shape[2] == after.shape[3] &&
+                     before.shape[3] == after.shape[2] && flat.shape[1] == before.shape[2] && flat.shape[2] == before.shape[3];
+  if (swaps) value = source;
+  return swaps;
+}
+
+/// Steps over the repetition of heads: [b, h, s, d] to [b, h, 1, s, d], Expand to [b, h, g, s, d], Reshape to [b, h * g, s, d].
+bool take_repeat(const Graph& graph, ValueId& value) {
+  const auto* reshape = graph.producer_as<ops::Reshape>(value);
+  if (reshape == nullptr) return false;
+  const ValueId wide = graph.node(graph.value(value).producer).inputs[0];
+  if (graph.producer_as<ops::Expand>(wide) == nullptr) return false;
+  const ValueId one = graph.node(graph.value(wide).producer).inputs[0];
+  if (graph.producer_as<ops::Unsqueeze>(one) == nullptr) return false;
+  const ValueId source = graph.node(graph.value(one).producer).inputs[0];
+  const Type &a = graph.type(source), &b = graph.type(wide), &c = graph.type(value), &u = graph.type(one);
+  if (!a.ranked() || !b.ranked() || !c.ranked() || !u.ranked() || a.rank() != 4 || u.rank() != 5 || b.rank() != 5 || c.rank() != 4) return false;
+  const Dim &h = a.shape[1], &g = b.shape[2];
+  const bool repeats = u.shape[2].is(1) && h.is_const() && g.is_const() && a.shape[0] == b.shape[0] && h == b.shape[1] && a.shape[2] == b.shape[3] &&
+                       a.shape[3] == b.shape[4] && c.shape[0] == b.shape[0] && c.shape[1] == h * g && c.shape[2] == b.shape[3] && c.shape[3] == b.shape[4];
+  if (repeats) value = source;
+  return repeats;
+}
+
+bool plain_product(const Node& node) {
+  const auto& op = std::get<ops::MatMul>(node.op);
+  for (size_t i = 2; i < node.inputs.size(); ++i) {
+    if (node.inputs[i] != kNone) return false;
+  }
+  return !op.trans_a && op.activation.none() && !op.matrices;
+}
+
+/// Broadcasts to the scores without making them larger.
+bool fits(const Type& mask, const Type& scores) {
+  if (!mask.ranked() || !scores.ranked() || mask.rank() > scores.rank() || mask.dtype != scores.dtype || !mask.layout.plain()) return false;
+  for (int i = 0; i < mask.rank(); ++i) {
+    const Dim& have = mask.shape[static_cast<size_t>(mask.rank() - 1 - i)];
+    if (!have.is(1) && !(have == scores.shape[static_cast<size_t>(scores.rank() - 1 - i)])) return false;
+  }
+  return true;
+}
+
+/// The softmax behind the probabilities: itself, or as written to give 0 where it is NaN: Where(IsNaN(p), 0, p).
+ValueId softmax_of(const Graph& graph, ValueId probabilities, bool* nan_to_zero) {
+  ValueId value = skip_casts(graph, probabilities);
+  if (const Node* where = made_by<ops::Where>(graph, value)) {
+    const auto zero = scalar_constant(graph, where->inputs[1]);
+    const ValueId p = where->inputs[2];
+    const auto* test = graph.producer_as<ops::Unary>(where->inputs[0]);
+    if (!zero || *zero != 0 || test == nullptr || test->kind != ops::Unary::Kind::kIsNaN || !graph.single_use(where->inputs[0])) return kNone;
+    if (graph.node(graph.value(where->inputs[0]).producer).inputs[0] != p) return kNone;
+    if (graph.value(p).users.size() != 2 || graph.value(p).output_uses != 0) return kNone;
+    *nan_to_zero = true;
+    value = p;
+  } else if (!graph.single_use(value)) {
+    return kNone;
+  }
+  const auto* softmax = graph.producer_as<ops::Softmax>(value);
+  if (softmax == nullptr || softmax->kind != ops::Softmax::Kind::kSoftmax || softmax->flatten || !graph.type(value).ranked()) return kNone;
+  const int rank = graph.type(value).rank();
+  return softmax->axis == -1 || softmax->axis == rank - 1 ? value : kNone;
+}
+
+}  // namespace
+
+/// MatMul(Softmax(MatMul(q, k^T) * scale + mask), v) -> Attention(q, k, v, mask), with the transposes, scalings and repeated heads in front
+/// of q, k and v taken in, in the ways exporters write them; float32, no other readers in between.
+Result<bool> fuse_attention(Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  if (!std::holds_alternative<ops::MatMul>(node.op) || !plain_product(node)) return false;
+  const auto& product = std::get<ops::MatMul>(node.op);
+  if (product.trans_b || product.alpha != 1) return false;
+  ops::Attention op;
+  const ValueId softmax = softmax_of(graph, node.inputs[0], &op.nan_to_zero);
+  if (softmax == kNone || graph.type(softmax).dtype != DType::kFloat32) return false;
+
+  double scale = 1;
+  ValueId scores = skip_casts(graph, graph.node(graph.value(softmax).producer).inputs[0]), mask = kNone;
+  if (const Node* add = made_by<ops::Binary>(graph, scores); add != nullptr && std::get<ops::Binary>(add->op).kind == ops::Binary::Kind::kAdd) {
+    for (size_t side = 0; side < 2 && mask == kNone; ++side) {
+      ValueId product_side = add->inputs[side];
+      double ignored = 1;
+      take_scale(graph, product_side, ignored);
+      if (made_by<ops::MatMul>(graph, product_side) == nullptr || !fits(graph.type(add->inputs[1 - side]), graph.type(scores))) continue;
+      mask = add->inputs[1 - side];
+      scores = add->inputs[side];
+    }
+    if (mask == kNone) return false;
+  }
+  while (take_scale(graph, scores, scale)) {
+  }
+  const Node* first = made_by<ops::MatMul>(graph, scores);
+  if (first == nullptr || !plain_product(*first) || first->region != node.region) return false;
+  const auto& first_op = std::get<ops::MatMul>(first->op);
+  scale *= static_cast<double>(first_op.alpha);
+
+  ValueId q = first->inputs[0], k = first->inputs[1], v = node.inputs[1];
+  const int rank = graph.type(scores).ranked() ? graph.type(scores).rank() : 0;
+  if (rank != 3 && rank != 4) return false;
+  take_scale(graph, q, scale);
+  if (rank == 4) {
+    op.q_by_row = take_transpose(graph, q, {0, 2, 1, 3});
+    op.v_by_row = take_transpose(graph, v, {0, 2, 1, 3});
+  }
+  take_scale(graph, q, scale);
+  take_scale(graph, k, scale);
+  op.k_transposed = !first_op.trans_b;
+  if (op.k_transposed) {
+    if (rank == 4 && take_transpose(graph, k, {0, 2, 3, 1})) {
+      op.k_transposed = false;
+      op.k_by_row = true;
+    } else if ((rank == 4 && (take_transpose(graph, k, {0, 1, 3, 2}) || take_flat_transpose(graph, k))) || (rank == 3 && take_transpose(graph, k, {0, 2, 1}))) {
+      op.k_transposed = false;
+    }
+  }
+  take_scale(graph, k, scale);
+  if (rank == 4 && !op.k_transposed && !op.k_by_row) {
+    ValueId k0 = k, v0 = v;
+    if (!op.v_by_row && take_repeat(graph, k0) && take_repeat(graph, v0)) {
+      k = k0;
+      v = v0;
+    } else {
+      op.k_by_row = take_transpose(graph, k, {0, 2, 1, 3});
+    }
+  }
+  take_scale(graph, k, scale);
+  op.scale = static_cast<float>(scale);
+
+  // What batched products would broadcast, attention does not.
+  const Type &tq = graph.type(q), &tk = graph.type(k), &tv = graph.type(v);
+  if (!tq.ranked() || !tk.ranked() || !tv.ranked() || tq.rank() != rank || tk.rank() != rank || tv.rank() != rank) return false;
+  const size_t at = rank == 4 ? 1 : 0;
+  const Dim &hq = tq.shape[at + (op.q_by_row ? 1 : 0)], &hk = tk.shape[at + (op.k_by_row ? 1 : 0)], &hv = tv.shape[at + (op.v_by_row ? 1 : 0)];
+  const Dim& size = tq.shape[at + 2];
+  if (!size.is_const() || size.value() > kernels::kAttentionSize || size.value() == 0) return false;
+  if (rank == 4 && !(tq.shape[0] == tk.shape[0] && tq.shape[0] == tv.shape[0])) return false;
+  const bool grouped = hq.is_const() && hk.is_const() && hk.value() > 0 && hq.value() % hk.value() == 0;
+  if (!(hk == hv) || !(hq == hk || grouped)) return false;
+
+  std::vector<ValueId> inputs{q, k, v};
+  if (mask != kNone) inputs.push_back(mask);
+  Patch patch(graph, id);
+  TENON_TRY(patch.become(op, std::move(inputs)));
+  return patch.apply();
+}
+
+}  // namespace tenon::passes
