@@ -1,0 +1,171 @@
+#include "passes/normalized.h"
+
+#include <algorithm>
+
+#include "passes/product.h"
+
+namespace tenon {
+
+namespace {
+
+using B = ops::Binary::Kind;
+using U = ops::Unary::Kind;
+
+const std::vector<ValueId>& inputs_of(const Graph& graph, ValueId value) { return graph.node(producer(graph, value)).inputs; }
+
+bool is_binary(const Graph& graph, ValueId value, B kind) {
+  const auto* op = graph.producer_as<ops::Binary>(value);
+  return op && op->kind == kind;
+}
+
+/// value = v^(1/2): v.
+ValueId root_of(const Graph& graph, ValueId value) {
+  if (const ValueId v = argument_of(graph, value, U::kSqrt); v != kNone) return v;
+  if (is_binary(graph, value, B::kPow)) {
+    const auto e = scalar_constant(graph, inputs_of(graph, value)[1]);
+    if (e && *e == 0.5) return inputs_of(graph, value)[0];
+  }
+  return kNone;
+}
+
+/// value = v^(-1/2): v.
+ValueId inverse_root_of(const Graph& graph, ValueId value) {
+  if (const ValueId v = argument_of(graph, value, U::kReciprocal); v != kNone) return root_of(graph, v);
+  if (is_binary(graph, value, B::kDiv)) {
+    const auto one = scalar_constant(graph, inputs_of(graph, value)[0]);
+    return one && *one == 1 ? root_of(graph, inputs_of(graph, value)[1]) : kNone;
+  }
+  if (is_binary(graph, value, B::kPow)) {
+    const auto e = scalar_constant(graph, inputs_of(graph, value)[1]);
+    if (e && *e == -0.5) return inputs_of(graph, value)[0];
+  }
+  return kNone;
+}
+
+/// value = mean of something over the last k axes, kept: that something and k.
+struct Mean {
+  ValueId of = kNone;
+  int64_t axes = 0;
+};
+Mean mean_of(const Graph& graph, ValueId value) {
+  const auto* op = graph.producer_as<ops::Reduce>(value);
+  if (!op || op->kind != ops::Reduce::Kind::kMean || !op->keepdims) return {};
+  const auto& in = inputs_of(graph, value);
+  const Tensor* axes_tensor = in.size() > 1 ? constant(graph, in[1]) : nullptr;
+  const Type& type = graph.type(in[0]);
+  if (!axes_tensor || !type.ranked()) return {};
+  std::vector<int64_t> axes = axes_tensor->to_ints();
+  for (int64_t& a : axes) a = a < 0 ? a + type.rank() : a;
+  std::sort(axes.begin(), axes.end());
+  const auto k = static_cast<int64_t>(axes.size());
+  for (int64_t i = 0; i < k; ++i)
+    if (axes[i] != type.rank() - k + i) return {};
+  return k > 0 ? Mean{in[0], k} : Mean{};
+}
+
+/// a and b are one value, or two differences of the same two values.
+bool same_difference(const Graph& graph, ValueId a, ValueId b) {
+  if (a == b) return true;
+  return is_binary(graph, a, B::kSub) && is_binary(graph, b, B::kSub) && inputs_of(graph, a) == inputs_of(graph, b);
+}
+
+Normalized match(const Graph& graph, ValueId d, ValueId variance) {
+  const auto* sum = graph.producer_as<ops::Binary>(variance);
+  if (!sum || sum->kind != B::kAdd) return {};
+  for (int side = 0; side < 2; ++side) {
+    const auto epsilon = scalar_constant(graph, inputs_of(graph, variance)[1 - side]);
+    const Mean mean = mean_of(graph, inputs_of(graph, variance)[side]);
+    if (!epsilon || mean.of == kNone || !(*epsilon >= 0)) continue;
+    const auto* square = graph.producer_as<ops::Binary>(mean.of);
+    if (!square) continue;
+    const auto& factors = inputs_of(graph, mean.of);
+    const auto exponent = scalar_constant(graph, factors[1]);
+    const bool squares = square->kind == B::kMul ? same_difference(graph, factors[0], factors[1]) : square->kind == B::kPow && exponent && *exponent == 2;
+    if (!squares || !same_difference(graph, factors[0], d)) continue;
+    Normalized out{d, mean.axes, *epsilon, false};
+    if (is_binary(graph, d, B::kSub)) {
+      const auto& in = inputs_of(graph, d);
+      const Mean centre = mean_of(graph, in[1]);
+      if (centre.of == in[0] && centre.axes == mean.axes) out = {in[0], mean.axes, *epsilon, true};
+    }
+    return out;
+  }
+  return {};
+}
+
+}  // namespace
+
+Normalized normalized(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  const auto* op = std::get_if<ops::Binary>(&node.op);
+  if (!op || node.outputs[0] == kNone) return {};
+  Normalized found;
+  if (op->kind == B::kDiv) {
+    const ValueId variance = root_of(graph, node.inputs[1]);
+    if (variance != kNone) found = match(graph, node.inputs[0], variance);
+  } else if (op->kind == B::kMul) {
+    for (int side = 0; side < 2 && found.x == kNone; ++side) {
+      const ValueId variance = inverse_root_of(graph, node.inputs[side]);
+      if (variance != kNone) found = match(graph, node.inputs[1 - side], variance);
+    }
+  }
+  if (found.x != kNone && (!is_float(graph.type(found.x).dtype) || !graph.type(found.x).layout.plain() || !same_type(graph, found.x, node.outputs[0]))) return {};
+  return found;
+}
+
+namespace {
+template <class T>
+Tensor filled(Dims dims) {
+  Tensor t;
+  int64_t n = 1;
+  for (const int64_t d : dims) n *= d;
+  if constexpr (std::is_arithmetic_v<T>) t = Tensor::of<T>(std::move(dims), std::vector<T>(static_cast<size_t>(n), T(1)));
+  else t = Tensor::of<T>(std::move(dims), std::vector<T>(static_cast<size_t>(n), T(1.0f)));
+  return t;
+}
+}  // namespace
+
+Tensor ones_for(const Graph& graph, ValueId x, int64_t axes) {
+  constexpr int64_t kMostElements = 1 << 20;
+  const Type& type = graph.type(x);
+  Dims dims;
+  int64_t count = 1;
+  for (int64_t i = type.rank() - axes; i < type.rank(); ++i) {
+    const Dim& d = type.shape[static_cast<size_t>(i)];
+    if (!d.is_const() || d.value() <= 0 || d.value() > kMostElements / count) {
+      dims = {1};
+      break;
+    }
+    dims.push_back(d.value());
+    count *= d.value();
+  }
+  switch (type.dtype) {
+    case DType::kFloat64: return filled<double>(dims);
+    case DType::kFloat16: return filled<Float16>(dims);
+    case DType::kBFloat16: return filled<BFloat16>(dims);
+    default: return filled<float>(dims);
+  }
+}
+
+bool all_ones(const Graph& graph, ValueId value) {
+  const Tensor* t = constant(graph, value);
+  if (!t || !is_float(t->dtype())) return false;
+  for (const double v : t->to_doubles())
+    if (v != 1) return false;
+  return true;
+}
+
+bool within_last_axes(const Graph& graph, ValueId value, ValueId x, int64_t axes) {
+  const Type& type = graph.type(value);
+  if (!type.is_static() || !type.layout.plain() || !graph.type(x).ranked() || type.rank() > graph.type(x).rank()) return false;
+  for (int64_t i = 0; i < type.rank() - axes; ++i)
+    if (!type.shape[static_cast<size_t>(i)].is(1)) return false;
+  // A dim of its own where x's is 1 or unknown would enlarge the result.
+  for (int64_t back = 1; back <= std::min<int64_t>(axes, type.rank()); ++back) {
+    const Dim &own = type.shape[static_cast<size_t>(type.rank() - back)], &of_x = graph.type(x).shape[static_cast<size_t>(graph.type(x).rank() - back)];
+    if (!own.is(1) && !(own == of_x)) return false;
+  }
+  return true;
+}
+
+}  // namespace tenon
