@@ -15,13 +15,8 @@ set(tenon_system_libraries Threads::Threads ${HIGHWAY_LIBRARY} ${CMAKE_DL_LIBS})
 if(TENON_OPENMP AND OpenMP_CXX_FOUND)
   list(APPEND tenon_system_libraries OpenMP::OpenMP_CXX)
 endif()
-# The static protobuf-lite where there is one: nothing of it is seen from outside.
+# The archive takes protobuf-lite in; the shared library links the shared one, for a distribution's archive is often built for executables only.
 find_library(TENON_PROTOBUF_ARCHIVE NAMES libprotobuf-lite.a)
-if(TENON_PROTOBUF_ARCHIVE)
-  set(tenon_protobuf ${TENON_PROTOBUF_ARCHIVE})
-else()
-  set(tenon_protobuf protobuf::libprotobuf-lite)
-endif()
 
 add_library(tenon SHARED ${tenon_objects})
 set_target_properties(tenon PROPERTIES
@@ -30,7 +25,7 @@ set_target_properties(tenon PROPERTIES
   SOVERSION ${PROJECT_VERSION_MAJOR}
   LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/tenon.map
   LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
-target_link_libraries(tenon PRIVATE ${tenon_protobuf} ${tenon_system_libraries})
+target_link_libraries(tenon PRIVATE protobuf::libprotobuf-lite ${tenon_system_libraries})
 target_link_options(tenon PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/cmake/tenon.map -Wl,--exclude-libs,ALL -Wl,-Bsymbolic
                     -Wl,--gc-sections)
 if(NOT TENON_SANITIZE)
