@@ -1,7 +1,5 @@
 #include "importers/onnx/builder.h"
 
-#include <unordered_set>
-
 #include "importers/onnx/node_context.h"
 #include "importers/onnx/order.h"
 #include "importers/onnx/types.h"
@@ -10,6 +8,8 @@
 namespace tenon::onnx {
 
 namespace {
+
+int64_t saturating_add(int64_t a, int64_t b) { return checked_add(a, b).value_or(INT64_MAX); }
 
 /// Refuses a name that is written twice in one graph. An initializer may have the name of an input.
 class WrittenNames {
@@ -55,6 +55,31 @@ Status check_names(const onnxpb::GraphProto& graph) {
 Status Builder::count_node() {
   if (++nodes_ <= options_.limits.nodes) return {};
   return limit_error("the graph has more nodes than the limit of ", options_.limits.nodes, " nodes");
+}
+
+Status Builder::check_constant_size(const std::vector<ValueId>& inputs, const std::vector<ValueId>& outputs) {
+  const Graph& graph = model_.graph;
+  for (const ValueId id : inputs) {
+    if (id != kNone && !graph.value(id).constant && !from_constants_.contains(id)) return {};
+  }
+  const auto grown = static_cast<int64_t>(std::min<uint64_t>(file_size_, uint64_t{1} << 60)) * 4;
+  const int64_t limit = saturating_add(options_.limits.constant_bytes, grown);
+  for (const ValueId id : outputs) {
+    if (id == kNone) continue;
+    from_constants_.insert(id);
+    const Type& type = graph.type(id);
+    if (!type.is_static()) continue;
+    int64_t bytes = static_cast<int64_t>(size_of(type.dtype));
+    bool zero = false;
+    for (const Dim& d : type.shape) {
+      zero = zero || d.value() == 0;
+      bytes = checked_mul(bytes, d.value()).value_or(INT64_MAX);
+    }
+    if (!zero && bytes > limit) {
+      return limit_error("constants make ", type.str(), ", ", bytes == INT64_MAX ? "over 2^63" : std::to_string(bytes), " bytes, the limit is ", limit, " bytes");
+    }
+  }
+  return {};
 }
 
 Result<Opsets> Builder::opsets_of(const google::protobuf::RepeatedPtrField<onnxpb::OperatorSetIdProto>& imports) const {

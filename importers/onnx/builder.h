@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "importers/onnx/convert.h"
 #include "importers/onnx/functions.h"
@@ -17,8 +18,9 @@ namespace tenon::onnx {
 
 class Builder {
  public:
-  Builder(const onnxpb::ModelProto& file, TensorReader& tensors, const LoadOptions& options, Watch& watch, ImportedModel& model)
-      : file_(file), tensors_(tensors), options_(options), watch_(watch), model_(model) {}
+  /// file_size: bytes of the model file, for limits that grow with it.
+  Builder(const onnxpb::ModelProto& file, uint64_t file_size, TensorReader& tensors, const LoadOptions& options, Watch& watch, ImportedModel& model)
+      : file_(file), file_size_(file_size), tensors_(tensors), options_(options), watch_(watch), model_(model) {}
 
   Status run();
 
@@ -30,6 +32,8 @@ class Builder {
   Result<RegionId> subgraph(const BoundAttribute& attribute, std::string_view name, const Scope& scope, const Types& inputs);
   /// Counts nodes made against the limit.
   Status count_node();
+  /// Refuses a node of constants alone whose outputs are too large: a few bytes of file must not become gigabytes.
+  Status check_constant_size(const std::vector<ValueId>& inputs, const std::vector<ValueId>& outputs);
 
  private:
   Status check_header();
@@ -46,6 +50,7 @@ class Builder {
   Result<Opsets> opsets_of(const google::protobuf::RepeatedPtrField<onnxpb::OperatorSetIdProto>& imports) const;
 
   const onnxpb::ModelProto& file_;
+  uint64_t file_size_;
   TensorReader& tensors_;
   const LoadOptions& options_;
   Watch& watch_;
@@ -53,6 +58,7 @@ class Builder {
   Functions functions_;
   Opsets opsets_;
   std::unordered_map<const void*, Tensor> attribute_tensors_;
+  std::unordered_set<ValueId> from_constants_;  ///< computed from constants alone
   int64_t nodes_ = 0;
 };
 

@@ -13,6 +13,8 @@ struct Limits {
   int nesting = 100;               ///< messages within messages on the wire
   int64_t structure_bytes = int64_t{512} << 20;  ///< of the file without the contents of its tensors
   int64_t expanded_bytes = int64_t{64} << 20;    ///< of one dense tensor made from a sparse one, unless four times its bytes in the file are more
+  /// Of one value that constants alone decide (ConstantOfShape, Expand, Tile ...), beyond four times the size of the file.
+  int64_t constant_bytes = int64_t{256} << 20;
 };
 
 }  // namespace tenon::onnx

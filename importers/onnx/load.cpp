@@ -30,7 +30,7 @@ Result<ImportedModel> load_source(Source& source, const std::string& directory, 
   TensorReader tensors({source, external, options.limits, watch, options.allocator, options.map_weights});
   ImportedModel model;
   model.graph.source = source.name();
-  TENON_TRY(Builder(*file, tensors, options, watch, model).run());
+  TENON_TRY(Builder(*file, source.size(), tensors, options, watch, model).run());
   return model;
 }
 

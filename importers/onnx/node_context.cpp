@@ -1,6 +1,7 @@
 #include "importers/onnx/node_context.h"
 
 #include "importers/onnx/utf8.h"
+#include "ops/regions.h"
 
 namespace tenon::onnx {
 
@@ -69,7 +70,10 @@ Result<std::vector<ValueId>> FileNode::add_named(Op op, std::vector<ValueId> inp
   spec.source_domain = spec_.domain;
   spec.source_opset = spec_.opset;
   spec.output_names = std::move(names);
-  return builder_.graph().add_node(scope_.region, std::move(op), std::move(inputs), std::move(spec));
+  const bool regions = !ops::regions_of(op).empty();  // bodies read values that are not among the inputs
+  TENON_ASSIGN(auto outputs, builder_.graph().add_node(scope_.region, std::move(op), inputs, std::move(spec)));
+  if (!regions) TENON_TRY(builder_.check_constant_size(inputs, outputs));
+  return outputs;
 }
 
 Result<std::vector<ValueId>> FileNode::add(Op op, std::vector<ValueId> inputs, int outputs) {

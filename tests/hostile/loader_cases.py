@@ -160,7 +160,7 @@ def nested_function(name, levels, inner):
 
 
 put("G48", fm([nested_function("f", 20, call("h", "a", "o")), nested_function("h", 20, N("Relu", ["a"], ["o"]))]))
-put("G52", op("Add", [None, (2, 3)]), "load")
+put("G52", op("Add", [None, (2, 3)]), "shape")
 
 # --- A: attributes ---------------------------------------------------------------------------------------------------------------
 
