@@ -55,13 +55,13 @@ double Peak() {
     for (int i = 0; i < 50; ++i) {
       ConvParams p = ParamsOf({"", 64, 64, 1, 1, 1, 1}, ConvFormat::kDirect);
       p.in[2] = p.out[2] = 48;
-      plan_conv(p);
+      const int64_t parts = plan_conv(p);
       std::vector<float> x(64 * 48), w(packed_conv_weights(p)), b(64), y(64 * 48);
       const void* in[] = {x.data(), w.data(), b.data(), nullptr};
       void* out[] = {y.data()};
       Call call{in, out};
       const auto start = Clock::now();
-      for (int k = 0; k < 200; ++k) ConvDirectPointer()(p, call, {0, 1});
+      for (int k = 0; k < 200; ++k) ConvDirectPointer()(p, call, {0, parts});
       best = std::max(best, 200.0 * 48 * 64 * 64 / Seconds(start));
     }
     return best;
@@ -102,6 +102,10 @@ void Run(benchmark::State& state, const Shape& shape, ConvFormat format) {
 int main(int argc, char** argv) {
   for (const Shape& s : kShapes) {
     const ConvFormat direct = s.groups > 1 ? ConvFormat::kGrouped : s.channels < 8 ? ConvFormat::kPlainInput : ConvFormat::kDirect;
+    if (s.kernel == 3 && s.stride == 1 && s.groups == 1 && s.channels >= 16) {
+      benchmark::RegisterBenchmark((std::string(s.name) + "/winograd").c_str(), [s](benchmark::State& state) { Run(state, s, ConvFormat::kWinograd4); })
+          ->Unit(benchmark::kMicrosecond);
+    }
     benchmark::RegisterBenchmark(s.name, [s, direct](benchmark::State& state) { Run(state, s, direct); })->Unit(benchmark::kMicrosecond);
   }
   benchmark::Initialize(&argc, argv);

@@ -40,20 +40,6 @@ HWY_INLINE void AccumulateBlock(const float* const (&x)[R], const float* w, int6
   }
 }
 
-/// A pointwise tile inside the image: nothing to look up between blocks.
-template <int R, int V>
-HWY_INLINE void AccumulatePointwise(const float* src, int64_t step, int64_t plane, const float* w, int64_t channels, VF (&acc)[R][V]) {
-  const float* x[R];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) x[r] = src + r * step;
-  for (; channels >= kBlock; channels -= kBlock, w += kBlock * V * kLanes) {
-    Accumulate<R, V>(x, 1, w, std::integral_constant<int64_t, kBlock>(), acc);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) x[r] += plane;
-  }
-  if (channels > 0) Accumulate<R, V>(x, 1, w, channels, acc);
-}
-
 template <int R, int V>
 HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bias, int64_t ox) {
   const int64_t out_plane = p.size(0) * p.size(1) * p.size(2) * kBlock;

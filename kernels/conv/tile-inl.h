@@ -6,6 +6,8 @@
 #define TENON_KERNELS_CONV_TILE_INL_H_
 #endif
 
+#include <type_traits>
+
 #include "hwy/highway.h"
 #include "kernels/conv/conv.h"
 
@@ -57,6 +59,20 @@ HWY_INLINE void Accumulate(const float* const (&x)[R], int64_t step, const float
     }
     w += V * kLanes;
   }
+}
+
+/// Pointwise sums: acc[r][v] += x[r] * w over all channels; pixels lie `step` floats apart, blocks of channels `plane`.
+template <int R, int V>
+HWY_INLINE void AccumulatePointwise(const float* src, int64_t step, int64_t plane, const float* w, int64_t channels, VF (&acc)[R][V]) {
+  const float* x[R];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) x[r] = src + r * step;
+  for (; channels >= kBlock; channels -= kBlock, w += kBlock * V * kLanes) {
+    Accumulate<R, V>(x, 1, w, std::integral_constant<int64_t, kBlock>(), acc);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) x[r] += plane;
+  }
+  if (channels > 0) Accumulate<R, V>(x, 1, w, channels, acc);
 }
 
 /// Pixels of a tile lie `pitch` floats apart, blocks of filters `plane`. Offset of vector v from vector 0 of a tile:
