@@ -25,9 +25,9 @@ Result<Step> bind(const Conv&, const BindContext&);
 
 /// The channel-blocked layout of the instruction set in use.
 Layout blocked_layout();
-/// How the weights of a blocked float32 convolution are packed; kNone when the blocked kernels do not cover it.
-/// `plain_input`: x is plain and has few channels. Needs nothing of x but its rank and channels.
-kernels::ConvFormat conv_format(const Conv& op, int64_t filters, int64_t channels, int64_t spatial, bool plain_input);
+/// How constant weights [M, C/group, kernel...] of a blocked float32 convolution of `x` are best packed; kNone when the blocked kernels do
+/// not cover it. `plain_input`: x is plain and has few channels. Of x only the rank need be known, its sizes help to choose.
+kernels::ConvFormat conv_format(const Conv& op, const Dims& weights, const Shape& x, bool plain_input);
 /// The weights [M, C/group, kernel...] packed as `format`; one dim, of as many floats as the packing takes.
 Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, kernels::ConvFormat format, std::shared_ptr<Allocator> allocator = nullptr);
 

@@ -65,11 +65,11 @@ Result<bool> convert_conv(Graph& graph, NodeId id, const ops::Conv& op) {
   const std::vector<ValueId> inputs = graph.node(id).inputs;
   const Tensor* weights = constant(graph, inputs[1]);
   const Type& x = graph.type(inputs[0]);
-  if (weights == nullptr || weights->dtype() != DType::kFloat32 || !float32_image(x)) return false;
+  if (weights == nullptr || weights->dtype() != DType::kFloat32 || !float32_image(x) || weights->rank() != x.rank()) return false;
   const int64_t channels = weights->dims()[1] * op.group;
   Conversion c(graph, id);
   const bool plain_input = op.group == 1 && channels <= kFewChannels && c.twin(inputs[0]) == kNone;
-  const auto format = ops::conv_format(op, weights->dims()[0], channels, x.rank() - 2, plain_input);
+  const auto format = ops::conv_format(op, weights->dims(), x.shape, plain_input);
   if (format == kernels::ConvFormat::kNone) return false;
   std::vector<ValueId> to = inputs;
   TENON_ASSIGN(Tensor packed, ops::pack_conv_weights(op, *weights, format));
