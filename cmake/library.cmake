@@ -37,18 +37,13 @@ add_library(tenon::tenon ALIAS tenon)
 
 # The archive: all layers, and protobuf-lite, joined into one object whose only global symbols are those of tenon.h.
 set(tenon_archive ${PROJECT_BINARY_DIR}/lib/libtenon.a)
-set(tenon_object ${PROJECT_BINARY_DIR}/lib/tenon.o)
 set(tenon_object_list ${PROJECT_BINARY_DIR}/lib/tenon.objects)
 file(GENERATE OUTPUT ${tenon_object_list} CONTENT "$<JOIN:${tenon_objects},\n>\n${TENON_PROTOBUF_ARCHIVE}\n")
 add_custom_command(
   OUTPUT ${tenon_archive}
-  # Section groups are dissolved, or the host's linker would drop our copy of a template in favour of its own.
-  COMMAND ${CMAKE_LINKER} -r --force-group-allocation -o ${tenon_object} @${tenon_object_list}
-  COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=tenon_* ${tenon_object}
-  COMMAND ${CMAKE_COMMAND} -E rm -f ${tenon_archive}
-  COMMAND ${CMAKE_AR} rcs ${tenon_archive} ${tenon_object}
-  COMMAND ${CMAKE_COMMAND} -E rm -f ${tenon_object}
-  DEPENDS ${tenon_layers} ${tenon_objects} ${tenon_object_list}
+  COMMAND ${CMAKE_COMMAND} -DLD=${CMAKE_LINKER} -DOBJCOPY=${CMAKE_OBJCOPY} -DNM=${CMAKE_NM} -DAR=${CMAKE_AR} -DOBJECTS=${tenon_object_list}
+          -DARCHIVE=${tenon_archive} -P ${PROJECT_SOURCE_DIR}/cmake/join_archive.cmake
+  DEPENDS ${tenon_layers} ${tenon_objects} ${tenon_object_list} ${PROJECT_SOURCE_DIR}/cmake/join_archive.cmake
   COMMENT "Joining libtenon.a"
   COMMAND_EXPAND_LISTS
   VERBATIM)

@@ -490,7 +490,8 @@ typedef struct tenon_custom_op {
   int32_t max_inputs;  /* INT32_MAX for variadic */
   int32_t max_outputs; /* at least 1 */
   void* user;
-  /** Says the types of the outputs from those of the inputs, with tenon_infer_set_output() for each. Called while loading. */
+  /** Says the types of the outputs from those of the inputs, with tenon_infer_set_output() for each. Called while loading, and again when
+   *  dims become known. */
   tenon_status (*infer)(void* user, tenon_infer_context* context);
   /** Computes the outputs: tenon_compute_input(), tenon_compute_output(). Called in every run. */
   tenon_status (*compute)(void* user, tenon_compute_context* context);

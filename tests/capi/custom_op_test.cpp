@@ -31,13 +31,13 @@ const Tensor& input() {
 TEST(CustomOp, ComputesWithItsAttributes) {
   Registry registry;
   std::vector<int64_t> tags;
-  std::string mode;
+  std::string mode, symbol;
   registry.add("com.example", "Scale", 1, 1, 1,
                [&](InferContext& c) {
                  EXPECT_EQ(c.inputs(), 1u);
                  EXPECT_EQ(c.outputs(), 1u);
                  EXPECT_EQ(c.input(0).dtype, TENON_FLOAT32);
-                 EXPECT_EQ(tenon::view(c.input(0).dim_names[0]), "n");
+                 if (c.input(0).dims[0] == -1) symbol = tenon::view(c.input(0).dim_names[0]);
                  tags = c.attributes().get_ints("tags");
                  mode = c.attributes().get_string("mode", "");
                  EXPECT_EQ(c.attributes().get_int("absent", 42), 42);
@@ -48,6 +48,7 @@ TEST(CustomOp, ComputesWithItsAttributes) {
   const auto model = Model::load(model_path("custom.onnx"), Options().registry(registry));
   EXPECT_EQ(tags, (std::vector<int64_t>{1, 2, 3}));
   EXPECT_EQ(mode, "fast");
+  EXPECT_EQ(symbol, "n");
   EXPECT_EQ(model.output(0).symbols[0], "n");
   EXPECT_EQ(model.run(input()).to_vector<float>(), (std::vector<float>{3, 6, 9}));
   auto session = model.session();
@@ -84,14 +85,14 @@ TEST(CustomOp, FailuresBecomeErrorsOfTheNode) {
   auto e = outcome([](InferContext&) { throw tenon::Error(Code::kShape, "no such shape"); }, compute_scale);
   EXPECT_EQ(e.code(), Code::kShape);
   EXPECT_EQ(e.node(), "mine");
-  EXPECT_EQ(e.text(), "no such shape");
+  EXPECT_EQ(e.text().find("no such shape"), 0u) << e.text();
   e = outcome([](InferContext&) {}, compute_scale);
   EXPECT_EQ(e.code(), Code::kShape) << e.message();
   e = outcome(infer_same, [](ComputeContext&) { throw std::runtime_error("broken"); });
   EXPECT_EQ(e.code(), Code::kRun);
   EXPECT_EQ(e.node(), "mine");
   EXPECT_EQ(e.op(), "Scale");
-  EXPECT_EQ(e.text(), "broken");
+  EXPECT_EQ(e.text().find("broken"), 0u) << e.text();
   e = outcome(infer_same, [](ComputeContext&) {});
   EXPECT_EQ(e.code(), Code::kRun);
   EXPECT_NE(e.text().find("output 0"), std::string::npos);
