@@ -44,8 +44,8 @@ class Conversion {
 
   Result<bool> finish(Op op, std::vector<ValueId> inputs) {
     const ValueId old = graph_.node(id_).outputs[0];
-    TENON_ASSIGN(const auto results, patch_.add(std::move(op), std::move(inputs), static_cast<int>(graph_.node(id_).outputs.size())));
-    TENON_ASSIGN(const ValueId plain, patch_.add1(ops::Reorder{Layout{}}, {results[0]}));
+    TENON_ASSIGN(const ValueId result, patch_.add1(std::move(op), std::move(inputs)));
+    TENON_ASSIGN(const ValueId plain, patch_.add1(ops::Reorder{Layout{}}, {result}));
     patch_.replace(old, plain);
     return patch_.apply();
   }
@@ -112,7 +112,8 @@ Result<bool> follow(Graph& graph, NodeId id) {
     if (to[0] == kNone || graph.type(graph.node(id).outputs[0]).dtype != DType::kFloat32) return false;
     if (const auto* pool = std::get_if<ops::Pool>(&op)) {
       const auto& outputs = graph.node(id).outputs;
-      if (pool->kind == ops::Pool::Kind::kLp || (outputs.size() > 1 && outputs[1] != kNone)) return false;
+      const bool indices = outputs.size() > 1 && outputs[1] != kNone && (!graph.value(outputs[1]).users.empty() || graph.value(outputs[1]).output_uses > 0);
+      if (pool->kind == ops::Pool::Kind::kLp || indices) return false;
     }
     if (const auto* pool = std::get_if<ops::GlobalPool>(&op); pool != nullptr && pool->kind == ops::GlobalPool::Kind::kLp) return false;
     return c.finish(op, std::move(to));
