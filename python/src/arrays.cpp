@@ -132,6 +132,11 @@ Tensor from_array(py::array array, DType wanted, std::string_view name, Copy cop
     const py::object numpy = py::reinterpret_borrow<py::object>(t.numpy);
     array = numpy.attr("require")(array, native ? py::object(dtype) : dtype.attr("newbyteorder")("="), py::make_tuple("C", "A"));
   }
+  // ml_dtypes leaves the upper bits of a 2- or 4-bit integer's byte open; tenon wants the value there.
+  const bool is_signed = type == DType::kInt4 || type == DType::kInt2;
+  if ((is_signed || type == DType::kUint4 || type == DType::kUint2) && t.raw[static_cast<size_t>(type)] != number && copy != Copy::kForbidden) {
+    array = array.attr("astype")(is_signed ? "int8" : "uint8");
+  }
   static_assert(sizeof(py::ssize_t) == sizeof(int64_t));
   const auto* dims = reinterpret_cast<const int64_t*>(array.shape());
   const auto rank = static_cast<size_t>(array.ndim());
