@@ -18,15 +18,17 @@ struct Request {
   onnx::LoadOptions import;
   ModelOptions model;
   std::unique_ptr<HostThreads> threads;
-  std::atomic<bool> stopped{false};  ///< by the progress callback
-  std::atomic<bool>* flag = &stopped;
+  std::atomic<bool> own_flag{false};  ///< where the caller has no token
+  std::atomic<bool>* flag = &own_flag;
+  bool refused = false;  ///< the progress callback wants no more
   bool set_by_us = false;
 
   /// Tells the caller how far the load is; the answer is noted in the flag that the load looks at.
   void report(const char* stage, double fraction) {
-    if (!c.progress) return;
+    if (!c.progress || refused) return;
     constexpr double kSteps = 1000;
     if (c.progress(c.progress_user, tenon_str(stage), static_cast<uint64_t>(fraction * kSteps), static_cast<uint64_t>(kSteps)) != 0) {
+      refused = true;
       set_by_us = !flag->exchange(true);
     }
   }
