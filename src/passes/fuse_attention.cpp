@@ -144,7 +144,7 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
       ValueId product_side = add->inputs[side];
       double ignored = 1;
       take_scale(graph, product_side, ignored);
-      if (made_by<ops::MatMul>(graph, product_side) == nullptr || !fits(graph.type(add->inputs[1 - side]), graph.type(scores))) continue;
+      if (made_by<ops::MatMul>(graph, product_side) == nullptr || !fits(graph.type(add->inputs[1 - side]), graph.type(add->inputs[side]))) continue;
       mask = add->inputs[1 - side];
       scores = add->inputs[side];
     }
