@@ -1,5 +1,6 @@
 #include "importers/onnx/builder.h"
 
+#include "importers/onnx/legacy.h"
 #include "importers/onnx/node_context.h"
 #include "importers/onnx/order.h"
 #include "importers/onnx/types.h"
@@ -267,6 +268,10 @@ Status Builder::operator_node(const onnxpb::NodeProto& node, const std::string& 
                               std::string_view domain, int64_t opset, Scope& scope) {
   const std::string shown = printable(domain.empty() ? "ai.onnx" : domain) + "." + printable(node.op_type());
   const auto located = [&](Status s) { return std::move(s).at_node(name, printable(node.op_type()), printable(domain), opset); };
+  if (domain.empty() && opset < kOldestOpset) {
+    if (Status s = adapt_legacy(node, model_.graph, scope.region, inputs, attributes); !s.ok()) return located(std::move(s));
+    opset = kOldestOpset;
+  }
   const Operator* op = find(domain, node.op_type());
   std::shared_ptr<const CustomOp> custom;
   Operator custom_row;
@@ -301,6 +306,11 @@ Status Builder::operator_node(const onnxpb::NodeProto& node, const std::string& 
   if (node.output_size() > op->max_outputs) {
     return located(load_error("operator ", shown, " gives at most ", op->max_outputs, " outputs, the node names ", node.output_size()));
   }
+  if (op == find("", "If")) {
+    auto branch = known_branch(inputs, attributes);
+    if (!branch.ok()) return located(std::move(branch).status());
+    if (*branch) return inline_branch(node, **branch, name, scope);
+  }
   FileNode context(*this, scope, {node, name, std::string(domain), opset, std::move(inputs), std::move(attributes)});
   if (Status s = custom ? context.become_custom(custom) : op->convert(context); !s.ok()) return located(std::move(s));
   if (Status s = context.finish(); !s.ok()) return located(std::move(s));
@@ -310,6 +320,64 @@ Status Builder::operator_node(const onnxpb::NodeProto& node, const std::string& 
     if (Status s = check_declared_type(output, found->second, scope); !s.ok()) return located(std::move(s));
   }
   return {};
+}
+
+Result<const BoundAttribute*> Builder::known_branch(const std::vector<ValueId>& inputs, Attributes& attributes) const {
+  const Type& condition = model_.graph.type(inputs[0]);
+  if (condition.dtype != DType::kBool || !condition.is_static() || !condition.shape.count().is(1)) return nullptr;
+  std::optional<bool> taken;
+  if (condition.constant) {
+    taken = *condition.constant->as<bool>();
+  } else if (condition.contents && condition.contents->at(0).is_const()) {
+    taken = condition.contents->at(0).value() != 0;
+  }
+  if (!taken) return nullptr;
+  TENON_ASSIGN(const BoundAttribute* then_branch, attributes.get("then_branch", AttributeType::kGraph));
+  TENON_ASSIGN(const BoundAttribute* else_branch, attributes.get("else_branch", AttributeType::kGraph));
+  if (!then_branch || !else_branch) return nullptr;  // the converter says which is missing
+  const int a = then_branch->proto->g().output_size(), b = else_branch->proto->g().output_size();
+  if (a != b) return shape_error("then_branch has ", a, " outputs, else_branch has ", b);
+  if (const std::string* unknown = attributes.unread()) return load_error("attribute '", printable(*unknown), "' is unknown to this operator");
+  return *taken ? then_branch : else_branch;
+}
+
+Status Builder::inline_branch(const onnxpb::NodeProto& node, const BoundAttribute& branch, const std::string& name, Scope& scope) {
+  const onnxpb::GraphProto& graph = branch.proto->g();
+  Scope inner;
+  inner.parent = branch.scope;
+  inner.call = branch.scope->call;
+  inner.region = scope.region;
+  inner.prefix = name + "/";
+  inner.subgraphs = scope.subgraphs + 1;
+  if (inner.subgraphs > options_.limits.subgraph_depth) {
+    return limit_error("subgraphs nest deeper than the depth limit of ", options_.limits.subgraph_depth);
+  }
+  if (graph.input_size() > 0) return load_error("a branch has ", graph.input_size(), " inputs, expected none");
+  if (node.output_size() > graph.output_size()) return shape_error("has ", node.output_size(), " outputs, but its branches have ", graph.output_size());
+  TENON_TRY(check_names(graph));
+  declare(graph.output(), inner);
+  declare(graph.value_info(), inner);
+  TENON_TRY(initializers(graph, inner));
+  TENON_TRY(body(graph.node(), inner));
+  for (int i = 0; i < node.output_size(); ++i) {
+    if (node.output(i).empty()) continue;
+    const auto found = inner.find(graph.output(i).name());
+    if (!found || *found == kNone) {
+      return load_error("output '", printable(graph.output(i).name()), "' of a branch is produced by nothing").at_tensor(printable(graph.output(i).name()));
+    }
+    TENON_TRY(check_declared_type(graph.output(i).name(), *found, inner));
+    adopt(*found, inner, scope, node.output(i));
+    TENON_TRY(check_declared_type(node.output(i), *found, scope));
+  }
+  return {};
+}
+
+void Builder::adopt(ValueId id, const Scope& inner, Scope& scope, const std::string& name) {
+  // The outer name is the one its reader knows; a value from outside passed through keeps its own.
+  if (model_.graph.value(id).producer != kNone && model_.graph.value(id).name.starts_with(inner.prefix)) {
+    model_.graph.rename(id, scope.prefix + name);
+  }
+  scope.values.emplace(name, id);
 }
 
 Status Builder::call(const onnxpb::NodeProto& node, const onnxpb::FunctionProto& function, const std::string& name,
@@ -359,13 +427,8 @@ Status Builder::call(const onnxpb::NodeProto& node, const onnxpb::FunctionProto&
     if (found == body_scope.values.end() || found->second == kNone) {
       return load_error("output ", i, " '", printable(function.output(i)), "' of ", shown, " is produced by nothing").at_tensor(printable(function.output(i)));
     }
-    const ValueId id = found->second;
-    // The caller's name is the one its reader knows; an input passed through keeps its own.
-    if (model_.graph.value(id).producer != kNone && model_.graph.value(id).name.starts_with(body_scope.prefix)) {
-      model_.graph.rename(id, scope.prefix + node.output(i));
-    }
-    scope.values.emplace(node.output(i), id);
-    TENON_TRY(check_declared_type(node.output(i), id, scope));
+    adopt(found->second, body_scope, scope, node.output(i));
+    TENON_TRY(check_declared_type(node.output(i), found->second, scope));
   }
   return {};
 }

@@ -44,6 +44,11 @@ class Builder {
   Status node(const onnxpb::NodeProto& node, int index, Scope& scope);
   Status operator_node(const onnxpb::NodeProto& node, const std::string& name, std::vector<ValueId> inputs, Attributes attributes,
                        std::string_view domain, int64_t opset, Scope& scope);
+  /// The branch that an If takes when its condition is known: its nodes become nodes of the If's own scope. Null when it is not known.
+  Result<const BoundAttribute*> known_branch(const std::vector<ValueId>& inputs, Attributes& attributes) const;
+  Status inline_branch(const onnxpb::NodeProto& node, const BoundAttribute& branch, const std::string& name, Scope& scope);
+  /// Binds an outer name to a value made in an inner scope that is being dissolved into it.
+  void adopt(ValueId id, const Scope& inner, Scope& scope, const std::string& name);
   Status call(const onnxpb::NodeProto& node, const onnxpb::FunctionProto& function, const std::string& name,
               const std::vector<ValueId>& inputs, const Attributes& attributes, Scope& scope);
   Status check_declared_type(std::string_view name, ValueId value, const Scope& scope) const;
