@@ -1,6 +1,7 @@
 #include <algorithm>
-#include <map>
+#include <limits>
 
+#include "kernels/elementwise/program.h"
 #include "passes/passes.h"
 #include "passes/product.h"
 
