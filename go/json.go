@@ -169,7 +169,7 @@ func collect[T any](decoder *json.Decoder, element func(json.Token) (T, error)) 
 			break
 		}
 	}
-	if decoder.More() {
+	if _, err := decoder.Token(); err != io.EOF {
 		return nil, nil, errors.New("there is something after the value")
 	}
 	return values, shape, nil
