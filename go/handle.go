@@ -14,9 +14,13 @@ type handle struct {
 	closed atomic.Bool
 }
 
+// live counts native objects that are not freed yet.
+var live atomic.Int64
+
 func newHandle(ptr unsafe.Pointer, free func(unsafe.Pointer)) *handle {
 	h := &handle{ptr: ptr, free: free}
 	h.uses.Store(1)
+	live.Add(1)
 	return h
 }
 
@@ -39,6 +43,7 @@ func (h *handle) acquire() bool {
 func (h *handle) release() {
 	if h.uses.Add(-1) == 0 {
 		h.free(h.ptr)
+		live.Add(-1)
 	}
 }
 

@@ -607,28 +607,30 @@ func TestNothingLeaks(t *testing.T) {
 			seen.Close()
 		}
 	}
-	for _, closing := range []bool{true, false} { // closed, and left to the collector
-		settle := func() int {
-			for range 3 {
-				runtime.GC()
-				time.Sleep(10 * time.Millisecond)
-			}
-			return resident(t)
+	alive := live.Load()
+	many := func() int {
+		for range 1000 {
+			cycle(true)
 		}
-		many := func() int {
-			for i := range 1000 {
-				cycle(closing)
-				if i%100 == 0 {
-					runtime.GC()
-				}
-			}
-			return settle()
-		}
-		before := many() // the heap finds its size
-		if grown := many() - before; grown > 8<<20 {
-			t.Errorf("closing %v: grew by %d bytes", closing, grown)
-		}
+		runtime.GC()
+		return resident(t)
 	}
+	before := many() // the heap finds its size
+	if grown := many() - before; grown > 8<<20 || live.Load() > alive {
+		t.Errorf("grew by %d bytes, %d objects", grown, live.Load()-alive)
+	}
+	// Left to the collector, everything goes in time.
+	for range 100 {
+		cycle(false)
+	}
+	for range 100 {
+		if live.Load() <= alive {
+			return
+		}
+		runtime.GC()
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("%d objects were never collected", live.Load()-alive)
 }
 
 func TestCloseBesideRuns(t *testing.T) {
