@@ -1,4 +1,5 @@
-// A steady-state run of a session allocates nothing: every way to the heap is counted. Without sanitizers, which have a heap of their own.
+// The heap: a steady-state run of a session allocates nothing, and an allocation that fails anywhere becomes a status. Without sanitizers,
+// which have a heap of their own.
 #include <gtest/gtest.h>
 
 #ifndef TENON_SANITIZED
@@ -6,6 +7,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 
 #include "capi/models.h"
 #include "tenon/tenon.hpp"
@@ -13,8 +15,15 @@
 namespace {
 std::atomic<bool> counting{false};
 std::atomic<int> allocations{0};
-void count() {
-  if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
+std::atomic<int64_t> fail_at{0};    // which allocation fails, counted from 1; 0 for none
+std::atomic<bool> fail_on{false};  // and all after it
+
+/// Notes an allocation; false when it is to fail.
+bool count() {
+  if (!counting.load(std::memory_order_relaxed)) return true;
+  const int64_t n = allocations.fetch_add(1, std::memory_order_relaxed) + 1;
+  const int64_t k = fail_at.load(std::memory_order_relaxed);
+  return k == 0 || n < k || (n > k && !fail_on.load(std::memory_order_relaxed));
 }
 }  // namespace
 
@@ -26,20 +35,16 @@ void* __libc_realloc(void*, size_t);
 void* __libc_memalign(size_t, size_t);
 
 void* malloc(size_t size) {
-  count();
-  return __libc_malloc(size);
+  return count() ? __libc_malloc(size) : nullptr;
 }
 void* calloc(size_t n, size_t size) {
-  count();
-  return __libc_calloc(n, size);
+  return count() ? __libc_calloc(n, size) : nullptr;
 }
 void* realloc(void* block, size_t size) {
-  count();
-  return __libc_realloc(block, size);
+  return count() ? __libc_realloc(block, size) : nullptr;
 }
 void* memalign(size_t alignment, size_t size) {
-  count();
-  return __libc_memalign(alignment, size);
+  return count() ? __libc_memalign(alignment, size) : nullptr;
 }
 void* aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
 int posix_memalign(void** out, size_t alignment, size_t size) {
@@ -97,6 +102,68 @@ TEST(Allocation, BoundOutputsAllocateNothing) {
   session.bind_input(0, Tensor::borrow(x.data(), x.size(), {1, 8})).bind_output(0, Tensor::borrow(y.data(), y.size(), {1, 4}));
   EXPECT_EQ(allocations_of(session, {}), 0);
 }
+
+/// Loads a model and runs it in both ways; the first failure's status.
+tenon_status load_and_run(const std::string& bytes, const tenon::Dims& dims) {
+  tenon_load_options options{};
+  options.size = sizeof options;
+  options.threads = 1;
+  tenon_error* error = nullptr;
+  tenon_model* model = nullptr;
+  tenon_session* session = nullptr;
+  tenon_tensor *in = nullptr, *out = nullptr;
+  tenon_string text{};
+  tenon_status status = tenon_model_load_memory(bytes.data(), bytes.size(), &options, &model, &error);
+  const auto next = [&](auto call) {
+    if (status == TENON_OK) status = call();
+  };
+  next([&] { return tenon_tensor_new(TENON_FLOAT32, dims.data(), dims.size(), &in, &error); });
+  next([&] { return tenon_model_run(model, &in, 1, &out, 1, nullptr, &error); });
+  next([&] { return tenon_session_new(model, &session, &error); });
+  next([&] { return tenon_session_bind_input(session, 0, in, &error); });
+  next([&] { return tenon_session_run(session, nullptr, &error); });
+  next([&] { return tenon_model_graph(model, TENON_GRAPH_TEXT, &text, &error); });
+  if (status != TENON_OK) {
+    EXPECT_NE(error, nullptr);
+    EXPECT_EQ(tenon_error_code(error), status);
+  }
+  tenon_error_free(error);
+  tenon_string_free(&text);
+  tenon_tensor_free(out);
+  tenon_tensor_free(in);
+  tenon_session_free(session);
+  tenon_model_free(model);
+  return status;
+}
+
+/// Lets every allocation of load_and_run fail in turn: once, or for good from there on.
+void fail_everywhere(const std::string& path, const tenon::Dims& dims) {
+  std::ifstream in(path, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+  ASSERT_EQ(load_and_run(bytes, dims), TENON_OK);  // what is made once in a process is made now
+  for (const bool for_good : {false, true}) {
+    fail_on = for_good;
+    int failures = 0;
+    for (int64_t k = 1;; ++k) {
+      fail_at = k;
+      allocations = 0;
+      counting = true;
+      const tenon_status status = load_and_run(bytes, dims);
+      counting = false;
+      if (status == TENON_OK && allocations < k) break;
+      failures += status != TENON_OK;
+      ASSERT_TRUE(status == TENON_OK || status == TENON_NOMEM || status == TENON_LIMIT) << "allocation " << k << ": status " << status;
+      ASSERT_LT(k, 1000000);
+    }
+    EXPECT_GT(failures, 100);
+  }
+  fail_at = 0;
+  EXPECT_EQ(load_and_run(bytes, dims), TENON_OK);
+}
+
+TEST(Allocation, EveryFailureBecomesAStatus) { fail_everywhere(model_path("mlp.onnx"), {2, 8}); }
+TEST(Allocation, EveryFailureBecomesAStatusInConvolutions) { fail_everywhere(model_path("../../examples/digits/digits.onnx"), {1, 1, 8, 8}); }
+TEST(Allocation, EveryFailureBecomesAStatusInDynamicShapes) { fail_everywhere(model_path("nonzero.onnx"), {4}); }
 
 }  // namespace
 
