@@ -23,6 +23,7 @@ int type_number(py::handle dtype) { return py::cast<int>(dtype.attr("num")); }
 const Types& types() {
   static const Types* all = [] {
     auto* t = new Types;
+    t->raw.fill(-1);
     const py::module_ numpy = py::module_::import("numpy");
     t->numpy = py::object(numpy).release().ptr();
     const py::object make = numpy.attr("dtype");
@@ -38,7 +39,6 @@ const Types& types() {
       const std::string name(name_of(dtype));
       if (name.empty() || dtype == DType::kUndefined) continue;
       by_name.emplace(name, dtype);
-      t->raw[i] = -1;
       py::object found;
       if (dtype == DType::kString) {
         found = make("O");

@@ -27,11 +27,12 @@ def dtype_of(name):
 
 @pytest.mark.parametrize("name", STANDARD + NARROW)
 def test_every_dtype_keeps_memory_and_type(name):
-    x = np.arange(6).reshape(2, 3).astype(dtype_of(name))
+    x = np.arange(1, 7).reshape(2, 3).astype(dtype_of(name))
     y = roundtrip(x)
     assert y.dtype == x.dtype and y.shape == (2, 3)
     np.testing.assert_array_equal(y, x)
-    assert np.shares_memory(x, y)
+    # ml_dtypes leaves the upper bits of these open, so they are copied.
+    assert np.shares_memory(x, y) == (name not in ("int4", "uint4", "int2", "uint2"))
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (2, 0, 3), (1,) * 8])
