@@ -77,7 +77,10 @@ void build_resize_tables(const ResizeRule& rule, const ResizeAxis& a, double roi
   const auto last = static_cast<double>(a.in - 1);
   for (int64_t j = 0; j < a.out; ++j) {
     double x = source_position(rule, a, static_cast<double>(j), roi_begin, roi_end);
-    const bool out_of_roi = rule.coordinates == Coordinates::kTfCropAndResize && !(x >= 0 && x <= last);
+    // Decisions are made on the float32 value: scales are float32, and position 3 at scale 0.6f is meant to be 5, not just below it.
+    const double decided = static_cast<float>(x);
+    const bool out_of_roi = rule.coordinates == Coordinates::kTfCropAndResize && !(decided >= 0 && decided <= last);
+    if (rule.mode == ResizeMode::kNearest) x = decided;
     if (outside) outside[j] = out_of_roi;
     if (!(std::abs(x) < 4e9)) x = x > 0 ? last : 0;
     if (rule.mode == ResizeMode::kNearest) {

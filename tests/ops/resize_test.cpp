@@ -56,8 +56,10 @@ double cubic(double x, double a) {
 
 /// (position, weight) pairs that output position j of an axis reads; empty means the extrapolation value.
 std::vector<std::pair<int64_t, double>> samples(const Resize& op, const Axis& a, int64_t j) {
-  const double x = source(op, a, static_cast<double>(j));
-  if (op.coordinates == Coordinates::kTfCropAndResize && (x < 0 || x > static_cast<double>(a.in - 1))) return {};
+  double x = source(op, a, static_cast<double>(j));
+  const double decided = static_cast<float>(x);
+  if (op.mode == Mode::kNearest) x = decided;
+  if (op.coordinates == Coordinates::kTfCropAndResize && (decided < 0 || decided > static_cast<double>(a.in - 1))) return {};
   const auto clamp = [&](int64_t i) { return std::clamp<int64_t>(i, 0, a.in - 1); };
   if (op.mode == Mode::kNearest) {
     double r = x;
