@@ -10,7 +10,7 @@ struct BatchNormalization {
   float epsilon = 1e-5f;
   float momentum = 0.9f;
   bool training = false;  ///< mean and var are those of x; the inputs are running statistics that are updated
-  bool spatial = true;    ///< false (opset 7 only): every position of dims 1.. is a channel of its own
+  bool spatial = true;    ///< false (opsets below 9): every position of dims 1.. is a channel of its own
 
   bool operator==(const BatchNormalization&) const = default;
 };

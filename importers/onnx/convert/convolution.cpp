@@ -109,6 +109,10 @@ Status batch_normalization(NodeContext& c) {
   } else {
     // Before opset 14, training is told by the further outputs: running mean, running var, saved mean, saved var.
     for (int i = 1; i < c.outputs(); ++i) op.training = op.training || c.has_output(i);
+    if (c.opset() < 7) {
+      TENON_TRY(c.int_attribute("is_test", 0));  // says what the outputs say
+      if (c.opset() < 6) TENON_TRY(c.ints_attribute("consumed_inputs", std::vector<int64_t>{}));
+    }
     if (c.opset() < 9) {
       TENON_ASSIGN(const int64_t spatial, c.int_attribute("spatial", 1));
       op.spatial = spatial != 0;
@@ -123,7 +127,7 @@ constexpr auto kLpGlobal = ops::GlobalPool::Kind::kLp;
 
 constexpr Operator kOperators[] = {
     {"", "AveragePool", 1, 1, 1, 1, average_pool},
-    {"", "BatchNormalization", 7, 5, 5, 5, batch_normalization},
+    {"", "BatchNormalization", 1, 5, 5, 5, batch_normalization},
     {"", "Conv", 1, 2, 3, 1, conv},
     {"", "ConvTranspose", 1, 2, 3, 1, conv_transpose},
     {"", "GlobalAveragePool", 1, 1, 1, 1, global_pool<kAverageGlobal>},
