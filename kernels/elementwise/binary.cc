@@ -79,9 +79,56 @@ BinaryTile TileFor2(BinaryKind kind) {
   }
 }
 
+/// The operand that is stepped without gaps over the last two dims while the other repeats along one of them, when the last dim is too
+/// short to be worth a call of its own; -1 when there is none.
+int DenseOperand(const BroadcastShape<2>& s) {
+  const int last = s.rank - 1;
+  if (s.rank < 2 || s.dims[last] >= 32 || s.dims[last - 1] < 8) return -1;
+  for (int k = 0; k < 2; ++k) {
+    if (s.strides[k][last] == 1 && s.strides[k][last - 1] == s.dims[last]) return k;
+  }
+  return -1;
+}
+
+/// Walks the last two dims as one; the repeating operand is spelled out in a buffer.
+void ShortRows(const BinaryParams& p, const Call& call, int64_t begin, int64_t end, int dense) {
+  constexpr int64_t kBuffer = 1024;
+  const int other = 1 - dense, last = p.shape.rank - 1;
+  const int64_t inner = p.shape.dims[last], rows = p.shape.dims[last - 1];
+  const int64_t row_step = p.shape.strides[other][last - 1], step = p.shape.strides[other][last];
+  BroadcastShape<2> merged = p.shape;
+  --merged.rank;
+  merged.dims[last - 1] = rows * inner;
+  merged.strides[dense][last - 1] = 1;
+  merged.strides[other][last - 1] = 0;
+  const BinaryTile tile = TileFor2(p.kind);
+  const int64_t stride = kBuffer / inner * inner;  // whole rows, so that every piece starts at the same column
+  alignas(64) float buffer[kBuffer];
+  for_each_row(merged, begin, end, [&](int64_t at, const int64_t* offset, int64_t n) {
+    const float* full = call.in<float>(dense) + offset[dense];
+    const float* part = call.in<float>(other) + offset[other];
+    const int64_t first = at % (rows * inner);
+    for (int64_t i = 0; i < n; i += stride) {
+      const int64_t m = n - i < stride ? n - i : stride;
+      // A row vector looks the same in every piece.
+      if (i == 0 || row_step != 0) {
+        int64_t row = (first + i) / inner, column = (first + i) % inner;
+        for (int64_t k = 0; k < m; ++k) {
+          buffer[k] = part[row * row_step + column * step];
+          if (++column == inner) column = 0, ++row;
+        }
+      }
+      float* dst = call.out<float>(0) + at + i;
+      if (dense == 0) tile(full + i, 1, buffer, 1, dst, m);
+      else tile(buffer, 1, full + i, 1, dst, m);
+    }
+  });
+}
+
 void BinaryFloat32(const BinaryParams& p, const Call& call, Range range) {
   const BinaryTile tile = TileFor2(p.kind);
   const int64_t end = range.end * p.chunk < p.count ? range.end * p.chunk : p.count;
+  if (const int dense = DenseOperand(p.shape); dense >= 0) return ShortRows(p, call, range.begin * p.chunk, end, dense);
   const float *a = call.in<float>(0), *b = call.in<float>(1);
   float* dst = call.out<float>(0);
   const int64_t sa = p.shape.strides[0][p.shape.rank - 1], sb = p.shape.strides[1][p.shape.rank - 1];
@@ -105,8 +152,10 @@ void BinaryHalf(const BinaryParams& p, const Call& call, Range range) {
       const int64_t m = n - i < kTile ? n - i : kTile;
       widen(a + offset[0] + i * sa, x, sa ? m : 1);
       widen(b + offset[1] + i * sb, y, sb ? m : 1);
-      tile(x, sa, y, sb, x, m);
-      narrow(x, dst + at + i, m);
+      // Into the operand that is no repeated value: a tile may read that again after its first result.
+      float* result = sa ? x : y;
+      tile(x, sa, y, sb, result, m);
+      narrow(result, dst + at + i, m);
     }
   });
 }

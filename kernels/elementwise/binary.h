@@ -39,10 +39,10 @@ void for_each_row(const BroadcastShape<N>& s, int64_t begin, int64_t end, RowFun
   if (begin >= end) return;
   const int last = s.rank - 1;
   const int64_t inner = s.dims[last];
-  int64_t index[kMaxBroadcastRank];
+  int64_t index[kMaxBroadcastRank] = {};
   int64_t offset[N] = {};
   int64_t rest = begin;
-  for (int d = last; d >= 0; --d) {
+  for (int d = last; d >= 0 && rest > 0; --d) {
     index[d] = rest % s.dims[d];
     rest /= s.dims[d];
     for (int k = 0; k < N; ++k) offset[k] += index[d] * s.strides[k][d];

@@ -25,20 +25,24 @@ enum class Fold : uint8_t { kSum, kProduct, kMax, kMin };
 struct Identity {
   template <class D, class V>
   HWY_INLINE V operator()(D, V x) const { return x; }
+  static float One(float x) { return x; }
 };
 struct Absolute {
   template <class D, class V>
   HWY_INLINE V operator()(D, V x) const { return hn::Abs(x); }
+  static float One(float x) { return std::fabs(x); }
 };
 struct Square {
   template <class D, class V>
   HWY_INLINE V operator()(D, V x) const { return hn::Mul(x, x); }
+  static float One(float x) { return x * x; }
 };
 /// exp(x - shift)
 struct ShiftedExp {
   float shift;
   template <class D, class V>
   HWY_INLINE V operator()(D d, V x) const { return ExpFast(d, hn::Sub(x, hn::Set(d, shift))); }
+  float One(float x) const { return std::exp(x - shift); }
 };
 
 template <Fold fold, class V>
@@ -73,6 +77,10 @@ double FoldRun(const float* src, int64_t count, Map map) {
   HWY_ALIGN float buffer[hn::MaxLanes(d)];
   double total = Neutral<fold>();
   int64_t i = 0;
+  if (count <= 8) {
+    for (; i < count; ++i) total = CombineScalar<fold>(total, map.One(src[i]));
+    return total;
+  }
   while (count - i >= lanes) {
     V a0 = neutral, a1 = neutral, a2 = neutral, a3 = neutral;
     int64_t block = (count - i) / lanes;

@@ -13,9 +13,9 @@ inline void walk(const int64_t* dims, const int64_t* strides, int32_t rank, int6
   if (begin >= end) return;
   if (rank == 0) return f(int64_t{0});
   const int last = rank - 1;
-  int64_t index[kMaxWalkRank];
+  int64_t index[kMaxWalkRank] = {};
   int64_t offset = 0, rest = begin;
-  for (int d = last; d >= 0; --d) {
+  for (int d = last; d >= 0 && rest > 0; --d) {
     index[d] = rest % dims[d];
     rest /= dims[d];
     offset += index[d] * strides[d];

@@ -41,10 +41,12 @@ int64_t source(const Shape& out, const Shape& s, int64_t i) {
   return at;
 }
 
-int32_t run(K kind, DType dtype, DType exponent, const Shape& sa, const Shape& sb, const void* a, const void* b, void* dst, int64_t chunk = 7) {
+int32_t run(K kind, DType dtype, DType exponent, const Shape& sa, const Shape& sb, const void* a, const void* b, void* dst, int64_t chunk = 0) {
   const Shape out = broadcast(sa, sb);
   BinaryParams p;
-  p.kind = kind, p.dtype = dtype, p.exponent_dtype = exponent, p.count = count(out), p.chunk = chunk;
+  p.kind = kind, p.dtype = dtype, p.exponent_dtype = exponent, p.count = count(out);
+  // Small parts for small shapes, so that parts begin in the middle of rows.
+  p.chunk = chunk = chunk ? chunk : p.count < 500 ? 7 : 599;
   EXPECT_TRUE(make_broadcast_shape<2>(out, {std::span<const int64_t>(sa), std::span<const int64_t>(sb)}, p.shape));
   const void* src[] = {a, b};
   Fault fault;
@@ -64,7 +66,7 @@ int32_t run(K kind, DType dtype, DType exponent, const Shape& sa, const Shape& s
 const std::pair<Shape, Shape> kShapes[] = {
     {{}, {}}, {{5}, {5}}, {{5}, {1}}, {{1}, {37}}, {{}, {3, 4}}, {{3, 17}, {17}}, {{3, 17}, {3, 1}}, {{2, 3, 1, 1}, {2, 3, 4, 5}},
     {{2, 3, 4, 5}, {1, 3, 1, 1}}, {{4, 1}, {1, 19}}, {{2, 1, 3, 1, 2}, {1, 4, 1, 5, 1}}, {{0, 3}, {3}}, {{2, 0}, {1, 1}},
-    {{2, 1, 2, 1, 2, 1, 2, 1}, {1, 2, 1, 2, 1, 2, 1, 2}}, {{1, 1, 1}, {4}}, {{64, 3}, {3}}, {{2, 33}, {2, 33}}};
+    {{2, 1, 2, 1, 2, 1, 2, 1}, {1, 2, 1, 2, 1, 2, 1, 2}}, {{1, 1, 1}, {4}}, {{64, 3}, {3}}, {{2, 33}, {2, 33}}, {{700, 3}, {700, 1}}, {{5}, {2, 90, 5}}, {{2, 90, 1}, {2, 90, 5}}, {{2, 90, 5}, {2, 1, 5}}, {{9, 1}, {3, 9, 4}}};
 
 TEST(Binary, Float32BroadcastsOnEveryTarget) {
   const std::pair<K, double (*)(double, double)> kinds[] = {
@@ -137,6 +139,20 @@ TEST(Binary, HalfMatchesFloat) {
     for (size_t i = 0; i < a.size(); ++i) {
       EXPECT_EQ(y[i].bits, Float16(float(a[i]) / float(b[i % 700])).bits);
       EXPECT_EQ(by[i].bits, BFloat16(float(ba[i]) / float(bb[i % 700])).bits);
+    }
+  });
+}
+
+TEST(Binary, HalfRepeatsEitherOperand) {
+  std::vector<Float16> one{Float16(2.5f)}, many(40), y(40);
+  for (int i = 0; i < 40; ++i) many[i] = Float16(0.25f + 0.125f * static_cast<float>(i));
+  test::for_each_target([&] {
+    for (const K kind : {K::kPow, K::kFmod, K::kSub}) {
+      const auto f = [&](float a, float b) { return kind == K::kPow ? std::pow(a, b) : kind == K::kFmod ? std::fmod(a, b) : a - b; };
+      run(kind, DType::kFloat16, DType::kFloat16, {1}, {40}, one.data(), many.data(), y.data(), 64);
+      for (int i = 0; i < 40; ++i) EXPECT_EQ(y[i].bits, Float16(f(2.5f, float(many[i]))).bits) << i;
+      run(kind, DType::kFloat16, DType::kFloat16, {40}, {1}, many.data(), one.data(), y.data(), 64);
+      for (int i = 0; i < 40; ++i) EXPECT_EQ(y[i].bits, Float16(f(float(many[i]), 2.5f)).bits) << i;
     }
   });
 }
