@@ -84,6 +84,10 @@ int64_t plan_conv(ConvParams& p) {
     const int64_t lines = p.kernel[0] * ((p.rows - 1) * p.stride[1] + (p.kernel[1] - 1) * p.dilation[1] + 1);
     p.scratch = (group_channels * lines * width + 16) * 4;
   }
+  if (grouped && p.channels == p.groups && p.filters == p.groups && depthwise_lines(p)) {
+    const int64_t width = (p.out[2] - 1) * p.stride[2] + p.kernel[2];
+    p.scratch = ((p.rows - 1) * p.stride[1] + (p.kernel[1] - 1) * p.dilation[1] + 1) * width * block * 4;
+  }
   if (p.out_rows() * p.out[2] == 0) return 0;
   if (grouped) return p.batch * blocks_of(p.filters) * p.row_parts();
   return p.groups * filter_tiles(p).tiles * p.batch * p.row_parts();
@@ -98,13 +102,14 @@ int64_t packed_conv_weights(const ConvParams& p) {
 namespace {
 
 /// weight(filter, channel of its group, tap) gives a plain weight. Order: [tile][channel block][tap][channel of the block][filter].
+/// One part a block of filters (kGrouped) or a tile of filters of a group.
 template <class Weight>
-void pack(const ConvParams& p, float* packed, Weight&& weight) {
+void pack(const ConvParams& p, float* packed_all, Range parts, Weight&& weight) {
   const int64_t block = channel_block();
   const int64_t group_channels = p.channels / p.groups;
   const int64_t group_filters = p.filters / p.groups;
   const int64_t taps = p.taps();
-  const auto tile = [&](int64_t first, int64_t width, int64_t end, int64_t channel_step) {
+  const auto tile = [&](float* packed, int64_t first, int64_t width, int64_t end, int64_t channel_step) {
     for (int64_t c0 = 0; c0 < group_channels; c0 += channel_step) {
       for (int64_t t = 0; t < taps; ++t) {
         for (int64_t c = c0; c < std::min(c0 + channel_step, group_channels); ++c) {
@@ -114,15 +119,16 @@ void pack(const ConvParams& p, float* packed, Weight&& weight) {
     }
   };
   if (p.format == ConvFormat::kGrouped) {
-    for (int64_t b = 0; b < blocks_of(p.filters); ++b) tile(b * block, block, p.filters, 1);
+    for (int64_t b = parts.begin; b < parts.end; ++b) {
+      tile(packed_all + b * block * group_channels * taps, b * block, block, p.filters, 1);
+    }
     return;
   }
   const FilterTiles tiles = filter_tiles(p);
-  for (int64_t g = 0; g < p.groups; ++g) {
-    for (int64_t i = 0; i < tiles.tiles; ++i) {
-      tile(g * group_filters + tiles.begin(i) * block, (tiles.begin(i + 1) - tiles.begin(i)) * block, (g + 1) * group_filters,
-           p.format == ConvFormat::kDirect ? block : 1);
-    }
+  for (int64_t part = parts.begin; part < parts.end; ++part) {
+    const int64_t g = part / tiles.tiles, i = part % tiles.tiles;
+    tile(packed_all + (g * tiles.blocks + tiles.begin(i)) * block * group_channels * taps, g * group_filters + tiles.begin(i) * block,
+         (tiles.begin(i + 1) - tiles.begin(i)) * block, (g + 1) * group_filters, p.format == ConvFormat::kDirect ? block : 1);
   }
 }
 
@@ -131,27 +137,27 @@ void pack(const ConvParams& p, float* packed, Weight&& weight) {
 namespace {
 
 /// G g G^T of each 3x3 kernel; the 36 results take the place of taps, each with its own matrix of channels by filters.
-void pack_winograd(const ConvParams& p, const float* weights, float* packed) {
+/// One part a channel of a filter tile.
+void pack_winograd(const ConvParams& p, const float* weights, float* packed, Range parts) {
   static constexpr double kG[6][3] = {{1.0 / 4, 0, 0},           {-1.0 / 6, -1.0 / 6, -1.0 / 6}, {-1.0 / 6, 1.0 / 6, -1.0 / 6},
                                       {1.0 / 24, 1.0 / 12, 1.0 / 6}, {1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}};
   const int64_t block = channel_block();
   const FilterTiles tiles = filter_tiles(p);
-  for (int64_t t = 0; t < tiles.tiles; ++t) {
+  for (int64_t part = parts.begin; part < parts.end; ++part) {
+    const int64_t t = part / p.channels, c = part % p.channels;
     const int64_t first = tiles.begin(t) * block, width = (tiles.begin(t + 1) - tiles.begin(t)) * block;
-    for (int64_t c = 0; c < p.channels; ++c) {
-      for (int64_t j = 0; j < width; ++j) {
-        double half[6][3] = {};
-        if (first + j < p.filters) {
-          const float* g = weights + ((first + j) * p.channels + c) * 9;
-          for (int i = 0; i < 6; ++i) {
-            for (int x = 0; x < 3; ++x) half[i][x] = kG[i][0] * g[x] + kG[i][1] * g[3 + x] + kG[i][2] * g[6 + x];
-          }
+    for (int64_t j = 0; j < width; ++j) {
+      double half[6][3] = {};
+      if (first + j < p.filters) {
+        const float* g = weights + ((first + j) * p.channels + c) * 9;
+        for (int i = 0; i < 6; ++i) {
+          for (int x = 0; x < 3; ++x) half[i][x] = kG[i][0] * g[x] + kG[i][1] * g[3 + x] + kG[i][2] * g[6 + x];
         }
-        for (int y = 0; y < 6; ++y) {
-          for (int x = 0; x < 6; ++x) {
-            const double u = half[y][0] * kG[x][0] + half[y][1] * kG[x][1] + half[y][2] * kG[x][2];
-            packed[first * p.channels * 36 + ((y * 6 + x) * p.channels + c) * width + j] = static_cast<float>(u);
-          }
+      }
+      for (int y = 0; y < 6; ++y) {
+        for (int x = 0; x < 6; ++x) {
+          const double u = half[y][0] * kG[x][0] + half[y][1] * kG[x][1] + half[y][2] * kG[x][2];
+          packed[first * p.channels * 36 + ((y * 6 + x) * p.channels + c) * width + j] = static_cast<float>(u);
         }
       }
     }
@@ -160,10 +166,15 @@ void pack_winograd(const ConvParams& p, const float* weights, float* packed) {
 
 }  // namespace
 
-void pack_conv_weights(const ConvParams& p, const float* weights, float* packed) {
-  if (p.format == ConvFormat::kWinograd4) return pack_winograd(p, weights, packed);
+int64_t conv_pack_parts(const ConvParams& p) {
+  if (p.format == ConvFormat::kGrouped) return blocks_of(p.filters);
+  return filter_tiles(p).tiles * (p.format == ConvFormat::kWinograd4 ? p.channels : p.groups);
+}
+
+void pack_conv_weights(const ConvParams& p, const float* weights, float* packed, Range parts) {
+  if (p.format == ConvFormat::kWinograd4) return pack_winograd(p, weights, packed, parts);
   const int64_t group_channels = p.channels / p.groups, taps = p.taps();
-  pack(p, packed, [&](int64_t f, int64_t c, int64_t t) { return weights[(f * group_channels + c) * taps + t]; });
+  pack(p, packed, parts, [&](int64_t f, int64_t c, int64_t t) { return weights[(f * group_channels + c) * taps + t]; });
 }
 
 TransposedPhase transposed_phase(const TransposedParams& t, int64_t i) {
@@ -201,7 +212,7 @@ TransposedPhase transposed_phase(const TransposedParams& t, int64_t i) {
 void pack_transposed_weights(const TransposedParams& t, const TransposedPhase& phase, const float* weights, float* packed) {
   const ConvParams& p = phase.conv;
   const int64_t group_channels = p.channels / p.groups, group_filters = p.filters / p.groups;
-  pack(p, packed, [&](int64_t f, int64_t c, int64_t tap) {
+  pack(p, packed, {0, conv_pack_parts(p)}, [&](int64_t f, int64_t c, int64_t tap) {
     int64_t at[3];
     for (int d = 2; d >= 0; --d) {
       at[d] = phase.first[d] + phase.step[d] * (p.kernel[d] - 1 - tap % p.kernel[d]);

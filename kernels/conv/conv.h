@@ -63,10 +63,21 @@ struct ConvParams {
 /// `format` and the sizes are set already. Returns the number of parts.
 int64_t plan_conv(ConvParams& p);
 
+/// Whether a depthwise convolution is one of those that work on padded copies of lines, in scratch memory.
+inline bool depthwise_lines(const ConvParams& p) {
+  return p.in[0] == 1 && p.kernel[0] == 1 && p.pad[0] == 0 && p.out[0] == 1 && p.dilation[2] == 1 && (p.kernel[2] == 3 || p.kernel[2] == 5) &&
+         p.stride[2] <= 2;
+}
+
 /// Floats of the packed weights.
 int64_t packed_conv_weights(const ConvParams& p);
-/// Packs plain weights [filters, channels/groups, kernel...] as p.format says. As a kernel: one part a filter tile, inputs as of Conv.
-void pack_conv_weights(const ConvParams& p, const float* weights, float* packed);
+/// Packing can be shared out in this many parts.
+int64_t conv_pack_parts(const ConvParams& p);
+/// Packs plain weights [filters, channels/groups, kernel...] as p.format says.
+void pack_conv_weights(const ConvParams& p, const float* weights, float* packed, Range parts);
+inline void pack_conv_weights(const ConvParams& p, const float* weights, float* packed) {
+  pack_conv_weights(p, weights, packed, {0, conv_pack_parts(p)});
+}
 
 /// Transposed convolution as convolutions: one a residue of the output position modulo the strides. Each has its own kernel (every
 /// few taps of the whole one, flipped), which may be empty.

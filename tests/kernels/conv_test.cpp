@@ -217,6 +217,13 @@ TEST(Conv, Depthwise) {
       for (int64_t stride : {1, 2}) CheckOnEveryTarget(Conv2d(channels, channels, 12, 25, k, stride, k / 2, channels), {kGrouped});
     }
   }
+  for (int64_t w = 1; w < 22; ++w) {
+    for (int64_t k : {3, 5}) {
+      for (int64_t pad : {int64_t{0}, k / 2, k + 1}) {
+        if (w + 2 * pad >= k) CheckOnEveryTarget(Conv2d(9, 9, 6, w, k, 1 + w % 2, pad, 9), {kGrouped});
+      }
+    }
+  }
   Case c = Conv2d(24, 24, 4, 3, 3, 1, 4, 24);
   c.dilation[1] = c.dilation[2] = 2;
   CheckOnEveryTarget(c, {kGrouped});
