@@ -73,6 +73,7 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/tenon-config.cmake.in 
                               INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tenon
                               PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/tenon-config-version.cmake COMPATIBILITY SameMinorVersion)
+file(RELATIVE_PATH TENON_PREFIX_FROM_PC /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(${PROJECT_SOURCE_DIR}/cmake/tenon.pc.in ${PROJECT_BINARY_DIR}/tenon.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/tenon-config.cmake ${PROJECT_BINARY_DIR}/tenon-config-version.cmake
         DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/tenon)
