@@ -1,0 +1,26 @@
+# Installs the library from BUILD, moves the tree, and builds and runs applications that find it by CMake and by pkg-config.
+#   cmake -DBUILD=build/release -DWORK=folder -DGENERATOR=Ninja -P package_test.cmake
+file(REMOVE_RECURSE ${WORK})
+set(ENV{DESTDIR} "")
+execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --component library --prefix ${WORK}/first OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+file(RENAME ${WORK}/first ${WORK}/installed)
+
+set(ENV{CMAKE_PREFIX_PATH} ${WORK}/installed)
+execute_process(COMMAND ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -B ${WORK}/build -G ${GENERATOR} OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${CMAKE_COMMAND} --build ${WORK}/build OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${WORK}/build/shared_host COMMAND_ERROR_IS_FATAL ANY)
+execute_process(COMMAND ${WORK}/build/static_host COMMAND_ERROR_IS_FATAL ANY)
+
+find_program(PKG_CONFIG pkg-config)
+if(PKG_CONFIG)
+  file(GLOB_RECURSE pc ${WORK}/installed/*.pc)
+  get_filename_component(folder ${pc} DIRECTORY)
+  set(ENV{PKG_CONFIG_PATH} ${folder})
+  execute_process(COMMAND ${PKG_CONFIG} --cflags --libs tenon OUTPUT_VARIABLE flags COMMAND_ERROR_IS_FATAL ANY)
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  execute_process(COMMAND cc ${CMAKE_CURRENT_LIST_DIR}/main.c ${flags} -o ${WORK}/pkg_host COMMAND_ERROR_IS_FATAL ANY)
+  file(GLOB_RECURSE library ${WORK}/installed/libtenon.so)
+  get_filename_component(folder ${library} DIRECTORY)
+  set(ENV{LD_LIBRARY_PATH} ${folder})
+  execute_process(COMMAND ${WORK}/pkg_host COMMAND_ERROR_IS_FATAL ANY)
+endif()
