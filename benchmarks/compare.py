@@ -324,6 +324,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of one engine in one round")
     parser.add_argument("--loads", type=int, default=3, help="processes that load, for load time and memory")
+    parser.add_argument("--inline", action="store_true", help="weights inside the model files instead of beside them")
     parser.add_argument("--json", type=Path, help="write all figures")
     args = parser.parse_args()
 
@@ -344,7 +345,7 @@ def main():
     scratch.mkdir(parents=True, exist_ok=True)
     results = []
     for name in args.models or zoo.SIZES:
-        path = zoo.path(name) if name in zoo.SIZES else Path(name)
+        path = zoo.path(name, args.inline) if name in zoo.SIZES else Path(name)
         sizes = zoo.SIZES[name][0] if name in zoo.SIZES else {}
         for threads in map(int, args.threads.split(",")):
             results.append(measure(Path(name).stem, path, threads, sizes, engines, args, scratch))

@@ -44,9 +44,10 @@ def home():
     return None
 
 
-def path(name):
-    """A runnable model file; its weights are drawn the first time."""
-    target = FILLED / name / f"{name}.onnx"
+def path(name, inline=False):
+    """A runnable model file, its weights beside it or (inline) in it; they are drawn the first time."""
+    filled = FILLED / "inline" if inline else FILLED
+    target = filled / name / f"{name}.onnx"
     if target.is_file():
         return target
     place = home()
@@ -56,10 +57,10 @@ def path(name):
     zoo = importlib.util.module_from_spec(spec)
     sys.dont_write_bytecode = True
     spec.loader.exec_module(zoo)
-    FILLED.mkdir(parents=True, exist_ok=True)
+    filled.mkdir(parents=True, exist_ok=True)
     # Filled aside and renamed, so that an interrupted run leaves nothing half made and two at once do no harm.
-    scratch = tempfile.mkdtemp(dir=FILLED)
-    zoo.fill(name, scratch, False)
+    scratch = tempfile.mkdtemp(dir=filled)
+    zoo.fill(name, scratch, inline)
     try:
         os.rename(scratch, target.parent)
     except OSError:
