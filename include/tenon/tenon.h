@@ -273,14 +273,14 @@ enum tenon_load_flags {
   TENON_LOAD_MAP_WEIGHTS = 1 << 0,   /* map the file and view weights in place. Only for a file that nobody changes while the model lives */
   TENON_LOAD_NO_OPTIMIZE = 1 << 1,   /* run the graph as the file has it: no pass */
   TENON_LOAD_OVERRIDABLE = 1 << 2,   /* initializers that the file also lists as graph inputs become optional inputs; otherwise constants */
-  TENON_LOAD_NO_ONEDNN = 1 << 3,     /* never choose a oneDNN kernel */
+  TENON_LOAD_NO_ONEDNN = 1 << 3,     /* never choose a oneDNN kernel (builds without oneDNN have none) */
   TENON_LOAD_OPENMP = 1 << 4         /* take threads from OpenMP instead of the library's own pool */
 };
 
 typedef struct tenon_load_options {
   size_t size;
   uint32_t flags;                     /* tenon_load_flags */
-  int32_t threads;                    /* threads of a run unless its options say otherwise; 0: every CPU the process may use */
+  int32_t threads;                    /* threads of a run unless its options say otherwise, at most 1024; 0: every CPU the process may use */
   uint64_t memory_limit;              /* most bytes of weights, and most of intermediate values and outputs over all runs; 0: 8 GiB of the latter */
   int64_t deadline_ms;                /* the load fails with TENON_LIMIT after this long; 0: never */
   const tenon_cancel* cancel;
@@ -425,7 +425,8 @@ typedef struct tenon_run_options {
  *  inputs: n_inputs tensors in the order of tenon_model_input(); NULL, or leaving out the last ones, takes an optional input's default.
  *  outputs: n_outputs places, in the order of tenon_model_output() or of options->output_indices.
  *  A place that holds NULL receives a new tensor owned by the caller; one that holds a tensor of the right dtype and dims is written in place
- *  (not for strings). An input's memory must not change during the call. `options` is nullable.
+ *  (not for strings) and may not overlap an input or another output. An input's memory must not change during the call.
+ *  `options` is nullable.
  *  Errors: TENON_ARGUMENT, TENON_SHAPE, TENON_RUN, TENON_LIMIT, TENON_CANCELLED, TENON_NOMEM. On error no place of `outputs` is changed;
  *  the memory of given tensors may hold part of the result. */
 TENON_API tenon_status tenon_model_run(const tenon_model* model, const tenon_tensor* const* inputs, size_t n_inputs,

@@ -6,6 +6,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -84,6 +85,12 @@ struct ModelState {
 /// The engine's run options from the caller's. The cancel flag lives as long as the caller's token.
 Result<RunOptions> engine_options(const tenon_run_options& options);
 
+/// Most threads that options may ask for.
+inline constexpr int32_t kMaxThreads = 1024;
+
+/// Refuses outputs given by the caller whose memory overlaps that of an input or of another output.
+Status check_overlap(const ModelState& state, std::span<const Tensor> inputs, std::span<const Tensor> outputs);
+
 /// Index of a name among inputs or outputs; an argument error that lists them otherwise.
 Result<size_t> find_value(const std::vector<ValueText>& values, std::string_view name, const char* what);
 
@@ -100,6 +107,7 @@ struct tenon_session {
   std::vector<bool> bound;     ///< outputs that are the caller's
   std::vector<bool> varying;   ///< outputs whose dims depend on data: own memory is given up before a run
   bool replan = true;          ///< input dims changed since the last run
+  bool rebound = true;         ///< something was bound since the last run
   bool has_run = false;
   mutable std::vector<tenon_tensor> given;  ///< what tenon_session_output hands out
 };

@@ -47,7 +47,9 @@ Status read(const tenon_load_options* options, const char* function, Request& r)
   const tenon_load_options& c = r.c;
   constexpr uint32_t kKnown = TENON_LOAD_MAP_WEIGHTS | TENON_LOAD_NO_OPTIMIZE | TENON_LOAD_OVERRIDABLE | TENON_LOAD_NO_ONEDNN | TENON_LOAD_OPENMP;
   if (c.flags & ~kKnown) return error(Code::kArgument, function, ": unknown bits in options->flags: ", c.flags & ~kKnown);
-  if (c.threads < 0) return error(Code::kArgument, function, ": options->threads is ", c.threads);
+  if (c.threads < 0 || c.threads > kMaxThreads) {
+    return error(Code::kArgument, function, ": options->threads is ", c.threads, ", expected 0 to ", kMaxThreads);
+  }
   if (c.deadline_ms < 0) return error(Code::kArgument, function, ": options->deadline_ms is ", c.deadline_ms);
   TENON_TRY(read_strings(c.disabled_passes, c.disabled_pass_count, "disabled_passes"));
   TENON_TRY(read_strings(c.extra_outputs, c.extra_output_count, "extra_outputs"));

@@ -8,7 +8,7 @@ namespace tenon::capi {
 
 Result<RunOptions> engine_options(const tenon_run_options& c) {
   using Clock = std::chrono::steady_clock;
-  if (c.threads < 0) return error(Code::kArgument, "options->threads is ", c.threads);
+  if (c.threads < 0 || c.threads > kMaxThreads) return error(Code::kArgument, "options->threads is ", c.threads, ", expected 0 to ", kMaxThreads);
   if (c.deadline_ms < 0) return error(Code::kArgument, "options->deadline_ms is ", c.deadline_ms);
   RunOptions o;
   o.threads = c.threads;
@@ -19,6 +19,31 @@ Result<RunOptions> engine_options(const tenon_run_options& c) {
   }
   if (c.profile) o.profile = c.profile->profile.get();
   return o;
+}
+
+namespace {
+bool overlap(const Tensor& a, const Tensor& b) {
+  const auto from_a = reinterpret_cast<uintptr_t>(a.data()), from_b = reinterpret_cast<uintptr_t>(b.data());
+  return a.bytes() > 0 && b.bytes() > 0 && from_a < from_b + b.bytes() && from_b < from_a + a.bytes();
+}
+}  // namespace
+
+Status check_overlap(const ModelState& state, std::span<const Tensor> inputs, std::span<const Tensor> outputs) {
+  for (size_t o = 0; o < outputs.size(); ++o) {
+    if (outputs[o].empty_handle()) continue;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (overlap(outputs[o], inputs[i])) {
+        return error(Code::kArgument, "the memory given for output '", state.outputs[o].name, "' overlaps that of input '", state.inputs[i].name, "'");
+      }
+    }
+    for (size_t other = 0; other < o; ++other) {
+      if (!outputs[other].empty_handle() && overlap(outputs[o], outputs[other])) {
+        return error(Code::kArgument, "the memory given for output '", state.outputs[o].name, "' overlaps that of output '",
+                     state.outputs[other].name, "'");
+      }
+    }
+  }
+  return {};
 }
 
 namespace {
@@ -45,6 +70,7 @@ Status run(const ModelState& s, std::span<const Tensor> inputs, std::span<const 
     if (v.dtype == DType::kString) return strings_in_place(v);
     results[which[i]] = outputs[i]->tensor;
   }
+  TENON_TRY(check_overlap(s, inputs, results));
   // Handles first: nothing may fail after the run.
   std::vector<std::unique_ptr<tenon_tensor>> handles(which.size());
   for (size_t i = 0; i < which.size(); ++i) {
@@ -157,6 +183,7 @@ tenon_status tenon_session_bind_input(tenon_session* session, size_t index, cons
     Tensor& bound = session->inputs[index];
     if (next.dims() != bound.dims() || next.dtype() != bound.dtype()) session->replan = true;
     bound = next;
+    session->rebound = true;
     return {};
   });
 }
@@ -172,6 +199,7 @@ tenon_status tenon_session_bind_output(tenon_session* session, size_t index, con
     session->outputs[index] = tensor ? tensor->tensor : Tensor();
     session->bound[index] = tensor != nullptr;
     session->has_run = false;
+    session->rebound = true;
     return {};
   });
 }
@@ -189,6 +217,16 @@ tenon_status tenon_session_run(tenon_session* session, const tenon_run_options* 
     // Own outputs are reused as long as their dims follow from those of the inputs.
     for (size_t i = 0; i < s.outputs.size(); ++i) {
       if (!s.bound[i] && (s.replan || s.varying[i])) s.outputs[i] = Tensor();
+    }
+    if (s.rebound) {
+      // An output of an earlier run may have become an input.
+      for (size_t i = 0; i < s.outputs.size(); ++i) {
+        if (!s.bound[i] && std::any_of(s.inputs.begin(), s.inputs.end(), [&](const Tensor& t) { return overlap(t, s.outputs[i]); })) {
+          s.outputs[i] = Tensor();
+        }
+      }
+      TENON_TRY(check_overlap(*s.state, s.inputs, s.outputs));
+      s.rebound = false;
     }
     s.state->runs.fetch_add(1, std::memory_order_relaxed);
     TENON_TRY(s.session->run(s.inputs, s.outputs, run));

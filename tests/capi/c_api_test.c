@@ -468,7 +468,24 @@ static void test_run(void) {
   EXPECT(kept[0] == NULL && kept[1] == NULL);
   tenon_run_options unsized = {0};
   EXPECT_ERROR(TENON_ARGUMENT, "size", tenon_model_run(model, inputs, 2, kept, 2, &unsized, &error));
+  one[0] = ta;
+  EXPECT_ERROR(TENON_ARGUMENT, "overlaps that of input 'a'", tenon_model_run(model, inputs, 2, one, 1, NULL, &error));
+  tenon_tensor* same_memory[2] = {place, place};
+  EXPECT_ERROR(TENON_ARGUMENT, "overlaps that of output 'sum'", tenon_model_run(model, inputs, 2, same_memory, 2, NULL, &error));
+  tenon_session* session = NULL;
+  EXPECT_OK(tenon_session_new(model, &session, &error));
+  EXPECT_OK(tenon_session_bind_input(session, 0, ta, &error));
+  EXPECT_OK(tenon_session_bind_input(session, 1, tb, &error));
+  EXPECT_OK(tenon_session_bind_output(session, 0, ta, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "overlaps", tenon_session_run(session, NULL, &error));
+  EXPECT_OK(tenon_session_bind_output(session, 0, place, &error));
+  EXPECT_OK(tenon_session_run(session, NULL, &error));
+  EXPECT(mine[5] == 66);
+  tenon_session_free(session);
+
   tenon_run_options odd = {.size = sizeof odd, .threads = -1};
+  EXPECT_ERROR(TENON_ARGUMENT, "threads", tenon_model_run(model, inputs, 2, kept, 2, &odd, &error));
+  odd.threads = 100000;
   EXPECT_ERROR(TENON_ARGUMENT, "threads", tenon_model_run(model, inputs, 2, kept, 2, &odd, &error));
   odd.threads = 0;
   odd.deadline_ms = -5;

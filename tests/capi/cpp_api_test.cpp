@@ -253,6 +253,20 @@ TEST(CppApi, SessionsFollowShapesThatDependOnValues) {
   EXPECT_EQ(session.output().count(), 0u);
 }
 
+TEST(CppApi, SessionsTakeTheirOutputsAsInputs) {
+  auto session = Model::load(model_path("add.onnx")).session();
+  const auto one = Tensor::of<float>({1, 1, 1}, {1, 3});
+  session.bind_input("a", one).bind_input("b", one);
+  for (int i = 0; i < 4; ++i) {
+    session.run();
+    tenon_tensor* share = nullptr;
+    ASSERT_EQ(tenon_tensor_share(session.output("sum").get(), &share, nullptr), TENON_OK);
+    session.bind_input("a", Tensor(share));  // fed back
+  }
+  session.run();
+  EXPECT_EQ(session.output("sum").to_vector<float>(), (std::vector<float>{6, 6, 6}));
+}
+
 TEST(CppApi, ProfileRecordsEveryStep) {
   const auto model = Model::load(model_path("mlp.onnx"), Options().optimize(false));
   tenon::Profile profile;
