@@ -69,9 +69,12 @@ int64_t plan_conv(ConvParams& p) {
   if (p.format == ConvFormat::kDirect) fold_pointwise(p);
 
   const int64_t tile_filters = grouped ? block : std::min(max_tile_blocks(), blocks_of(p.filters / p.groups)) * block;
-  const int64_t row_work = std::max<int64_t>(1, p.out[2] * tile_filters * group_channels * p.taps());
-  const int64_t row_input = std::max<int64_t>(1, p.in[2] * p.stride[1] * (grouped ? block : group_channels) * 4);
-  p.rows = std::clamp<int64_t>(std::min((kPartWork + row_work - 1) / row_work, kInputInL2 / row_input), 1, std::max<int64_t>(1, p.out_rows()));
+  // In double: a shape may be far beyond what memory holds, and is refused only later.
+  const auto size = [](int64_t v) { return static_cast<double>(v); };
+  const double row_work = size(p.out[2]) * size(tile_filters) * size(group_channels) * size(p.taps());
+  const double row_input = size(p.in[2]) * size(p.stride[1]) * size(grouped ? block : group_channels) * 4;
+  const double rows = std::min(kPartWork / std::max(row_work, 1.0) + 1, kInputInL2 / std::max(row_input, 1.0));
+  p.rows = static_cast<int64_t>(std::clamp(rows, 1.0, std::max(1.0, size(p.out_rows()))));
   // Equal parts.
   const int64_t row_parts = std::max<int64_t>(1, p.row_parts());
   p.rows = std::max<int64_t>(1, (p.out_rows() + row_parts - 1) / row_parts);
@@ -81,8 +84,13 @@ int64_t plan_conv(ConvParams& p) {
   if (p.format == ConvFormat::kPlainInput) {
     // A padded copy of the input lines that the part reads, 16 floats of slack.
     const int64_t width = (p.out[2] - 1) * p.stride[2] + (p.kernel[2] - 1) * p.dilation[2] + 1;
-    const int64_t lines = p.kernel[0] * ((p.rows - 1) * p.stride[1] + (p.kernel[1] - 1) * p.dilation[1] + 1);
-    p.scratch = (group_channels * lines * width + 16) * 4;
+    const auto bytes = [&] {
+      const int64_t lines = (p.rows - 1) * p.stride[1] + (p.kernel[1] - 1) * p.dilation[1] + 1;
+      return (size(group_channels) * size(p.kernel[0]) * size(lines) * size(width) + 16) * 4;
+    };
+    if (bytes() > kMaxConvScratch) p.rows = 1;
+    if (bytes() > kMaxConvScratch) return -1;
+    p.scratch = static_cast<int64_t>(bytes());
   }
   if (grouped && p.channels == p.groups && p.filters == p.groups && depthwise_lines(p)) {
     const int64_t width = (p.out[2] - 1) * p.stride[2] + p.kernel[2];

@@ -64,9 +64,8 @@ void PoolRow(const PoolParams& p, const Dims3& d, const float* plane, float* dst
   for (int64_t ox = 0; ox < d.out[2]; ++ox) {
     const Taps xs(d, 2, ox);
     const int64_t x = ox * d.stride[2] - d.pad[2];
-    const int64_t count = p.count_include_pad ? zs.padded * ys.padded * xs.padded
-                                              : (zs.end - zs.begin) * (ys.end - ys.begin) * (xs.end - xs.begin);
-    const VF scale = hn::Set(df, 1.0f / static_cast<float>(count));
+    const auto size = [&](const Taps& t) { return static_cast<double>(p.count_include_pad ? t.padded : t.end - t.begin); };
+    const VF scale = hn::Set(df, static_cast<float>(1.0 / (size(zs) * size(ys) * size(xs))));
     for (int64_t c = 0; c < block; c += lanes) {
       VF acc = kKind == PoolKind::kMax ? hn::Set(df, -std::numeric_limits<float>::infinity()) : hn::Zero(df);
       for (int64_t kz = zs.begin; kz < zs.end; ++kz) {

@@ -124,10 +124,10 @@ void pool_plain(const PoolParams& p, const Call& call, Range range) {
         } else {
           if constexpr (std::is_floating_point_v<W>) {
             W sum = 0;
-            int64_t count = 1;
+            double count = 1;
             if (p.kind == PoolKind::kAverage) {
               each_tap(p, taps, 0, 0, [&](int64_t offset) { sum += static_cast<W>(src[offset]); });
-              for (int i = 0; i < n; ++i) count *= p.count_include_pad ? taps[i].padded : taps[i].end - taps[i].begin;
+              for (int i = 0; i < n; ++i) count *= static_cast<double>(p.count_include_pad ? taps[i].padded : taps[i].end - taps[i].begin);
               dst[o] = static_cast<T>(sum / static_cast<W>(count));
             } else {
               each_tap(p, taps, 0, 0, [&](int64_t offset) { sum += power(static_cast<W>(src[offset]), p.p); });

@@ -193,6 +193,18 @@ TEST(Conv, RefusesWhatCannotBe) {
   expect_failure(failure(with([](auto& o) { o.window.pads = std::vector<int64_t>(4, (int64_t{1} << 31) - 1); }), {x, w}), Code::kLimit, {});
 }
 
+TEST(Conv, WindowsFarBeyondTheImage) {
+  const int64_t far = (int64_t{1} << 31) - 1;
+  ops::Conv op;
+  op.window.strides = {far, far};
+  op.window.pads = {far, far, far, far};
+  for (const int64_t channels : {1, 5}) {
+    const auto y = run(op, {Tensor::of<float>({1, channels, 1, 1}, std::vector<float>(static_cast<size_t>(channels), 1.0f)),
+                            Tensor::of<float>({1, channels, 1, 1}, std::vector<float>(static_cast<size_t>(channels), 2.0f))});
+    EXPECT_EQ(values<float>(y[0]), (std::vector<float>{0, 0, 0, 0, 2.0f * static_cast<float>(channels), 0, 0, 0, 0}));
+  }
+}
+
 void check_transposed(const Case& c, const Dims& expected, const std::vector<int64_t>& begin, const std::vector<int64_t>& output_shape = {}) {
   const auto x = eighths(count(c.x), 4), w = eighths(count(c.w), 5), b = eighths(expected[1], 6);
   auto want = reference(c, expected, x, w, true, begin);
