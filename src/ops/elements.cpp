@@ -14,7 +14,10 @@ Dims physical_dims(const Dims& dims, const Layout& layout) {
 
 int64_t count_of(const Dims& dims) {
   int64_t n = 1;
-  for (const int64_t d : dims) n *= d;
+  for (const int64_t d : dims) {
+    if (d == 0) return 0;
+    if (__builtin_mul_overflow(n, d, &n)) n = INT64_MAX;  // refused when the memory is asked for
+  }
   return n;
 }
 
@@ -27,9 +30,9 @@ Cut cut(int64_t units, double nanoseconds_each, int64_t multiple) {
   if (units <= 0) return c;
   c.nanoseconds = static_cast<double>(units) * nanoseconds_each;
   const int64_t wanted = std::clamp<int64_t>(static_cast<int64_t>(c.nanoseconds / kPartNanoseconds), 1, kMostParts);
-  c.chunk = (units + wanted - 1) / wanted;
+  c.chunk = (units - 1) / wanted + 1;
   c.chunk = (c.chunk + multiple - 1) / multiple * multiple;
-  c.parts = (units + c.chunk - 1) / c.chunk;
+  c.parts = (units - 1) / c.chunk + 1;
   return c;
 }
 

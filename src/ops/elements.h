@@ -10,6 +10,7 @@ namespace tenon::ops {
 Dims physical_dims(const Dims& dims, const Layout& layout);
 /// Elements in memory, the padding of channel-blocked layouts included.
 int64_t physical_count(const Dims& dims, const Layout& layout);
+/// INT64_MAX where the product does not fit.
 int64_t count_of(const Dims& dims);
 
 /// Parts of about 20 microseconds, each of `chunk` units (a multiple of `multiple`, the last part shorter). Depends on the arguments

@@ -7,6 +7,7 @@
 #include "ops/cast.h"
 #include "ops/clip.h"
 #include "ops/dropout.h"
+#include "ops/elementwise.h"
 #include "ops/identity.h"
 #include "ops/unary.h"
 #include "ops/where.h"
@@ -227,6 +228,53 @@ TEST(Identity, AnyType) {
   const std::vector<std::string> text{"a"};
   EXPECT_EQ(run1(ops::Identity{}, {*Tensor::strings({1}, text)}).as<StringRef>()[0].view(), "a");
   EXPECT_EQ(values<float>(run1(ops::Identity{}, {Tensor::scalar(2.0f)})), (std::vector<float>{2}));
+}
+
+/// where(x > y and not isnan(x), clip(tanh(x * s) + y, -0.5, 0.75), s - y) with x [rows, n], y [n], s a scalar.
+TEST(Elementwise, ProgramMatchesItsStepsOnEveryTarget) {
+  using P = kernels::ProgramStep;
+  using S = P::Kind;
+  const ops::Elementwise op{{
+      {.kind = S::kBinary, .binary = B::kGreater, .a = 0, .b = 1},                    // 3
+      {.kind = S::kUnary, .unary = U::kIsNaN, .a = 0},                                // 4
+      {.kind = S::kUnary, .unary = U::kNot, .a = 4},                                  // 5
+      {.kind = S::kBinary, .binary = B::kAnd, .a = 3, .b = 5},                        // 6
+      {.kind = S::kBinary, .binary = B::kMul, .a = 0, .b = 2},                        // 7
+      {.kind = S::kUnary, .unary = U::kTanh, .a = 7},                                 // 8
+      {.kind = S::kBinary, .binary = B::kAdd, .a = 8, .b = 1},                        // 9
+      {.kind = S::kClip, .a = 9, .alpha = -0.5f, .beta = 0.75f},                      // 10
+      {.kind = S::kBinary, .binary = B::kSub, .a = 2, .b = 1},                        // 11
+      {.kind = S::kWhere, .a = 6, .b = 10, .c = 11},
+  }};
+  for (const int64_t n : {1, 5, 33, 1024, 2050}) {
+    const int64_t rows = 7;
+    std::vector<float> x(rows * n), y(n);
+    for (size_t i = 0; i < x.size(); ++i) x[i] = i % 11 == 3 ? kNaN : float(int(i * 37 % 101) - 50) / 25;
+    for (size_t i = 0; i < y.size(); ++i) y[i] = float(int(i * 53 % 89) - 44) / 40;
+    const float s = 1.25f;
+    test::for_each_target([&] {
+      const auto z = values<float>(run1(op, {Tensor::of({rows, n}, x), Tensor::of({n}, y), Tensor::scalar(s)}));
+      for (size_t i = 0; i < x.size(); ++i) {
+        const float b = y[i % n];
+        const float expected = x[i] > b ? std::fmin(0.75f, std::fmax(-0.5f, std::tanh(x[i] * s) + b)) : s - b;
+        EXPECT_NEAR(z[i], expected, 1e-6) << i << " of " << n;
+      }
+    });
+  }
+}
+
+TEST(Elementwise, BoolInputsAndRefusals) {
+  using P = kernels::ProgramStep;
+  const ops::Elementwise where{{{.kind = P::Kind::kWhere, .a = 0, .b = 1, .c = 2}}};
+  const Tensor column = bools({3, 1}, {1, 0, 1}), scalar = bools({}, {0});
+  const Tensor x = Tensor::of<float>({2}, {1, 2}), y = Tensor::of<float>({3, 2}, {9, 8, 7, 6, 5, 4});
+  test::for_each_target([&] {
+    EXPECT_EQ(values<float>(run1(where, {column, x, y})), (std::vector<float>{1, 2, 7, 6, 1, 2}));
+    EXPECT_EQ(values<float>(run1(where, {scalar, x, y})), (std::vector<float>{9, 8, 7, 6, 5, 4}));
+  });
+  EXPECT_EQ(run1(where, {bools({0}, {}), Tensor::of<float>({1}, {1}), Tensor::of<float>({1}, {1})}).dims(), Dims{0});
+  EXPECT_FALSE(infer(ops::Elementwise{}, {Type::of(DType::kFloat32, Shape())}).ok());
+  EXPECT_FALSE(infer(ops::Elementwise{{{.kind = P::Kind::kUnary, .unary = U::kExp, .a = 1}}}, {Type::of(DType::kFloat32, Shape())}).ok());
 }
 
 }  // namespace
