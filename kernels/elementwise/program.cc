@@ -81,12 +81,24 @@ void RunProgram(const ProgramParams& p, const Call& call, Range range) {
   const int64_t end = range.end * p.chunk < p.count ? range.end * p.chunk : p.count;
   float* tiles = reinterpret_cast<float*>(call.scratch);
   const int last = p.shape.rank - 1;
-  for_each_row(p.shape, range.begin * p.chunk, end, [&](int64_t at, const int64_t* offset, int64_t row) {
-    for (int64_t first = 0; first < row; first += kProgramTile) {
-      const int64_t n = row - first < kProgramTile ? row - first : kProgramTile;
+  for_each_row(p.shape, range.begin * p.chunk, end, [&](int64_t at, const int64_t* offset, int64_t run) {
+    for (int64_t first = 0; first < run; first += kProgramTile) {
+      const int64_t n = run - first < kProgramTile ? run - first : kProgramTile;
       Register reg[kMaxProgramInputs + kMaxProgramSteps];
       for (int i = 0; i < p.inputs; ++i) {
         const int64_t stride = p.shape.strides[i][last], from = offset[i] + first * stride;
+        if (p.spelled[i]) {
+          float* tile = tiles + p.input_slot[i] * kProgramTile;
+          const int64_t position = (at + first) % p.shape.dims[last];
+          int64_t r = position / p.row, c = position % p.row;
+          for (int64_t k = 0; k < n; ++k) {
+            const int64_t e = offset[i] + r * p.row_step[i] + c * p.column_step[i];
+            tile[k] = p.is_bool[i] ? (call.in<uint8_t>(i)[e] ? 1.0f : 0.0f) : call.in<float>(i)[e];
+            if (++c == p.row) c = 0, ++r;
+          }
+          reg[i] = {tile, 1};
+          continue;
+        }
         if (!p.is_bool[i]) {
           reg[i] = {call.in<float>(i) + from, stride};
           continue;

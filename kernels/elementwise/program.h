@@ -38,8 +38,14 @@ struct ProgramParams {
   int32_t slots = 0;
   bool is_bool[kMaxProgramInputs] = {};
   ProgramStep step[kMaxProgramSteps];
-  int8_t input_slot[kMaxProgramInputs] = {};  ///< tile that a widened (bool) or repeated (stride 0) input is written to
+  int8_t input_slot[kMaxProgramInputs] = {};  ///< tile that a widened (bool), repeated (stride 0) or spelled-out input is written to
   int8_t step_slot[kMaxProgramSteps] = {};    ///< tile of each step's result; the last step writes to dst
+  /// Short rows are walked together: `shape` has its last two dims merged, and an input that repeats along one of the two (its stride
+  /// in `shape` is 0) is spelled out, element (r, c) of it at r * row_step + c * column_step.
+  bool spelled[kMaxProgramInputs] = {};
+  int64_t row_step[kMaxProgramInputs] = {};
+  int64_t column_step[kMaxProgramInputs] = {};
+  int64_t row = 1;  ///< elements of a short row
   int64_t count = 0;
   int64_t chunk = 0;
   BroadcastShape<kMaxProgramInputs> shape;

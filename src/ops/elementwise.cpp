@@ -20,7 +20,24 @@ bool one_element(const Shape& shape) {
   return true;
 }
 
-/// Gives every widened or repeated input and every step a tile, reusing those whose value is not read again.
+/// Rows too short for a call of every step each are walked together with the dim around them.
+void merge_short_rows(kernels::ProgramParams& p) {
+  const int last = p.shape.rank - 1;
+  if (p.shape.rank < 2 || p.shape.dims[last] >= 64 || p.shape.dims[last - 1] < 8) return;
+  p.row = p.shape.dims[last];
+  for (int i = 0; i < p.inputs; ++i) {
+    int64_t* strides = p.shape.strides[i];
+    p.row_step[i] = strides[last - 1];
+    p.column_step[i] = strides[last];
+    const bool dense = strides[last] == 1 && strides[last - 1] == p.row;
+    p.spelled[i] = !dense && (strides[last] != 0 || strides[last - 1] != 0);
+    strides[last - 1] = dense ? 1 : 0;
+  }
+  p.shape.dims[last - 1] *= p.row;
+  --p.shape.rank;
+}
+
+/// Gives every widened, spelled-out or repeated input and every step a tile, reusing those whose value is not read again.
 void assign_slots(kernels::ProgramParams& p) {
   int last_use[kernels::kMaxProgramInputs + kernels::kMaxProgramSteps];
   for (int r = 0; r < p.inputs + p.steps; ++r) last_use[r] = -1;
@@ -109,6 +126,7 @@ Result<Step> bind(const Elementwise& op, const BindContext& ctx) {
   }
   const Cut c = cut(p.count, each, kernels::kProgramTile);
   p.chunk = c.chunk;
+  merge_short_rows(p);
   assign_slots(p);
   Step step;
   step.kernel = "ElementwiseProgram";

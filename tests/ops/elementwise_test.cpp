@@ -263,6 +263,26 @@ TEST(Elementwise, ProgramMatchesItsStepsOnEveryTarget) {
   }
 }
 
+/// x [4, 30, 16] times a value a channel [4, 1, 16], plus one a row [30, 1], where a mask [16] says so.
+TEST(Elementwise, ShortRows) {
+  using P = kernels::ProgramStep;
+  using S = P::Kind;
+  const ops::Elementwise op{{{.kind = S::kBinary, .binary = B::kMul, .a = 0, .b = 1}, {.kind = S::kBinary, .binary = B::kAdd, .a = 4, .b = 2}, {.kind = S::kWhere, .a = 3, .b = 5, .c = 0}}};
+  std::vector<float> x(4 * 30 * 16), channel(4 * 16), row(30);
+  std::vector<int> mask(16);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = float(i % 97);
+  for (size_t i = 0; i < channel.size(); ++i) channel[i] = float(i) / 8;
+  for (size_t i = 0; i < row.size(); ++i) row[i] = float(i) * 100;
+  for (size_t i = 0; i < mask.size(); ++i) mask[i] = i % 5 != 0;
+  test::for_each_target([&] {
+    const auto y = values<float>(run1(op, {Tensor::of({4, 30, 16}, x), Tensor::of({4, 1, 16}, channel), Tensor::of({30, 1}, row), bools({16}, mask)}));
+    for (size_t i = 0; i < x.size(); ++i) {
+      const size_t c = i % 16, r = i / 16 % 30, n = i / 480;
+      EXPECT_FLOAT_EQ(y[i], mask[c] ? x[i] * channel[n * 16 + c] + row[r] : x[i]);
+    }
+  });
+}
+
 TEST(Elementwise, BoolInputsAndRefusals) {
   using P = kernels::ProgramStep;
   const ops::Elementwise where{{{.kind = P::Kind::kWhere, .a = 0, .b = 1, .c = 2}}};
