@@ -44,4 +44,20 @@ class Team {
   Board* board_;
 };
 
+/// Runs body(begin, end) over contiguous pieces of [0, parts) on all available CPUs of the process-wide pool; for work at load.
+template <class F>
+void share_out(int64_t parts, F&& body) {
+  struct Work {
+    int64_t parts;
+    F& body;
+  } work{parts, body};
+  Team::enter(
+      nullptr, available_cpus(),
+      [](void* arg, Team& team) {
+        team.parallel_for(
+            static_cast<Work*>(arg)->parts, [](void* w, int64_t begin, int64_t end, int) { static_cast<Work*>(w)->body(begin, end); }, arg);
+      },
+      &work);
+}
+
 }  // namespace tenon

@@ -231,13 +231,16 @@ int Graph::remove_dead() {
   if (removed > 0) {
     for (Region& r : regions_) std::erase_if(r.nodes, [&](NodeId id) { return nodes_[id].dead; });
   }
-  for (Value& v : values_) {
-    if (v.constant && v.users.empty() && v.output_uses == 0) {
-      v.type.constant = nullptr;
-      v.constant.reset();
-    }
-  }
+  for (ValueId v = 0; v < values(); ++v) release_if_unread(v);
   return removed;
+}
+
+void Graph::release_if_unread(ValueId id) {
+  Value& v = values_[id];
+  if (v.constant && v.users.empty() && v.output_uses == 0) {
+    v.type.constant = nullptr;
+    v.constant.reset();
+  }
 }
 
 void Graph::set_type(ValueId id, Type type) {

@@ -109,6 +109,8 @@ class Graph {
   void replace_uses(ValueId from, ValueId to);
   void insert(NodeId id, NodeId before);  ///< brings a detached node into the region of `before`, ahead of it
   void remove(NodeId id);                 ///< requires that no output is used
+  /// Frees the tensor of a constant that nobody reads any more.
+  void release_if_unread(ValueId id);
   /// Creates a node that is in no region yet (see Patch).
   Result<NodeId> make_detached(RegionId region, Op op, std::vector<ValueId> inputs, NodeSpec spec, int outputs);
   /// Removes nodes without effect, in every region; returns how many. Also drops the tensors of constants nobody reads.

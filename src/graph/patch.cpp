@@ -70,6 +70,9 @@ Result<bool> Patch::apply() {
     for (const ValueId v : n.inputs)
       if (v != kNone && graph_.value(v).producer != kNone) maybe_dead.push_back(graph_.value(v).producer);
     graph_.remove(id);
+    // Weights that were replaced go at once, so that a load does not hold both forms of all of them.
+    for (const ValueId v : n.inputs)
+      if (v != kNone) graph_.release_if_unread(v);
   }
   return true;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/parallel.h"
 #include "kernels/reorder/reorder.h"
 #include "ops/elements.h"
 
@@ -71,6 +72,7 @@ Result<Step> bind_plain(const Conv& op, const BindContext& ctx) {
 /// The table row for `p` as the next phase of `step`.
 Status add_conv(Step& step, const BindContext& ctx, ConvParams p, double work) {
   const int64_t parts = plan_conv(p);
+  if (parts < 0) return limit_error("strides, dilations or pads make the lines that a window covers too long for the memory of a thread");
   TENON_ASSIGN(Step one, ctx.choose(kernels::conv, p, parts, work / kBlockedSpeed));
   step.kernel = one.kernel;
   step.refusals = std::move(one.refusals);
@@ -267,7 +269,9 @@ Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, ConvForm
   ConvParams p = params_of(op, x, weights.dims(), x);
   p.format = format;
   TENON_ASSIGN(Tensor packed, Tensor::allocate(DType::kFloat32, {kernels::packed_conv_weights(p)}, std::move(allocator)));
-  kernels::pack_conv_weights(p, weights.as<float>(), packed.as<float>());
+  share_out(kernels::conv_pack_parts(p), [&](int64_t begin, int64_t end) {
+    kernels::pack_conv_weights(p, weights.as<float>(), packed.as<float>(), {begin, end});
+  });
   return packed;
 }
 
@@ -285,6 +289,10 @@ Result<Step> bind(const Conv& op, const BindContext& ctx) {
   if (ctx.dtype(0) == DType::kFloat32) {
     const bool few = op.group == 1 && x[1] <= 4;
     if (x.size() <= 5 && x[1] > 0 && count_of(y) > 0) {
+      if (ConvParams p = params_of(op, x, w, y); few) {
+        p.format = ConvFormat::kPlainInput;
+        if (plan_conv(p) < 0) return bind_plain(op, ctx);
+      }
       return bind_through_blocked(op, ctx, few ? ConvFormat::kPlainInput : direct_format(op, w[0], x[1]));
     }
   }

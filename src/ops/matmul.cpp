@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/parallel.h"
+
 namespace tenon::ops {
 namespace {
 
@@ -303,7 +305,8 @@ Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool t
   void* dst[] = {buffer->data()};
   kernels::Fault fault;
   kernels::Call call{.src = src, .dst = dst, .fault = &fault};
-  kernels::GemmPackPointer()(p, call, {0, p.parts()});
+  const auto pack = kernels::GemmPackPointer();
+  share_out(p.parts(), [&](int64_t begin, int64_t end) { pack(p, call, {begin, end}); });
   PackedWeights packed{Tensor::view(dtype, std::move(dims), std::move(buffer)), {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(p.format)}};
   return std::optional<PackedWeights>(std::move(packed));
 }
