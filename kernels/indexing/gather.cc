@@ -7,14 +7,33 @@ namespace {
 
 using indexing::with_element;
 
+template <class T, class I>
+void gather_elements_as(const GatherElementsParams& p, const Call& call, Range range) {
+  const T* src = call.in<T>(0);
+  const I* indices = call.in<I>(1);
+  T* dst = call.out<T>(0);
+  const int64_t limit = p.walk.limit, stride = p.walk.data_stride;
+  indexing::walk_runs(p.walk, range, [&](int64_t first, int64_t n, int64_t base, int64_t step) {
+    const T* from = src + base;
+    for (int64_t i = 0; i < n; ++i, from += step) {
+      int64_t at = indices[first + i];
+      at += (at >> 63) & limit;
+      if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(limit)) {
+        call.fault->report(Fault::kIndex, indices[first + i], limit, 1);
+        return;
+      }
+      dst[first + i] = from[at * stride];
+    }
+  });
+}
+
 void run_gather_elements(const GatherElementsParams& p, const Call& call, Range range) {
   with_element(p.element, [&](auto t) {
-    using T = decltype(t);
-    const T* src = call.in<T>(0);
-    T* dst = call.out<T>(0);
-    indexing::walk_lines(p.walk, call.src[1], range, call.fault, [&](int64_t at, int64_t n, const int64_t* offsets) {
-      for (int64_t i = 0; i < n; ++i) dst[at + i] = src[offsets[i]];
-    });
+    if (p.walk.wide) {
+      gather_elements_as<decltype(t), int64_t>(p, call, range);
+    } else {
+      gather_elements_as<decltype(t), int32_t>(p, call, range);
+    }
   });
 }
 

@@ -30,30 +30,39 @@ void with_element(int64_t element, F&& f) {
 /// offset is valid.
 template <class I>
 bool resolve(const I* index, int64_t n, int64_t limit, int64_t base, int64_t step, int64_t stride, int64_t* offsets, Fault* fault) {
-  bool good = true;
+  // No branch and, for the common stride, no multiplication, so that the compiler can vectorize.
+  uint64_t bad = 0;
+  const auto position = [&](int64_t i) {
+    const int64_t at = index[i] + ((static_cast<int64_t>(index[i]) >> 63) & limit);
+    bad |= static_cast<uint64_t>(at >> 63) | static_cast<uint64_t>((limit - 1 - at) >> 63);
+    return at;
+  };
+  // Unsigned, because a bad index may wrap; its offset is replaced below.
+  const auto ubase = static_cast<uint64_t>(base);
+  if (stride == 1 && step == 0) {
+    for (int64_t i = 0; i < n; ++i) offsets[i] = static_cast<int64_t>(ubase + static_cast<uint64_t>(position(i)));
+  } else {
+    for (int64_t i = 0; i < n; ++i) {
+      offsets[i] = static_cast<int64_t>(ubase + static_cast<uint64_t>(i * step) + static_cast<uint64_t>(position(i)) * static_cast<uint64_t>(stride));
+    }
+  }
+  if (bad == 0) return true;
+  bool first = true;
   for (int64_t i = 0; i < n; ++i) {
     int64_t at = index[i];
     at += at < 0 ? limit : 0;
-    if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(limit)) {
-      if (good) fault->report(Fault::kIndex, index[i], limit, 1);
-      good = false;
-      at = 0;
-    }
-    offsets[i] = base + i * step + at * stride;
+    if (at >= 0 && at < limit) continue;
+    if (first) fault->report(Fault::kIndex, index[i], limit, 1);
+    first = false;
+    offsets[i] = base + i * step;
   }
-  return good || limit > 0;
+  return limit > 0;
 }
 
-/// Visits lines [range.begin, range.end) * lines_per_part in blocks: f(first element of indices, n, offsets) where the n elements of
-/// indices are contiguous and offsets[i] is where element i lies in data.
+/// Visits lines [range.begin, range.end) * lines_per_part in runs: f(at, n, base, step) for n contiguous elements of indices from `at`
+/// on, whose element i addresses data at base + i * step + index * data_stride.
 template <class F>
-void walk_lines(const IndexLines& w, const void* indices, Range range, Fault* fault, F&& f) {
-  int64_t offsets[kBlock];
-  const auto block = [&](int64_t at, int64_t n, int64_t base, int64_t step) {
-    const bool good = w.wide ? resolve(static_cast<const int64_t*>(indices) + at, n, w.limit, base, step, w.data_stride, offsets, fault)
-                             : resolve(static_cast<const int32_t*>(indices) + at, n, w.limit, base, step, w.data_stride, offsets, fault);
-    if (good) f(at, n, static_cast<const int64_t*>(offsets));
-  };
+void walk_runs(const IndexLines& w, Range range, F&& f) {
   int64_t line = range.begin * w.lines_per_part;
   const int64_t end = range.end * w.lines_per_part < w.lines ? range.end * w.lines_per_part : w.lines;
   const int last = w.rank - 1;
@@ -68,21 +77,26 @@ void walk_lines(const IndexLines& w, const void* indices, Range range, Fault* fa
     }
     if (last >= 0) step = w.data_strides[last];
     if (w.index_stride == 1) {  // the axis is the last dim: indices of a line are contiguous
-      for (int64_t j = 0; j < run; ++j) {
-        const int64_t start = at + (last >= 0 ? j * w.index_strides[last] : 0);
-        for (int64_t k = 0; k < w.length; k += kBlock) {
-          block(start + k, w.length - k < kBlock ? w.length - k : kBlock, base + j * step, 0);
-        }
-      }
+      for (int64_t j = 0; j < run; ++j) f(at + (last >= 0 ? j * w.index_strides[last] : 0), w.length, base + j * step, int64_t{0});
     } else {
-      for (int64_t k = 0; k < w.length; ++k) {
-        for (int64_t j = 0; j < run; j += kBlock) {
-          block(at + k * w.index_stride + j, run - j < kBlock ? run - j : kBlock, base + j * step, step);
-        }
-      }
+      for (int64_t k = 0; k < w.length; ++k) f(at + k * w.index_stride, run, base, step);
     }
     line += run;
   }
+}
+
+/// The same in blocks of at most kBlock with offsets worked out: f(at, n, offsets).
+template <class F>
+void walk_lines(const IndexLines& w, const void* indices, Range range, Fault* fault, F&& f) {
+  int64_t offsets[kBlock];
+  walk_runs(w, range, [&](int64_t at, int64_t n, int64_t base, int64_t step) {
+    for (int64_t i = 0; i < n; i += kBlock) {
+      const int64_t m = n - i < kBlock ? n - i : kBlock, from = base + i * step;
+      const bool good = w.wide ? resolve(static_cast<const int64_t*>(indices) + at + i, m, w.limit, from, step, w.data_stride, offsets, fault)
+                               : resolve(static_cast<const int32_t*>(indices) + at + i, m, w.limit, from, step, w.data_stride, offsets, fault);
+      if (good) f(at + i, m, static_cast<const int64_t*>(offsets));
+    }
+  });
 }
 
 /// The slice that one tuple addresses, or -1 after reporting a bad index.

@@ -54,25 +54,25 @@ int64_t count_nonzero(DType dtype, const void* data, int64_t n) {
 }
 
 void write_nonzero(DType dtype, const void* data, const int64_t* dims, int rank, int64_t count, int64_t* out) {
-  int64_t n = 1;
-  for (int d = 0; d < rank; ++d) n *= dims[d];
-  // First the flat positions, into the last row; then coordinates from the last dim to the first, each row from the one after it.
   if (rank == 0 || count == 0) return;
-  int64_t* flat = out + (rank - 1) * count;
-  int64_t at = 0;
+  // Row by row of the last dim, whose own coordinates are known; a row's elements share the others.
+  const int64_t n = dims[rank - 1];
+  int64_t* last = out + (rank - 1) * count;
+  int64_t turn[kMaxIndexRank] = {};
   with_predicate(dtype, data, [&](auto set) {
-    for (int64_t i = 0; i < n && at < count; ++i) {
-      if (set(i)) flat[at++] = i;
+    int64_t at = 0;
+    for (int64_t row = 0; at < count; row += n) {
+      const int64_t before = at;
+      for (int64_t j = 0; j < n && at < count; ++j) {
+        last[at] = j;  // kept when the next line steps on
+        at += set(row + j);
+      }
+      for (int d = 0; d < rank - 1; ++d) {
+        for (int64_t i = before; i < at; ++i) out[d * count + i] = turn[d];
+      }
+      for (int d = rank - 2; d >= 0 && ++turn[d] == dims[d]; --d) turn[d] = 0;
     }
   });
-  for (int d = rank - 1; d > 0; --d) {
-    int64_t* row = out + d * count;
-    int64_t* before = row - count;
-    for (int64_t i = 0; i < count; ++i) {
-      before[i] = row[i] / dims[d];
-      row[i] -= before[i] * dims[d];
-    }
-  }
 }
 
 void compress_slices(const void* src, const bool* keep, int64_t n, int64_t outer, int64_t axis, int64_t inner, void* dst) {

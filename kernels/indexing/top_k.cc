@@ -51,14 +51,21 @@ inline WideEntry entry(uint64_t key, int64_t i) { return {key, i}; }
 inline int64_t index_of(Packed e) { return static_cast<int64_t>(e.bits & 0xffffffffu); }
 inline int64_t index_of(const WideEntry& e) { return e.index; }
 
-/// The k smallest of entries make(0..n), sorted, at the front of `buffer` (room for n).
-template <class Entry, class Make>
-void smallest(Entry* buffer, int64_t n, int64_t k, Make&& make) {
+constexpr int64_t kScan = 32;
+
+/// The k smallest of entries make(0..n), sorted, at the front of `buffer` (room for n). worse(i, m, j) may say that all of the m
+/// elements from i on come after element j; false when it does not know.
+template <class Entry, class Make, class Worse>
+void smallest(Entry* buffer, int64_t n, int64_t k, Make&& make, Worse&& worse) {
   if (k == 1) {
     Entry best = make(0);
-    for (int64_t i = 1; i < n; ++i) {
-      const Entry e = make(i);
-      if (e < best) best = e;
+    for (int64_t i = 1; i < n; i += kScan) {
+      const int64_t end = std::min(n, i + kScan);
+      if (worse(i, end - i, index_of(best))) continue;
+      for (int64_t j = i; j < end; ++j) {
+        const Entry e = make(j);
+        if (e < best) best = e;
+      }
     }
     buffer[0] = best;
     return;
@@ -67,9 +74,12 @@ void smallest(Entry* buffer, int64_t n, int64_t k, Make&& make) {
     // Few of many: a heap of the best so far, whose top almost every element fails to beat.
     for (int64_t i = 0; i < k; ++i) buffer[i] = make(i);
     std::make_heap(buffer, buffer + k);
-    for (int64_t i = k; i < n; ++i) {
-      const Entry e = make(i);
-      if (e < buffer[0]) {
+    for (int64_t i = k; i < n; i += kScan) {
+      const int64_t end = std::min(n, i + kScan);
+      if (worse(i, end - i, index_of(buffer[0]))) continue;
+      for (int64_t j = i; j < end; ++j) {
+        const Entry e = make(j);
+        if (!(e < buffer[0])) continue;
         std::pop_heap(buffer, buffer + k);
         buffer[k - 1] = e;
         std::push_heap(buffer, buffer + k);
@@ -90,7 +100,24 @@ void run_lines(const TopKParams& p, const Call& call, int64_t begin, int64_t end
   for (int64_t line = begin; line < end; ++line) {
     const int64_t o = line / p.inner, i = line % p.inner;
     const T* src = call.in<T>(0) + o * p.n * p.inner + i;
-    smallest(buffer, p.n, p.k, [&](int64_t j) { return entry(static_cast<K>(static_cast<K>(ascending(src[j * p.inner])) ^ flip), j); });
+    const auto make = [&](int64_t j) { return entry(static_cast<K>(static_cast<K>(ascending(src[j * p.inner])) ^ flip), j); };
+    // A vector comparison rules out most of what a long line holds. NaN fails every comparison, so it is looked at more closely.
+    const auto worse = [&](int64_t from, int64_t m, int64_t j) {
+      if constexpr (std::is_arithmetic_v<T>) {
+        if (p.inner != 1 || m < kScan) return false;
+        const T bound = src[j];
+        const T* at = src + from;
+        int better = 0;
+        if (p.largest) {
+          for (int64_t e = 0; e < kScan; ++e) better |= !(at[e] <= bound);
+        } else {
+          for (int64_t e = 0; e < kScan; ++e) better |= !(at[e] >= bound);
+        }
+        return better == 0;
+      }
+      return false;
+    };
+    smallest(buffer, p.n, p.k, make, worse);
     const int64_t to = o * p.k * p.inner + i;
     if (T* values = call.out<T>(0)) {
       for (int64_t j = 0; j < p.k; ++j) values[to + j * p.inner] = src[index_of(buffer[j]) * p.inner];

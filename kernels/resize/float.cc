@@ -11,39 +11,55 @@ HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-void NearestDouble(const ResizeNearestParams& p, const Call& call, Range range) {
+/// to[2i] = to[2i + 1] = from[i], to one row or to two at once.
+HWY_INLINE void RepeatTwice(const uint32_t* HWY_RESTRICT from, int64_t n, uint32_t* HWY_RESTRICT to, uint32_t* HWY_RESTRICT also) {
   const hn::ScalableTag<uint32_t> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  resize::walk_rows(p, p.tables ? p.tables : call.shared, call, range, [&](const std::byte* src_row, std::byte* dst_row) HWY_ATTR {
-    const auto* src = reinterpret_cast<const uint32_t*>(src_row);
-    auto* dst = reinterpret_cast<uint32_t*>(dst_row);
-    const int64_t n = p.row / 2;
-    int64_t i = 0;
-    for (; i + lanes <= n; i += lanes) {
-      const auto v = hn::LoadU(d, src + i);
-      hn::StoreInterleaved2(v, v, d, dst + 2 * i);
-    }
-    for (; i < n; ++i) dst[2 * i] = dst[2 * i + 1] = src[i];
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto v = hn::LoadU(d, from + i);
+    hn::StoreInterleaved2(v, v, d, to + 2 * i);
+    if (also) hn::StoreInterleaved2(v, v, d, also + 2 * i);
+  }
+  for (; i < n; ++i) {
+    to[2 * i] = to[2 * i + 1] = from[i];
+    if (also) also[2 * i] = also[2 * i + 1] = from[i];
+  }
+}
+
+void NearestDouble(const ResizeNearestParams& p, const Call& call, Range range) {
+  resize::walk_rows(p, p.tables ? p.tables : call.shared, call, range, [&](const std::byte* src, std::byte* dst) HWY_ATTR {
+    RepeatTwice(reinterpret_cast<const uint32_t*>(src), p.row / 2, reinterpret_cast<uint32_t*>(dst), nullptr);
   });
 }
 
-/// to[j] = sum over taps of weights[t, j] * from[start[j] + t], for j in [begin, end). Weights of one tap are `stride` apart.
+/// Rows and columns both double, so source rows follow each other and each becomes two.
+void NearestDoublePlanes(const ResizeNearestParams& p, const Call& call, Range range) {
+  const int64_t n = p.row / 2, pairs = p.rows / 2, per_part = p.rows_per_part / 2;
+  const int64_t begin = range.begin * per_part, end = range.end * per_part < pairs ? range.end * per_part : pairs;
+  const uint32_t* src = call.in<uint32_t>(0);
+  uint32_t* dst = call.out<uint32_t>(0);
+  for (int64_t r = begin; r < end; ++r) RepeatTwice(src + r * n, n, dst + 4 * r * n, dst + 4 * r * n + 2 * n);
+}
+
+/// to[j] = sum over taps of weights[t, j] * from[start[j] + t], for j in [begin, end). Weights of one tap are `stride` apart. Plain loads:
+/// gathers are slower than them on most CPUs.
 HWY_INLINE void ResampleRow(const float* HWY_RESTRICT from, const int32_t* HWY_RESTRICT start, const float* HWY_RESTRICT weights, int64_t stride,
                             int64_t taps, int64_t begin, int64_t end, float* HWY_RESTRICT to) {
-  const hn::ScalableTag<float> d;
-  const hn::RebindToSigned<decltype(d)> di;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t j = begin;
-  for (; j + lanes <= end; j += lanes) {
-    const auto at = hn::LoadU(di, start + j);
-    auto sum = hn::Mul(hn::LoadU(d, weights + j), hn::GatherIndex(d, from, at));
-    for (int64_t t = 1; t < taps; ++t) sum = hn::MulAdd(hn::LoadU(d, weights + t * stride + j), hn::GatherIndex(d, from + t, at), sum);
-    hn::StoreU(sum, d, to + j);
+  if (taps == 2) {
+    for (int64_t j = begin; j < end; ++j) to[j] = weights[j] * from[start[j]] + weights[stride + j] * from[start[j] + 1];
+    return;
   }
-  for (; j < end; ++j) {
-    float sum = weights[j] * from[start[j]];
-    for (int64_t t = 1; t < taps; ++t) sum += weights[t * stride + j] * from[start[j] + t];
-    to[j] = sum;
+  for (int64_t j = begin; j < end; ++j) {
+    const float* at = from + start[j];
+    float sum = weights[j] * at[0], more = 0;
+    int64_t t = 1;
+    for (; t + 1 < taps; t += 2) {
+      sum += weights[t * stride + j] * at[t];
+      more += weights[(t + 1) * stride + j] * at[t + 1];
+    }
+    if (t < taps) sum += weights[t * stride + j] * at[t];
+    to[j] = sum + more;
   }
 }
 
@@ -165,9 +181,11 @@ HWY_AFTER_NAMESPACE();
 namespace tenon::kernels {
 
 HWY_EXPORT(NearestDouble);
+HWY_EXPORT(NearestDoublePlanes);
 HWY_EXPORT(PassFloat);
 HWY_EXPORT(Bilinear);
 Kernel<ResizeNearestParams> ResizeNearestDoublePointer() { return TENON_POINTER(NearestDouble); }
+Kernel<ResizeNearestParams> ResizeNearestDoublePlanesPointer() { return TENON_POINTER(NearestDoublePlanes); }
 Kernel<ResizePassParams> ResizePassFloatPointer() { return TENON_POINTER(PassFloat); }
 Kernel<ResizeBilinearParams> ResizeBilinearPointer() { return TENON_POINTER(Bilinear); }
 

@@ -84,6 +84,7 @@ struct ResizeNearestParams {
   int64_t row = 1;             ///< elements of an output row
   int64_t row_start_at = -1;   ///< -1: the row is copied
   int64_t factor = 0;          ///< not 0: position j of a row reads j / factor
+  bool planes_double = false;  ///< factor is 2 and row r of the output reads row r / 2 of the input, from end to end
   int64_t rows = 1;
   int64_t rows_per_part = 1;
   alignas(16) unsigned char fill[16] = {};  ///< element for positions outside the region of interest

@@ -176,9 +176,9 @@ void convert(const ResizeConvertParams& p, const Call& call, int64_t begin, int6
     }
   };
   if constexpr (sizeof(C) == 8) {
-    dispatch<int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(p.dtype, run);
+    dispatch<int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(p.dtype, run);
   } else {
-    dispatch<Float16, BFloat16>(p.dtype, run);
+    dispatch<Float16, BFloat16, int8_t, uint8_t>(p.dtype, run);
   }
 }
 

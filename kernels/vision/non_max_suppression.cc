@@ -48,8 +48,15 @@ int64_t suppress(const Suppression& s, std::byte* workspace, int64_t* chosen) {
     if (s.has_threshold && !(s.scores[i] > s.score_threshold)) continue;
     candidates[count++] = static_cast<uint64_t>(rank_of(s.scores[i])) << 32 | static_cast<uint32_t>(i);
   }
-  std::sort(candidates, candidates + count);
+  // Usually the best few decide, so candidates are sorted as far as they are needed, in growing portions.
+  int64_t sorted = 0, portion = std::max<int64_t>(64, 2 * s.most);
   for (int64_t c = 0; c < count && taken < s.most; ++c) {
+    if (c == sorted) {
+      sorted = std::min(count, sorted + portion);
+      portion *= 2;
+      if (sorted < count) std::nth_element(candidates + c, candidates + sorted, candidates + count);
+      std::sort(candidates + c, candidates + sorted);
+    }
     const auto i = static_cast<int64_t>(candidates[c] & 0xffffffffu);
     const Box box = box_of(s.boxes + 4 * i, s.center_point);
     bool free = true;

@@ -53,9 +53,10 @@ kernels::IndexLines index_lines(const Dims& data, const Dims& indices, int64_t a
     data_stride *= data[d];
     index_stride *= indices[d];
   }
-  // Dims of 1 after the axis make its indices contiguous as well.
-  constexpr int64_t kPartElements = 16384;
+  constexpr int64_t kPartElements = 16384, kSideBySide = 256;
   w.lines_per_part = std::max<int64_t>(1, kPartElements / std::max<int64_t>(1, w.length));
+  // Neighbouring lines are worked on side by side; too few of them would jump through memory.
+  if (w.index_stride != 1) w.lines_per_part = std::max(w.lines_per_part, std::min(w.dims[w.rank - 1], kSideBySide));
   if (w.length == 0) w.lines = 0;
   return w;
 }

@@ -271,7 +271,11 @@ Result<Step> bind_nearest(const Resize& op, const BindContext& ctx, const Plan& 
     p.loop[loops.size() - 1 - i] = {loops[i].count, loops[i].stride, loops[i].start_at};
     p.rows *= loops[i].count;
   }
-  p.rows_per_part = std::max<int64_t>(1, (64 << 10) / std::max<int64_t>(1, p.row * p.element));
+  p.rows_per_part = std::max<int64_t>(2, (64 << 10) / std::max<int64_t>(1, p.row * p.element) / 2 * 2);
+  if (p.factor == 2 && plan.tables.axes == 2 && plan.dims[0] == static_cast<int64_t>(x.size()) - 2) {
+    const kernels::ResizeAxis& rows = plan.tables.axis[0];
+    p.planes_double = rows.out == 2 * rows.in && repeats(reinterpret_cast<const int32_t*>(p.tables + rows.start_at), rows.out, 2);
+  }
   TENON_ASSIGN(Step nearest, ctx.choose(kernels::resize_nearest, p, p.parts(), 0.4 * static_cast<double>(p.rows * p.row)));
   append(step, std::move(nearest));
   return step;
@@ -310,16 +314,35 @@ Result<Step> bind_bilinear(const BindContext& ctx, const Plan& plan, bool* taken
   return step;
 }
 
-/// One pass an axis, those that shrink first; elements that are neither float32 nor float64 are converted before and after.
+/// The order of passes that does the least work. A pass along the last axis goes element by element, the others a row at a time.
+std::vector<int> pass_order(const kernels::ResizeTablesParams& tables, const std::vector<int64_t>& axes, const Dims& dims) {
+  std::vector<int> order;
+  for (int i = 0; i < tables.axes; ++i) order.push_back(i);
+  if (order.size() > 4) return order;
+  std::vector<int> best = order;
+  double least = INFINITY;
+  do {
+    double count = 1, cost = 0;
+    for (int64_t d : dims) count *= static_cast<double>(d);
+    for (int i : order) {
+      const kernels::ResizeAxis& a = tables.axis[i];
+      count = count / static_cast<double>(a.in) * static_cast<double>(a.out);
+      cost += count * static_cast<double>(a.taps) * (axes[i] + 1 == static_cast<int64_t>(dims.size()) ? 6 : 1);
+    }
+    if (cost < least) {
+      least = cost;
+      best = order;
+    }
+  } while (std::next_permutation(order.begin(), order.end()));
+  return best;
+}
+
+/// One pass an axis; elements that are neither float32 nor float64 are converted before and after.
 Result<Step> bind_passes(const Resize& op, const BindContext& ctx, const Plan& plan, Step step, bool wide) {
   const DType dtype = ctx.dtype(0);
   const bool native = dtype == DType::kFloat32 || dtype == DType::kFloat64;
   const int64_t element = wide ? 8 : 4;
-  std::vector<int> order;
-  for (int i = 0; i < plan.tables.axes; ++i) order.push_back(i);
-  const auto ratio = [&](int i) { return static_cast<double>(plan.tables.axis[i].out) / static_cast<double>(plan.tables.axis[i].in); };
-  std::sort(order.begin(), order.end(), [&](int a, int b) { return ratio(a) != ratio(b) ? ratio(a) < ratio(b) : plan.dims[a] > plan.dims[b]; });
-
+  const std::vector<int> order = pass_order(plan.tables, plan.dims, ctx.dims(0));
   Dims dims = ctx.dims(0);
   TENON_ASSIGN(int64_t count, element_count(dims));
   const size_t base = plan.late ? plan.bytes : 0;
@@ -376,8 +399,8 @@ Result<Step> bind(const Resize& op, const BindContext& ctx) {
     return step;
   }
   const DType dtype = ctx.dtype(0);
-  // Integers up to 64 bits need double to be rounded right; the small ones follow, for one path.
-  const bool wide = dtype == DType::kFloat64 || is_integer(dtype);
+  // Integers longer than a byte need double to be rounded right.
+  const bool wide = dtype == DType::kFloat64 || (is_integer(dtype) && size_of(dtype) > 1);
   TENON_ASSIGN(const Plan plan, make_plan(op, ctx, wide));
   if (plan.tables.axes == 0) {
     step.views.push_back({0, 0, 0});
