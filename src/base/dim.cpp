@@ -76,6 +76,26 @@ struct DimAlgebra {
     return of_atom(atom);
   }
   static size_t size(const Dim& d) { return d.expr_ ? d.expr_->terms.size() : 1; }
+
+  /// min(x, c) with a constant c >= 1.
+  static bool is_capped(const Dim& d, const Dim& x) {
+    if (!d.expr_ || d.expr_->terms.size() != 1) return false;
+    const auto& [monomial, factor] = *d.expr_->terms.begin();
+    if (factor != 1 || monomial.size() != 1 || monomial[0]->kind != Atom::kMin) return false;
+    const Dim &a = monomial[0]->args[0], &b = monomial[0]->args[1];
+    return (a == x && b.is_const() && b.value_ >= 1) || (b == x && a.is_const() && a.value_ >= 1);
+  }
+  /// Surely not negative: symbols are sizes, and nothing is subtracted.
+  static bool is_size(const Dim& d) {
+    if (!d.expr_) return d.value_ >= 0;
+    for (const auto& [monomial, factor] : d.expr_->terms) {
+      if (factor < 0) return false;
+      for (const AtomPtr& x : monomial) {
+        if (x->kind != Atom::kSymbol) return false;
+      }
+    }
+    return true;
+  }
 };
 
 namespace {
@@ -214,6 +234,8 @@ Dim Dim::min(const Dim& a, const Dim& b) {
   if (a == b) return a;
   const Dim d = a - b;
   if (d.is_const()) return d.value_ < 0 ? a : b;
+  if (DimAlgebra::is_capped(a, b)) return a;
+  if (DimAlgebra::is_capped(b, a)) return b;
   return DimAlgebra::opaque(Atom::kMin, "min", a, b);
 }
 
@@ -221,6 +243,8 @@ Dim Dim::max(const Dim& a, const Dim& b) {
   if (a == b) return a;
   const Dim d = a - b;
   if (d.is_const()) return d.value_ > 0 ? a : b;
+  if (a.is_const() && a.value_ <= 0 && DimAlgebra::is_size(b)) return b;
+  if (b.is_const() && b.value_ <= 0 && DimAlgebra::is_size(a)) return a;
   return DimAlgebra::opaque(Atom::kMax, "max", a, b);
 }
 

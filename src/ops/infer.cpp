@@ -143,6 +143,12 @@ Result<Shape> broadcast(const Shape& a, const Shape& b) {
       out[i] = da;  // the symbolic one must be 1 or equal
     } else if (db.is_const()) {
       out[i] = db;
+    } else if (const Dim apart = da - db; apart.is_const()) {
+      out[i] = Dim::unknown();  // never equal: one of them must turn out to be 1
+    } else if (Dim::min(da, db) == da) {
+      out[i] = db;  // min(n, 512) against n: equal, or no broadcast at all
+    } else if (Dim::min(da, db) == db) {
+      out[i] = da;
     } else {
       out[i] = Dim::unknown();
     }

@@ -2,13 +2,19 @@
 
 namespace tenon::passes {
 
-/// f(MatMul(...)) -> MatMul(..., activation f), for float32, float16 and bfloat16 products without other readers.
+/// f(MatMul(...)) -> MatMul(..., activation f), for float32, float16 and bfloat16 products without other readers; through a Reshape in
+/// between as well.
 Result<bool> fuse_matmul_activation(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   const auto* unary = std::get_if<ops::Unary>(&node.op);
   const bool clip = std::holds_alternative<ops::Clip>(node.op);
   if (unary == nullptr && !clip) return false;
-  const ValueId product = node.inputs[0];
+  ValueId product = node.inputs[0], shape = kNone;
+  if (graph.producer_as<ops::Reshape>(product) != nullptr && graph.single_use(product)) {
+    const Node& reshape = graph.node(producer(graph, product));
+    shape = reshape.inputs[1];
+    product = reshape.inputs[0];
+  }
   const auto* found = graph.producer_as<ops::MatMul>(product);
   if (found == nullptr || !graph.single_use(product) || !found->activation.none()) return false;
   const Node& source = graph.node(producer(graph, product));
@@ -33,7 +39,13 @@ Result<bool> fuse_matmul_activation(Graph& graph, NodeId id) {
     op.activation.beta = unary->beta;
   }
   Patch patch(graph, id);
-  TENON_TRY(patch.become(op, source.inputs));
+  if (shape == kNone) {
+    TENON_TRY(patch.become(op, source.inputs));
+  } else {
+    const ops::Reshape reshape = *graph.producer_as<ops::Reshape>(node.inputs[0]);
+    TENON_ASSIGN(const ValueId activated, patch.add1(op, source.inputs));
+    TENON_TRY(patch.become(reshape, {activated, shape}));
+  }
   return patch.apply();
 }
 

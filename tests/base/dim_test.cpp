@@ -84,6 +84,19 @@ TEST(Dim, RandomExpressionsKeepAlgebraicLaws) {
   }
 }
 
+TEST(Dim, BoundsThatSayNothingGo) {
+  const Dim n = Dim::symbol("n"), capped = Dim::min(n, Dim(512));
+  EXPECT_EQ(Dim::min(capped, n), capped);
+  EXPECT_EQ(Dim::min(n, capped), capped);
+  EXPECT_FALSE(Dim::min(capped, Dim::symbol("m")) == capped);
+  EXPECT_EQ(Dim::max(n, Dim(0)), n);
+  EXPECT_EQ(Dim::max(Dim(-3), n * n + Dim(2)), n * n + Dim(2));
+  EXPECT_FALSE(Dim::max(n - Dim(1), Dim(0)) == n - Dim(1));
+  EXPECT_FALSE(Dim::max(n, Dim(1)) == n);
+  const Dim u = Dim::unknown();
+  EXPECT_FALSE(Dim::max(u, Dim(0)) == u);
+}
+
 TEST(Shape, CountAndText) {
   EXPECT_EQ((Shape{2, 3, 4}).count(), Dim(24));
   EXPECT_EQ((Shape{2, Dim::symbol("n")}).str(), "[2, n]");

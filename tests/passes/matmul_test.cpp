@@ -30,6 +30,16 @@ TEST_F(MatMulPasses, ResidualThenBias) {
   expect(passes::fuse_matmul_addend, 2, 1);
 }
 
+TEST_F(MatMulPasses, ResidualAndActivationBehindAReshape) {
+  const ValueId x = input({10, 8}), r = input({2, 5, 6});
+  const ValueId shape = graph_.add_constant(0, "shape", Tensor::of<int64_t>({3}, {2, 5, 6}));
+  const ValueId y = add(ops::Reshape{}, {add(MatMul{}, {x, constant({8, 6}), constant({6})}), shape});
+  const ValueId sum = add(Binary{kAdd}, {r, y});
+  output(add(Unary{Unary::Kind::kGelu}, {sum}));
+  expect(passes::fuse_matmul_addend, 1, 4);
+  expect(passes::fuse_matmul_activation, 1, 3);
+}
+
 TEST_F(MatMulPasses, AddendThatEnlargesTheProductStays) {
   const ValueId x = input({1, 8});
   output(add(Binary{kAdd}, {add(MatMul{}, {x, constant({8, 6})}), constant({4, 6})}));
