@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "kernels/elementwise/program.h"
+#include "ops/elementwise.h"
 #include "passes/passes.h"
 #include "passes/product.h"
 
