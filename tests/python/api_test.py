@@ -260,6 +260,19 @@ def test_many_threads_share_a_model(digits, images):
         assert all(pool.map(work, range(200)))
 
 
+def test_memory_stays_flat_over_changing_shapes(images):
+    def resident():
+        return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1]) * 1024
+
+    model = tenon.load(MODEL, threads=1)
+    for n in range(1, 100):
+        model(images[:n])
+    before = resident()
+    for k in range(1000):
+        model(images[: 1 + k * 7 % 100])
+    assert resident() - before < 8e6
+
+
 def test_profile(digits, images):
     profile = tenon.Profile()
     digits.run({"image": images[:4]}, profile=profile)
