@@ -72,7 +72,8 @@ void check(ops::Pool op, int64_t h, int64_t w, int64_t oh, int64_t ow) {
 TEST(Pool, WindowsOfEveryKind) {
   for (const Kind kind : {Kind::kMax, Kind::kAverage, Kind::kLp}) {
     for (const bool include : {false, true}) {
-      ops::Pool op{kind};
+      ops::Pool op;
+      op.kind = kind;
       op.count_include_pad = include;
       op.window.kernel_shape = {3, 2};
       check(op, 6, 7, 4, 6);
@@ -91,7 +92,8 @@ TEST(Pool, WindowsOfEveryKind) {
   }
 }
 TEST(Pool, CeilModeDropsWindowsBeyondTheInput) {
-  ops::Pool op{Kind::kMax};
+  ops::Pool op;
+  op.kind = ops::Pool::Kind::kMax;
   op.window.kernel_shape = {1, 1};
   op.window.strides = {2, 2};
   op.window.ceil_mode = true;
@@ -99,7 +101,8 @@ TEST(Pool, CeilModeDropsWindowsBeyondTheInput) {
 }
 TEST(Pool, IndicesInBothOrders) {
   const Tensor x = Tensor::of<float>({1, 2, 2, 3}, {1, 5, 2, 7, 3, 5, 0, 0, 0, 0, 0, 4});
-  ops::Pool op{Kind::kMax};
+  ops::Pool op;
+  op.kind = ops::Pool::Kind::kMax;
   op.window.kernel_shape = {2, 2};
   auto y = run(op, {x}, 2);
   EXPECT_EQ(values<float>(y[0]), (std::vector<float>{7, 5, 0, 4}));
@@ -109,7 +112,8 @@ TEST(Pool, IndicesInBothOrders) {
   EXPECT_EQ(values<int64_t>(y[1]), (std::vector<int64_t>{1, 2, 6, 11}));
 }
 TEST(Pool, SmallIntegersAndNan) {
-  ops::Pool op{Kind::kMax};
+  ops::Pool op;
+  op.kind = ops::Pool::Kind::kMax;
   op.window.kernel_shape = {2};
   EXPECT_EQ(values<int8_t>(run(op, {Tensor::of<int8_t>({1, 1, 4}, {-128, -127, 5, -1})})[0]), (std::vector<int8_t>{-127, 5, 5}));
   EXPECT_EQ(values<uint8_t>(run(op, {Tensor::of<uint8_t>({1, 1, 3}, {255, 0, 1})})[0]), (std::vector<uint8_t>{255, 1}));
@@ -120,7 +124,8 @@ TEST(Pool, SmallIntegersAndNan) {
 }
 TEST(Pool, RefusesWhatCannotBe) {
   const Tensor x = Tensor::of<float>({1, 1, 4, 4}, std::vector<float>(16));
-  ops::Pool op{Kind::kMax};
+  ops::Pool op;
+  op.kind = ops::Pool::Kind::kMax;
   op.window.kernel_shape = {0, 0};
   expect_failure(failure(op, {x}), Code::kShape, {"kernel_shape", "0"});
   op.window.kernel_shape = {5, 5};

@@ -98,7 +98,8 @@ TEST(Convolution, ResidualBlockStaysBlocked) {
   const Dim n = Dim::symbol("n");
   Network net({n, 3, 20, 20});
   const ValueId stem = net.relu(net.conv(net.x(), 3, 24, 7, 2));
-  ops::Pool pool{ops::Pool::Kind::kMax};
+  ops::Pool pool;
+  pool.kind = ops::Pool::Kind::kMax;
   pool.window.kernel_shape = {3, 3};
   pool.window.strides = {2, 2};
   pool.window.pads = {1, 1, 1, 1};
@@ -174,7 +175,8 @@ TEST(Convolution, OneAndThreeDims) {
   one.check({{2, 10, 33}});
   Network three({1, 2, 6, 7, 8});
   ops::Conv op3;
-  ops::Pool pool{ops::Pool::Kind::kAverage};
+  ops::Pool pool;
+  pool.kind = ops::Pool::Kind::kAverage;
   pool.window.kernel_shape = {2, 2, 2};
   three.output(three.add(pool, {three.add(op3, {three.x(), three.constant({18, 2, 3, 3, 3}, 0.2f)})}));
   three.check({{1, 2, 6, 7, 8}});

@@ -53,7 +53,8 @@ Status conv_transpose(NodeContext& c) {
 }
 
 Status max_pool(NodeContext& c) {
-  ops::Pool op{ops::Pool::Kind::kMax};
+  ops::Pool op;
+  op.kind = ops::Pool::Kind::kMax;
   TENON_ASSIGN(op.window, window(c, c.opset() >= 10, c.opset() >= 10));
   if (c.opset() >= 8) {
     TENON_ASSIGN(const int64_t order, c.int_attribute("storage_order", 0));
@@ -64,7 +65,8 @@ Status max_pool(NodeContext& c) {
 }
 
 Status average_pool(NodeContext& c) {
-  ops::Pool op{ops::Pool::Kind::kAverage};
+  ops::Pool op;
+  op.kind = ops::Pool::Kind::kAverage;
   TENON_ASSIGN(op.window, window(c, c.opset() >= 19, c.opset() >= 10));
   TENON_ASSIGN(const int64_t include, c.int_attribute("count_include_pad", 0));
   op.count_include_pad = include != 0;
@@ -72,7 +74,8 @@ Status average_pool(NodeContext& c) {
 }
 
 Status lp_pool(NodeContext& c) {
-  ops::Pool op{ops::Pool::Kind::kLp};
+  ops::Pool op;
+  op.kind = ops::Pool::Kind::kLp;
   TENON_ASSIGN(op.window, window(c, c.opset() >= 18, c.opset() >= 18));
   TENON_ASSIGN(op.p, c.int_attribute("p", 2));
   return c.become(std::move(op));
