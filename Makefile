@@ -33,6 +33,12 @@ bench:  ## Tenon beside onnxruntime: latency, load time, memory
 	@cmake --build $(BUILD) -j $(JOBS)
 	@PYTHONPATH=$(BUILD)/python $(VENV) benchmarks/compare.py --json build/bench.json $(BENCH_ARGS)
 
+bench-kernels:  ## kernels alone, beside the machine's peak where a benchmark knows it
+	@tools/setup build
+	@cmake --preset release >build/configure.log || { cat build/configure.log; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS) --target kernel_benchmarks
+	@for program in $(BUILD)/benchmarks/*_benchmark; do $$program $(BENCH_ARGS) || exit 1; done
+
 asan:  ## the C++ tests under the address and undefined-behaviour sanitizers
 	@tools/setup build
 	@cmake --preset asan >build/configure-asan.log || { cat build/configure-asan.log; exit 1; }
