@@ -12,9 +12,9 @@ constexpr size_t kTypes = 27;
 
 // Looked up once and kept for the life of the process (the module is never unloaded).
 struct Types {
-  std::array<PyObject*, kTypes> of{};  // DType -> numpy.dtype
-  std::array<int, kTypes> raw{};       // DType -> type number of the integer that holds its bits, -1 when numpy has the type itself
-  std::unordered_map<int, DType> from; // numpy's type number -> DType
+  std::array<PyObject*, kTypes> of{};   // DType -> numpy.dtype
+  std::array<int, kTypes> raw{};        // DType -> type number of the integer that holds its bits, -1 when numpy has the type itself
+  std::unordered_map<int, DType> from;  // numpy's type number -> DType
   PyObject* numpy = nullptr;
 };
 
@@ -134,7 +134,8 @@ Tensor from_array(py::array array, DType wanted, std::string_view name, Copy cop
   }
   // ml_dtypes leaves the upper bits of a 2- or 4-bit integer's byte open; tenon wants the value there.
   const bool is_signed = type == DType::kInt4 || type == DType::kInt2;
-  if ((is_signed || type == DType::kUint4 || type == DType::kUint2) && t.raw[static_cast<size_t>(type)] != number && copy != Copy::kForbidden) {
+  if ((is_signed || type == DType::kUint4 || type == DType::kUint2) && t.raw[static_cast<size_t>(type)] != number &&
+      copy != Copy::kForbidden) {
     array = array.attr("astype")(is_signed ? "int8" : "uint8");
   }
   static_assert(sizeof(py::ssize_t) == sizeof(int64_t));
@@ -150,9 +151,17 @@ DType from_dlpack_type(const dlpack::DataType& t) {
   if (t.lanes != 1) return DType::kUndefined;
   switch (t.code) {
     case dlpack::kInt:
-      return t.bits == 8 ? DType::kInt8 : t.bits == 16 ? DType::kInt16 : t.bits == 32 ? DType::kInt32 : t.bits == 64 ? DType::kInt64 : DType::kUndefined;
+      return t.bits == 8    ? DType::kInt8
+             : t.bits == 16 ? DType::kInt16
+             : t.bits == 32 ? DType::kInt32
+             : t.bits == 64 ? DType::kInt64
+                            : DType::kUndefined;
     case dlpack::kUInt:
-      return t.bits == 8 ? DType::kUint8 : t.bits == 16 ? DType::kUint16 : t.bits == 32 ? DType::kUint32 : t.bits == 64 ? DType::kUint64 : DType::kUndefined;
+      return t.bits == 8    ? DType::kUint8
+             : t.bits == 16 ? DType::kUint16
+             : t.bits == 32 ? DType::kUint32
+             : t.bits == 64 ? DType::kUint64
+                            : DType::kUndefined;
     case dlpack::kFloat:
       return t.bits == 16 ? DType::kFloat16 : t.bits == 32 ? DType::kFloat32 : t.bits == 64 ? DType::kFloat64 : DType::kUndefined;
     case dlpack::kBFloat: return t.bits == 16 ? DType::kBFloat16 : DType::kUndefined;
@@ -183,7 +192,8 @@ Tensor from_dlpack(py::handle value, DType wanted, std::string_view name, Copy c
   auto* managed = static_cast<dlpack::ManagedTensor*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor"));
   if (!managed) throw py::error_already_set();
   const dlpack::Tensor& t = managed->tensor;
-  if (t.device.type != dlpack::kCpu) refuse(name, "DLPack tensor lies on a device of type " + std::to_string(t.device.type) + ", expected the CPU (1)");
+  if (t.device.type != dlpack::kCpu)
+    refuse(name, "DLPack tensor lies on a device of type " + std::to_string(t.device.type) + ", expected the CPU (1)");
   const DType dtype = from_dlpack_type(t.dtype);
   const auto* data = static_cast<const char*>(t.data) + t.byte_offset;
   const size_t element = size_of(dtype);
@@ -216,7 +226,8 @@ Tensor from_dlpack(py::handle value, DType wanted, std::string_view name, Copy c
 
 /// Python's own numbers, strings and lists: they have no element type yet.
 bool is_untyped(PyObject* v) {
-  return PyList_Check(v) || PyTuple_Check(v) || PyBool_Check(v) || PyLong_Check(v) || PyFloat_Check(v) || PyUnicode_Check(v) || PyBytes_Check(v);
+  return PyList_Check(v) || PyTuple_Check(v) || PyBool_Check(v) || PyLong_Check(v) || PyFloat_Check(v) || PyUnicode_Check(v) ||
+         PyBytes_Check(v);
 }
 
 }  // namespace
@@ -271,8 +282,9 @@ py::object to_array(Tensor tensor) {
 
 void bind_arrays(py::module_& m) {
   types();
-  m.def("_roundtrip", [](const py::object& value) { return to_array(to_tensor(value, DType::kUndefined, "")); },
-        "For tests: a value as a tensor, and that as an array of the same memory.");
+  m.def(
+      "_roundtrip", [](const py::object& value) { return to_array(to_tensor(value, DType::kUndefined, "")); },
+      "For tests: a value as a tensor, and that as an array of the same memory.");
 }
 
 }  // namespace tenon::python

@@ -23,7 +23,8 @@ void on_interrupt(int number) {
 
 int64_t milliseconds(std::optional<double> seconds) {
   if (!seconds) return 0;
-  if (!(*seconds >= 0) || !std::isfinite(*seconds) || *seconds > 1e12) throw py::value_error("timeout must be a finite number of seconds, not negative");
+  if (!(*seconds >= 0) || !std::isfinite(*seconds) || *seconds > 1e12)
+    throw py::value_error("timeout must be a finite number of seconds, not negative");
   return std::max<int64_t>(1, static_cast<int64_t>(std::ceil(*seconds * 1e3)));
 }
 
@@ -38,7 +39,8 @@ InterruptGuard::InterruptGuard(const Cancel* cancel) {
   outer_ = active.exchange(token_, std::memory_order_relaxed);
   if (outer_) return;
   struct sigaction old;
-  if (sigaction(SIGINT, nullptr, &old) != 0 || (old.sa_flags & SA_SIGINFO) || old.sa_handler == SIG_DFL || old.sa_handler == SIG_IGN) return;
+  if (sigaction(SIGINT, nullptr, &old) != 0 || (old.sa_flags & SA_SIGINFO) || old.sa_handler == SIG_DFL || old.sa_handler == SIG_IGN)
+    return;
   python_action = old;
   struct sigaction ours = old;
   ours.sa_handler = on_interrupt;
@@ -59,8 +61,10 @@ void bind_interrupt(py::module_& m) {
   main_thread = py::cast<unsigned long>(py::module_::import("threading").attr("main_thread")().attr("ident"));
   py::class_<Cancel>(m, "Cancel", "Stops the loads and runs it was given to, from any thread.")
       .def(py::init<>())
-      .def("set", [](const Cancel& c) { c.token.cancel(); }, "Stops them: they raise CancelledError within milliseconds.")
-      .def("reset", [](const Cancel& c) { c.token.reset(); }, "Makes the token usable again.")
+      .def(
+          "set", [](const Cancel& c) { c.token.cancel(); }, "Stops them: they raise CancelledError within milliseconds.")
+      .def(
+          "reset", [](const Cancel& c) { c.token.reset(); }, "Makes the token usable again.")
       .def_property_readonly("is_set", [](const Cancel& c) { return c.token.cancelled(); })
       .def("__repr__", [](const Cancel& c) { return std::string("<tenon.Cancel") + (c.token.cancelled() ? " set>" : ">"); });
 }

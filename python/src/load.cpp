@@ -59,7 +59,8 @@ Options options_from(const py::dict& dims, const py::iterable& outputs, const py
 }
 
 std::shared_ptr<PyModel> load(const py::object& kind, const py::object& source, const py::dict& dims, const py::iterable& outputs,
-                              const py::iterable& disabled_passes, const Cancel* cancel, const py::object& progress, const py::kwargs& rest) {
+                              const py::iterable& disabled_passes, const Cancel* cancel, const py::object& progress,
+                              const py::kwargs& rest) {
   Options options = options_from(dims, outputs, disabled_passes, rest);
   Pending pending;
   if (!progress.is_none()) {

@@ -198,16 +198,18 @@ void bind_model(py::module_& m) {
       .def_property_readonly("nodes", &nodes)
       .def_property_readonly("passes", &passes)
       .def_property_readonly("stats", &stats)
-      .def("explain",
-           [](const PyModel& m, const py::dict& dims) {
-             std::vector<std::pair<std::string, int64_t>> sizes;
-             for (const auto& [name, value] : dims) sizes.emplace_back(py::cast<std::string>(name), py::cast<int64_t>(value));
-             m.model().explain(sizes);
-             return nodes(m);
-           },
-           py::arg("dims") = py::dict(), "The nodes, with kernels and refusals for these sizes of symbolic dims (1 for the rest).")
+      .def(
+          "explain",
+          [](const PyModel& m, const py::dict& dims) {
+            std::vector<std::pair<std::string, int64_t>> sizes;
+            for (const auto& [name, value] : dims) sizes.emplace_back(py::cast<std::string>(name), py::cast<int64_t>(value));
+            m.model().explain(sizes);
+            return nodes(m);
+          },
+          py::arg("dims") = py::dict(), "The nodes, with kernels and refusals for these sizes of symbolic dims (1 for the rest).")
       .def("graph", &graph, py::arg("format") = "text", "The optimised graph, as 'text' or Graphviz 'dot'.")
-      .def("trim", [](const PyModel& m) { m.model().trim(); }, "Gives back the memory of cached plans and idle sessions.")
+      .def(
+          "trim", [](const PyModel& m) { m.model().trim(); }, "Gives back the memory of cached plans and idle sessions.")
       .def("__repr__", &repr);
 }
 

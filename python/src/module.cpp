@@ -35,20 +35,21 @@ void bind_profile(py::module_& m) {
   py::class_<PyProfile>(m, "Profile", "A recording of the steps of the runs it is given to.")
       .def(py::init<>())
       .def("__len__", [](const PyProfile& p) { return p.profile.size(); })
-      .def_property_readonly("events",
-                             [](const PyProfile& p) {
-                               py::list all;
-                               const py::object make = py::module_::import("tenon._types").attr("Event");
-                               for (size_t k = 0; k < p.profile.size(); ++k) {
-                                 const Profile::Event e = p.profile[k];
-                                 all.append(make(py::str(e.node.data(), e.node.size()), py::str(e.op.data(), e.op.size()),
-                                                 py::str(e.kernel.data(), e.kernel.size()), static_cast<double>(e.start.count()) * 1e-9,
-                                                 static_cast<double>(e.duration.count()) * 1e-9, py::str(e.shapes.data(), e.shapes.size()),
-                                                 e.parallel));
-                               }
-                               return all;
-                             })
-      .def("json", [](const PyProfile& p) { return p.profile.json(); }, "Chrome trace JSON, for chrome://tracing or Perfetto.")
+      .def_property_readonly(
+          "events",
+          [](const PyProfile& p) {
+            py::list all;
+            const py::object make = py::module_::import("tenon._types").attr("Event");
+            for (size_t k = 0; k < p.profile.size(); ++k) {
+              const Profile::Event e = p.profile[k];
+              all.append(make(py::str(e.node.data(), e.node.size()), py::str(e.op.data(), e.op.size()),
+                              py::str(e.kernel.data(), e.kernel.size()), static_cast<double>(e.start.count()) * 1e-9,
+                              static_cast<double>(e.duration.count()) * 1e-9, py::str(e.shapes.data(), e.shapes.size()), e.parallel));
+            }
+            return all;
+          })
+      .def(
+          "json", [](const PyProfile& p) { return p.profile.json(); }, "Chrome trace JSON, for chrome://tracing or Perfetto.")
       .def("clear", [](const PyProfile& p) { p.profile.clear(); })
       .def("__repr__", [](const PyProfile& p) { return "<tenon.Profile of " + std::to_string(p.profile.size()) + " steps>"; });
 }

@@ -6,11 +6,13 @@ namespace {
 
 class PySession {
  public:
-  explicit PySession(std::shared_ptr<PyModel> model) : model_(std::move(model)), session_(model_->model()), bound_(model_->output_names().size()) {}
+  explicit PySession(std::shared_ptr<PyModel> model)
+      : model_(std::move(model)), session_(model_->model()), bound_(model_->output_names().size()) {}
 
   void bind_input(const py::object& name, const py::object& value) {
     const size_t i = model_->input_index(name);
-    session_.bind_input(i, value.is_none() ? Tensor() : to_tensor(value, model_->input_dtype(i), py::cast<std::string>(name), Copy::kForbidden));
+    session_.bind_input(
+        i, value.is_none() ? Tensor() : to_tensor(value, model_->input_dtype(i), py::cast<std::string>(name), Copy::kForbidden));
   }
   void bind_output(const py::object& name, const py::object& value) {
     const size_t i = model_->output_index(name);
@@ -69,9 +71,11 @@ void bind_session(py::module_& m) {
            "Runs on what is bound. The arrays it gives are the bound ones, or views that the next run overwrites.")
       .def_property_readonly("outputs", &PySession::outputs, "The outputs of the last run, as run() gave them.")
       .def_property_readonly("model", &PySession::model)
-      .def("__repr__", [](const py::object& self) { return "<tenon.Session of " + py::cast<std::string>(py::repr(self.attr("model"))) + ">"; });
-  model.attr("session") = py::cpp_function([](std::shared_ptr<PyModel> self) { return std::make_unique<PySession>(std::move(self)); },
-                                           py::name("session"), py::is_method(model), "The buffers of one caller, for runs on bound arrays.");
+      .def("__repr__",
+           [](const py::object& self) { return "<tenon.Session of " + py::cast<std::string>(py::repr(self.attr("model"))) + ">"; });
+  model.attr("session") =
+      py::cpp_function([](std::shared_ptr<PyModel> self) { return std::make_unique<PySession>(std::move(self)); }, py::name("session"),
+                       py::is_method(model), "The buffers of one caller, for runs on bound arrays.");
 }
 
 }  // namespace tenon::python

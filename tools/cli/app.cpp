@@ -63,14 +63,23 @@ CancelToken interrupt_token() {
 void ModelOptions::add_to(CLI::App& app) {
   app.add_option("model", path, "The ONNX file")->required()->type_name("MODEL");
   app.add_option("--threads", threads, "Threads of a run (default: every CPU)")->check(CLI::Range(0, 1024));
-  app.add_option("--dim", dims, "Size of a symbolic dim of the inputs")->type_name("NAME=SIZE")->expected(1)->allow_extra_args(false)
+  app.add_option("--dim", dims, "Size of a symbolic dim of the inputs")
+      ->type_name("NAME=SIZE")
+      ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--timeout", timeout, "Seconds that the load and each run may take")->check(CLI::NonNegativeNumber);
   app.add_option("--memory-limit", memory_mb, "Megabytes that the model and its runs may hold");
-  app.add_option("--disable-pass", disabled_passes, "Leave out a pass of the optimiser")->type_name("NAME")->expected(1)->allow_extra_args(false)
+  app.add_option("--disable-pass", disabled_passes, "Leave out a pass of the optimiser")
+      ->type_name("NAME")
+      ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--pass-steps", pass_steps, "Stop optimising after so many rewrites");
-  app.add_option("--extra-output", extra_outputs, "A value inside the model to give as an output")->type_name("NAME")->expected(1)->allow_extra_args(false)
+  app.add_option("--extra-output", extra_outputs, "A value inside the model to give as an output")
+      ->type_name("NAME")
+      ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_flag("--no-optimize", no_optimize, "Run the graph as the file has it");
   app.add_flag("--no-onednn", no_onednn, "Never choose a oneDNN kernel");

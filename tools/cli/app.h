@@ -29,7 +29,7 @@ struct Failure {
 struct ModelOptions {
   std::string path;
   int threads = 0;
-  double timeout = 0;  // seconds, 0: none
+  double timeout = 0;             // seconds, 0: none
   std::vector<std::string> dims;  // name=value
   std::vector<std::string> disabled_passes;
   std::vector<std::string> extra_outputs;

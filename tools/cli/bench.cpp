@@ -30,7 +30,10 @@ struct Bench {
 
 void Bench::add_to(CLI::App& app) {
   model.add_to(app);
-  app.add_option("-i,--input", inputs, "An input, as for tenon run (default: random)")->type_name("NAME=FILE")->expected(1)->allow_extra_args(false)
+  app.add_option("-i,--input", inputs, "An input, as for tenon run (default: random)")
+      ->type_name("NAME=FILE")
+      ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   random.add_to(app);
   app.add_option("--seconds", seconds, "How long to measure")->capture_default_str()->check(CLI::PositiveNumber);
@@ -144,15 +147,26 @@ int Bench::operator()() {
 
   constexpr double kPercentiles[] = {50, 90, 95, 99};
   if (model.json) {
-    Json j = {{"model", model.path}, {"threads", model.threads}, {"callers", callers}, {"load_seconds", load_seconds},
-              {"first_run_seconds", first_seconds}, {"runs", times.size()}, {"min", times.front()}, {"mean", mean}, {"max", times.back()}};
+    Json j = {{"model", model.path},
+              {"threads", model.threads},
+              {"callers", callers},
+              {"load_seconds", load_seconds},
+              {"first_run_seconds", first_seconds},
+              {"runs", times.size()},
+              {"min", times.front()},
+              {"mean", mean},
+              {"max", times.back()}};
     for (const double p : kPercentiles) j["p" + std::to_string(static_cast<int>(p))] = percentile(times, p);
     j["runs_per_second"] = rate, j["resident_bytes"] = resident, j["resident_peak_bytes"] = peak, j["wall_seconds"] = wall;
     j["inputs"] = Json::object();
     for (const auto& [name, t] : in) j["inputs"][name] = type_text(t.dtype(), t.dims());
     j["operators"] = Json::array();
     for (const Share& s : table) {
-      Json row = {{"op", s.op}, {"kernel", s.kernel}, {"count", s.count / profiled}, {"seconds", s.seconds / static_cast<double>(profiled)}, {"share", s.seconds / total}};
+      Json row = {{"op", s.op},
+                  {"kernel", s.kernel},
+                  {"count", s.count / profiled},
+                  {"seconds", s.seconds / static_cast<double>(profiled)},
+                  {"share", s.seconds / total}};
       if (by_node) row["node"] = s.name;
       j["operators"].push_back(std::move(row));
     }
@@ -167,7 +181,8 @@ int Bench::operator()() {
   if (callers > 1) std::cout << " by " << callers << " callers at once";
   std::cout << ", " << count_text(static_cast<uint64_t>(rate)) << " runs/s\n\n";
   std::vector<std::string> head = {"min"}, row = {time_text(times.front())};
-  for (const double p : kPercentiles) head.push_back("p" + std::to_string(static_cast<int>(p))), row.push_back(time_text(percentile(times, p)));
+  for (const double p : kPercentiles)
+    head.push_back("p" + std::to_string(static_cast<int>(p))), row.push_back(time_text(percentile(times, p)));
   head.insert(head.end(), {"max", "mean"}), row.insert(row.end(), {time_text(times.back()), time_text(mean)});
   print_table(head, {row}, "rrrrrrr");
   if (!table.empty()) {

@@ -9,7 +9,8 @@ namespace {
 
 std::string quoted(const std::string& text) {
   std::string q;
-  for (const char c : text) q += c == '\'' ? std::string("'\\''") : c == '[' || c == ']' || c == ':' ? std::string("\\") + c : std::string(1, c);
+  for (const char c : text)
+    q += c == '\'' ? std::string("'\\''") : c == '[' || c == ']' || c == ':' ? std::string("\\") + c : std::string(1, c);
   return q;
 }
 
@@ -38,7 +39,8 @@ std::string bash(const std::vector<const CLI::App*>& commands) {
   out << "  esac\n"
          "  case $word in\n"
          "    -*) COMPREPLY=($(compgen -W \"$options\" -- \"$word\")) ;;\n"
-         "    *) if [ \"$command\" = completion ]; then COMPREPLY=($(compgen -W 'bash zsh' -- \"$word\")); else COMPREPLY=($(compgen -f -- \"${word#*=}\")); fi ;;\n"
+         "    *) if [ \"$command\" = completion ]; then COMPREPLY=($(compgen -W 'bash zsh' -- \"$word\")); else COMPREPLY=($(compgen -f -- "
+         "\"${word#*=}\")); fi ;;\n"
          "  esac\n}\ncomplete -o filenames -o default -F _tenon tenon\n";
   return out.str();
 }
@@ -53,7 +55,8 @@ std::string zsh(const std::vector<const CLI::App*>& commands) {
     for (const CLI::Option* o : options_of(*c)) {
       const bool takes_value = o->get_items_expected_max() > 0 && o->get_type_size_max() > 0;
       const std::string name = o->get_lnames()[0];
-      out << " \\\n      '" << (takes_value ? "*" : "") << "--" << name << "[" << quoted(o->get_description()) << "]" << (takes_value ? ":value:_files" : "") << "'";
+      out << " \\\n      '" << (takes_value ? "*" : "") << "--" << name << "[" << quoted(o->get_description()) << "]"
+          << (takes_value ? ":value:_files" : "") << "'";
     }
     out << (c->get_name() == "completion" ? " \\\n      '*:shell:(bash zsh)' ;;\n" : " \\\n      '*:model:_files -g \"*.onnx\"' ;;\n");
   }

@@ -3,8 +3,8 @@
 #include <iostream>
 #include <map>
 
-#include "graphviz.h"
 #include "app.h"
+#include "graphviz.h"
 
 namespace tenon::cli {
 namespace {
@@ -31,7 +31,9 @@ void Inspect::add_to(CLI::App& app) {
   app.add_option("--svg", svg, "Draw the graph (needs Graphviz's dot)")->type_name("FILE");
 }
 
-std::string operator_name(const NodeInfo& n) { return n.domain.empty() ? std::string(n.op) : std::string(n.domain) + "." + std::string(n.op); }
+std::string operator_name(const NodeInfo& n) {
+  return n.domain.empty() ? std::string(n.op) : std::string(n.domain) + "." + std::string(n.op);
+}
 
 std::vector<std::pair<std::string, size_t>> operator_counts(const std::vector<NodeInfo>& nodes) {
   std::map<std::string, size_t> counts;
@@ -50,9 +52,14 @@ std::string joined(const std::vector<std::string_view>& names) {
 Json Inspect::describe(const Model& m, const std::vector<NodeInfo>& all) const {
   const tenon_model_info info = m.info();
   const tenon_stats stats = m.stats();
-  Json j = {{"model", model.path}, {"name", std::string(view(info.name))}, {"producer", std::string(view(info.producer))},
-            {"load_seconds", static_cast<double>(info.load_nanoseconds) * 1e-9}, {"parameters", info.parameter_count},
-            {"parameter_bytes", info.parameter_bytes}, {"weight_bytes", stats.weight_bytes}, {"resident_bytes", process_memory("VmRSS")},
+  Json j = {{"model", model.path},
+            {"name", std::string(view(info.name))},
+            {"producer", std::string(view(info.producer))},
+            {"load_seconds", static_cast<double>(info.load_nanoseconds) * 1e-9},
+            {"parameters", info.parameter_count},
+            {"parameter_bytes", info.parameter_bytes},
+            {"weight_bytes", stats.weight_bytes},
+            {"resident_bytes", process_memory("VmRSS")},
             {"node_count", info.node_count}};
   j["inputs"] = Json::array(), j["outputs"] = Json::array(), j["metadata"] = Json::object(), j["operators"] = Json::object();
   for (const auto& v : m.inputs()) j["inputs"].push_back(type_json(v));
@@ -60,7 +67,8 @@ Json Inspect::describe(const Model& m, const std::vector<NodeInfo>& all) const {
   for (const auto& [key, value] : m.metadata()) j["metadata"][key] = value;
   for (const auto& [name, count] : operator_counts(all)) j["operators"][name] = count;
   for (const tenon_pass_info& p : m.passes()) {
-    j["passes"].push_back({{"name", std::string(view(p.name))}, {"seconds", static_cast<double>(p.nanoseconds) * 1e-9}, {"rewrites", p.rewrites}});
+    j["passes"].push_back(
+        {{"name", std::string(view(p.name))}, {"seconds", static_cast<double>(p.nanoseconds) * 1e-9}, {"rewrites", p.rewrites}});
   }
   if (nodes || kernels) {
     j["nodes"] = Json::array();
@@ -95,9 +103,11 @@ void Inspect::print(const Model& m, const std::vector<NodeInfo>& all) const {
   }
   std::cout << "\n" << bold("Operators") << " (" << all.size() << " nodes after optimisation)\n";
   for (const auto& [name, count] : operator_counts(all)) std::cout << "  " << count << " x " << name << "\n";
-  std::cout << "\n" << bold("Memory") << "\n  " << count_text(info.parameter_count) << " parameters, "
+  std::cout << "\n"
+            << bold("Memory") << "\n  " << count_text(info.parameter_count) << " parameters, "
             << bytes_text(static_cast<double>(info.parameter_bytes)) << "\n  " << bytes_text(static_cast<double>(stats.weight_bytes))
-            << " of weights in the form the kernels read; the process holds " << bytes_text(static_cast<double>(process_memory("VmRSS"))) << "\n";
+            << " of weights in the form the kernels read; the process holds " << bytes_text(static_cast<double>(process_memory("VmRSS")))
+            << "\n";
   if (!nodes && !kernels) return;
   std::cout << "\n" << bold("Nodes") << "\n";
   std::vector<std::vector<std::string>> rows;

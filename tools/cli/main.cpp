@@ -25,8 +25,8 @@ int report(const CLI::App& app, bool json, const std::string& text, Json details
     print_json({{"error", std::move(details)}});
   } else {
     const bool color = color_of(stderr);
-    std::cerr << (color ? "\033[1;31m" : "") << "tenon" << (app.get_name().empty() ? "" : " " + app.get_name()) << (color ? ":\033[0m " : ": ")
-              << text << "\n";
+    std::cerr << (color ? "\033[1;31m" : "") << "tenon" << (app.get_name().empty() ? "" : " " + app.get_name())
+              << (color ? ":\033[0m " : ": ") << text << "\n";
   }
   return code;
 }
@@ -42,8 +42,15 @@ int run_action(const CLI::App& command, const Action& action) {
   } catch (const Failure& f) {
     return report(command, json, f.text, {{"code", "command"}, {"message", f.text}}, f.exit);
   } catch (const Error& e) {
-    const Json details = {{"code", std::string(name_of(e.code()))}, {"message", e.message()}, {"text", e.text()}, {"node", e.node()},
-                          {"op", e.op()}, {"domain", e.domain()}, {"opset", e.opset()}, {"tensor", e.tensor()}, {"source", e.source()}};
+    const Json details = {{"code", std::string(name_of(e.code()))},
+                          {"message", e.message()},
+                          {"text", e.text()},
+                          {"node", e.node()},
+                          {"op", e.op()},
+                          {"domain", e.domain()},
+                          {"opset", e.opset()},
+                          {"tensor", e.tensor()},
+                          {"source", e.source()}};
     const bool interrupted = e.code() == Code::kCancelled && interrupt_token().cancelled();
     return report(command, json, e.message(), details, interrupted ? kInterrupted : kEngine + static_cast<int>(e.code()));
   } catch (const std::bad_alloc&) {

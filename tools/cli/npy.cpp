@@ -19,9 +19,9 @@ struct Descr {
   DType dtype;
 };
 constexpr Descr kDescrs[] = {
-    {"f4", DType::kFloat32}, {"f8", DType::kFloat64}, {"f2", DType::kFloat16}, {"i1", DType::kInt8}, {"i2", DType::kInt16},
-    {"i4", DType::kInt32}, {"i8", DType::kInt64}, {"u1", DType::kUint8}, {"u2", DType::kUint16}, {"u4", DType::kUint32},
-    {"u8", DType::kUint64}, {"b1", DType::kBool}, {"c8", DType::kComplex64}, {"c16", DType::kComplex128},
+    {"f4", DType::kFloat32}, {"f8", DType::kFloat64}, {"f2", DType::kFloat16},   {"i1", DType::kInt8},        {"i2", DType::kInt16},
+    {"i4", DType::kInt32},   {"i8", DType::kInt64},   {"u1", DType::kUint8},     {"u2", DType::kUint16},      {"u4", DType::kUint32},
+    {"u8", DType::kUint64},  {"b1", DType::kBool},    {"c8", DType::kComplex64}, {"c16", DType::kComplex128},
 };
 
 struct Header {
@@ -51,7 +51,8 @@ Header parse_header(std::string_view text, const std::string& name) {
   h.fortran = field(text, "fortran_order", name).substr(0, 4) == "True";
   std::string_view shape = field(text, "shape", name);
   const size_t close = shape.find(')');
-  if (shape.empty() || shape.front() != '(' || close == std::string_view::npos) throw Failure{kFile, name + ": malformed shape in its .npy header"};
+  if (shape.empty() || shape.front() != '(' || close == std::string_view::npos)
+    throw Failure{kFile, name + ": malformed shape in its .npy header"};
   for (size_t i = 1; i < close;) {
     if (!std::isdigit(static_cast<unsigned char>(shape[i]))) {
       ++i;
@@ -211,7 +212,8 @@ std::vector<std::pair<std::string, std::string>> read_npz(const std::string& pat
     if (zip_stat_index(archive.get(), static_cast<zip_uint64_t>(i), 0, &stat) != 0) continue;
     std::string name = stat.name;
     if (name.size() > 4 && name.compare(name.size() - 4, 4, ".npy") == 0) name.resize(name.size() - 4);
-    const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> file(zip_fopen_index(archive.get(), static_cast<zip_uint64_t>(i), 0), zip_fclose);
+    const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> file(zip_fopen_index(archive.get(), static_cast<zip_uint64_t>(i), 0),
+                                                                 zip_fclose);
     std::string bytes;
     std::string block(1 << 16, '\0');
     zip_int64_t got = file ? 1 : -1;

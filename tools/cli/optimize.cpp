@@ -28,8 +28,11 @@ void Optimize::add_to(CLI::App& app) {
   app.add_option("-o,--output", output, "Write the optimised graph: .txt, .dot or .svg")->type_name("FILE");
   app.add_flag("--check", check, "Compare the results with those of the graph as it was; exit code 1 when they differ");
   app.add_flag("--bisect", bisect, "Find the first rewrite after which the results differ");
-  app.add_option("-i,--input", inputs, "An input for --check, as for tenon run (default: random)")->type_name("NAME=FILE")->expected(1)
-      ->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("-i,--input", inputs, "An input for --check, as for tenon run (default: random)")
+      ->type_name("NAME=FILE")
+      ->expected(1)
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   random.add_to(app);
   app.add_option("--rtol", rtol, "Relative tolerance of --check")->capture_default_str();
   app.add_option("--atol", atol, "Absolute tolerance of --check")->capture_default_str();
@@ -65,10 +68,12 @@ int Optimize::operator()() {
   std::vector<std::vector<std::string>> rows;
   for (const tenon_pass_info& p : after.passes()) {
     rewrites += p.rewrites;
-    passes.push_back({{"name", std::string(view(p.name))}, {"seconds", static_cast<double>(p.nanoseconds) * 1e-9}, {"rewrites", p.rewrites}});
+    passes.push_back(
+        {{"name", std::string(view(p.name))}, {"seconds", static_cast<double>(p.nanoseconds) * 1e-9}, {"rewrites", p.rewrites}});
     rows.push_back({std::to_string(p.rewrites), time_text(static_cast<double>(p.nanoseconds) * 1e-9), std::string(view(p.name))});
   }
-  Json report = {{"model", model.path}, {"nodes_before", was.node_count}, {"nodes_after", is.node_count}, {"rewrites", rewrites}, {"passes", passes}};
+  Json report = {
+      {"model", model.path}, {"nodes_before", was.node_count}, {"nodes_after", is.node_count}, {"rewrites", rewrites}, {"passes", passes}};
   if (!model.json) {
     std::cout << was.node_count << " nodes before, " << is.node_count << " after " << rewrites << " rewrites\n\n";
     print_table({"rewrites", "time", "pass"}, rows, "rr");
@@ -102,7 +107,9 @@ int Optimize::operator()() {
         done += p.rewrites;
       }
       report["last_pass"] = culprit;
-      if (!model.json) std::cout << "the results differ from rewrite " << bad << " of " << rewrites << " on (compare --pass-steps " << good << " and " << bad << ")\n";
+      if (!model.json)
+        std::cout << "the results differ from rewrite " << bad << " of " << rewrites << " on (compare --pass-steps " << good << " and "
+                  << bad << ")\n";
     }
   }
   if (model.json) print_json(report);

@@ -66,7 +66,11 @@ void save(const std::string& path, const Tensor& t) {
 
 void Run::add_to(CLI::App& app) {
   const auto many = [&](const char* name, std::vector<std::string>& values, const char* help, const char* type) {
-    app.add_option(name, values, help)->type_name(type)->expected(1)->allow_extra_args(false)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    app.add_option(name, values, help)
+        ->type_name(type)
+        ->expected(1)
+        ->allow_extra_args(false)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   };
   model.add_to(app);
   many("-i,--input", inputs, "An input: a .npy, .npz, .pb or .json file, or JSON", "NAME=FILE");

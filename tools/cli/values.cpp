@@ -125,12 +125,15 @@ Tensor from_json(const Json& json, const std::string& name, DType wanted) {
     Dims shape = json["shape"].get<Dims>();
     double count = 1;
     for (const int64_t d : shape) count *= static_cast<double>(d);
-    if (count != static_cast<double>(leaves.size())) throw Failure{kFile, name + ": its shape and its " + std::to_string(leaves.size()) + " elements do not fit"};
+    if (count != static_cast<double>(leaves.size()))
+      throw Failure{kFile, name + ": its shape and its " + std::to_string(leaves.size()) + " elements do not fit"};
     dims = std::move(shape);
   }
   if (wanted == DType::kUndefined) {
     const bool text = !leaves.empty() && leaves[0]->is_string();
-    wanted = text ? DType::kString : std::all_of(leaves.begin(), leaves.end(), [](const Json* j) { return j->is_number_integer(); }) ? DType::kInt64 : DType::kFloat32;
+    wanted = text                                                                                              ? DType::kString
+             : std::all_of(leaves.begin(), leaves.end(), [](const Json* j) { return j->is_number_integer(); }) ? DType::kInt64
+                                                                                                               : DType::kFloat32;
   }
   if (wanted == DType::kString) {
     std::vector<std::string> values;
@@ -146,7 +149,7 @@ Tensor from_json(const Json& json, const std::string& name, DType wanted) {
     if (!leaf.is_number() && !leaf.is_boolean() && !leaf.is_null()) throw Failure{kFile, name + ": expected numbers, got " + leaf.dump()};
     // null stands for NaN, which JSON has no word for.
     const double d = leaf.is_null() ? NAN : leaf.is_boolean() ? leaf.get<bool>() : leaf.get<double>();
-    const int64_t n = leaf.is_number_unsigned() ? static_cast<int64_t>(leaf.get<uint64_t>())
+    const int64_t n = leaf.is_number_unsigned()  ? static_cast<int64_t>(leaf.get<uint64_t>())
                       : leaf.is_number_integer() ? leaf.get<int64_t>()
                       : leaf.is_boolean()        ? leaf.get<bool>()
                       : std::isfinite(d)         ? static_cast<int64_t>(d)
@@ -175,7 +178,8 @@ Tensor read_tensor(const std::string& argument, DType wanted) {
     for (const auto& [name, bytes] : arrays) {
       if (name == key || (key.empty() && arrays.size() == 1)) return parse_npy(bytes, path + ":" + name, wanted);
     }
-    throw Failure{kFile, path + (key.empty() ? ": holds " + std::to_string(arrays.size()) + " arrays: say which, as " + path + ":NAME" : ": no array '" + key + "'")};
+    throw Failure{kFile, path + (key.empty() ? ": holds " + std::to_string(arrays.size()) + " arrays: say which, as " + path + ":NAME"
+                                             : ": no array '" + key + "'")};
   }
   const std::string bytes = read_file(path);
   if (ends_with(path, ".pb")) return Tensor::parse(bytes);
@@ -198,13 +202,15 @@ Inputs read_inputs(const Model& model, const std::vector<std::string>& arguments
     }
     if (!is_file(argument)) throw Failure{kFile, "cannot read '" + argument + "'"};
     if (ends_with(argument, ".npz")) {
-      for (const auto& [name, bytes] : read_npz(argument)) inputs.emplace_back(name, parse_npy(bytes, argument + ":" + name, wanted_of(model, name)));
+      for (const auto& [name, bytes] : read_npz(argument))
+        inputs.emplace_back(name, parse_npy(bytes, argument + ":" + name, wanted_of(model, name)));
       continue;
     }
     if (ends_with(argument, ".json")) {
       const Json json = parse_json(read_file(argument), argument);
       if (json.is_object() && !json.contains("data")) {
-        for (const auto& [name, value] : json.items()) inputs.emplace_back(name, from_json(value, argument + ": " + name, wanted_of(model, name)));
+        for (const auto& [name, value] : json.items())
+          inputs.emplace_back(name, from_json(value, argument + ": " + name, wanted_of(model, name)));
         continue;
       }
     }
@@ -222,7 +228,10 @@ Inputs read_inputs(const Model& model, const std::vector<std::string>& arguments
 void RandomOptions::add_to(CLI::App& app) {
   app.add_option("--seed", seed, "Seed of random inputs")->capture_default_str();
   app.add_option("--int-max", int_max, "Random integers are drawn from 0 to this")->capture_default_str();
-  app.add_option("--shape", shapes, "Shape of a random input")->type_name("NAME=1,3,224,224")->expected(1)->allow_extra_args(false)
+  app.add_option("--shape", shapes, "Shape of a random input")
+      ->type_name("NAME=1,3,224,224")
+      ->expected(1)
+      ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
 }
 
@@ -235,7 +244,8 @@ Inputs random_inputs(const Model& model, const Inputs& given, const RandomOption
     for (size_t i = equals + 1; i < text.size();) {
       char* end = nullptr;
       const int64_t dim = std::strtoll(text.c_str() + i, &end, 10);
-      if (end == text.c_str() + i || dim < 0 || (*end && *end != ',' && *end != 'x')) throw Failure{kUsage, "--shape takes NAME=1,3,224,224, got '" + text + "'"};
+      if (end == text.c_str() + i || dim < 0 || (*end && *end != ',' && *end != 'x'))
+        throw Failure{kUsage, "--shape takes NAME=1,3,224,224, got '" + text + "'"};
       dims.push_back(dim);
       i = static_cast<size_t>(end - text.c_str()) + 1;
     }
@@ -283,7 +293,9 @@ double element(const Tensor& t, size_t i) {
     case DType::kFloat64: return at<double>(t, i);
     case DType::kFloat16: return static_cast<double>(from_half(at<uint16_t>(t, i)));
     case DType::kBFloat16: return static_cast<double>(from_bfloat(at<uint16_t>(t, i)));
-    case DType::kInt8: case DType::kInt4: case DType::kInt2: return at<int8_t>(t, i);
+    case DType::kInt8:
+    case DType::kInt4:
+    case DType::kInt2: return at<int8_t>(t, i);
     case DType::kInt16: return at<int16_t>(t, i);
     case DType::kUint16: return at<uint16_t>(t, i);
     case DType::kInt32: return at<int32_t>(t, i);
@@ -301,8 +313,12 @@ namespace {
 
 bool is_integral(DType d) {
   switch (d) {
-    case DType::kFloat32: case DType::kFloat64: case DType::kFloat16: case DType::kBFloat16: case DType::kComplex64: case DType::kComplex128:
-      return false;
+    case DType::kFloat32:
+    case DType::kFloat64:
+    case DType::kFloat16:
+    case DType::kBFloat16:
+    case DType::kComplex64:
+    case DType::kComplex128: return false;
     default: return true;
   }
 }
@@ -368,7 +384,8 @@ Difference compare(const Tensor& got, const Tensor& expected, double rtol, doubl
     d.text = std::move(text);
     return d;
   };
-  if (got.dtype() != expected.dtype() || !std::equal(got.dims().begin(), got.dims().end(), expected.dims().begin(), expected.dims().end())) {
+  if (got.dtype() != expected.dtype() ||
+      !std::equal(got.dims().begin(), got.dims().end(), expected.dims().begin(), expected.dims().end())) {
     return differ("expected " + type_text(expected.dtype(), expected.dims()) + ", got " + type_text(got.dtype(), got.dims()));
   }
   size_t wrong = 0, first = 0;
@@ -386,8 +403,8 @@ Difference compare(const Tensor& got, const Tensor& expected, double rtol, doubl
   }
   if (!wrong) return d;
   const auto shown = [&](const Tensor& t) { return element_json(t, first).dump(-1, ' ', false, Json::error_handler_t::replace); };
-  return differ(std::to_string(wrong) + " of " + std::to_string(got.count()) + " elements differ; the first, " + std::to_string(first) + ": expected " +
-                shown(expected) + ", got " + shown(got));
+  return differ(std::to_string(wrong) + " of " + std::to_string(got.count()) + " elements differ; the first, " + std::to_string(first) +
+                ": expected " + shown(expected) + ", got " + shown(got));
 }
 
 }  // namespace tenon::cli

@@ -14,9 +14,9 @@ Inputs read_inputs(const Model& model, const std::vector<std::string>& arguments
 
 struct RandomOptions {
   uint64_t seed = 1;
-  int64_t int_max = 1;                    ///< integers are drawn from [0, int_max]
-  std::map<std::string, int64_t> dims;    ///< sizes of symbols; others are 1
-  std::vector<std::string> shapes;        ///< NAME=1,3,224,224
+  int64_t int_max = 1;                  ///< integers are drawn from [0, int_max]
+  std::map<std::string, int64_t> dims;  ///< sizes of symbols; others are 1
+  std::vector<std::string> shapes;      ///< NAME=1,3,224,224
   void add_to(CLI::App& app);
 };
 /// Values for the inputs of the model that `given` lacks: floats from a normal distribution. `notes` receives what was assumed.
@@ -30,9 +30,9 @@ Json to_json(const Tensor& t);
 std::string preview(const Tensor& t, size_t most = 8);
 
 struct Difference {
-  bool equal = true;      ///< within the tolerances, of the same dtype and dims
-  double worst = 0;       ///< largest absolute difference
-  std::string text;       ///< what differs
+  bool equal = true;  ///< within the tolerances, of the same dtype and dims
+  double worst = 0;   ///< largest absolute difference
+  std::string text;   ///< what differs
 };
 Difference compare(const Tensor& got, const Tensor& expected, double rtol, double atol);
 /// The tensor in a file: .npy, .npz (a single array, or `path:key`), .pb or .json.

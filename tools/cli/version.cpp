@@ -26,9 +26,10 @@ int Version::operator()() const {
     rows.push_back({domain, std::string(view(o.name)), std::to_string(o.opset_min) + " to " + std::to_string(o.opset_max)});
   }
   if (json) {
-    Json j = {{"version", std::string(view(info.version))}, {"compiler", std::string(view(info.compiler))}, {"cpu", std::string(view(info.cpu))},
-              {"cpus", info.cpus}, {"ir", {info.ir_min, info.ir_max}}, {"opset", {info.opset_min, info.opset_max}},
-              {"operator_count", tenon_operator_count()}, {"openmp", info.openmp != 0}};
+    Json j = {{"version", std::string(view(info.version))}, {"compiler", std::string(view(info.compiler))},
+              {"cpu", std::string(view(info.cpu))},         {"cpus", info.cpus},
+              {"ir", {info.ir_min, info.ir_max}},           {"opset", {info.opset_min, info.opset_max}},
+              {"operator_count", tenon_operator_count()},   {"openmp", info.openmp != 0}};
     if (operators) j["operators"] = list;
     print_json(j);
     return kOk;
@@ -36,8 +37,8 @@ int Version::operator()() const {
   std::cout << "tenon " << view(info.version) << "\n"
             << "  built with   " << view(info.compiler) << (info.openmp ? ", OpenMP" : "") << "\n"
             << "  CPU          " << view(info.cpu) << ", " << info.cpus << " usable\n"
-            << "  ONNX         IR " << info.ir_min << " to " << info.ir_max << ", opset " << info.opset_min << " to " << info.opset_max << ", "
-            << tenon_operator_count() << " operators\n";
+            << "  ONNX         IR " << info.ir_min << " to " << info.ir_max << ", opset " << info.opset_min << " to " << info.opset_max
+            << ", " << tenon_operator_count() << " operators\n";
   if (operators) {
     std::cout << "\n";
     print_table({"domain", "operator", "opsets"}, rows);
