@@ -39,7 +39,7 @@ find_library(HIGHWAY_LIBRARY hwy REQUIRED)
 find_package(Eigen3 REQUIRED NO_MODULE)
 # One row of each tier that differs for these kernels: SSE4, AVX2, AVX-512.
 # Without the AES condition Highway counts x86-64-v2 as SSE4; otherwise it adds a one-lane target as the fallback.
-target_compile_definitions(tenon_kernels PUBLIC "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_AVX3_DL)" HWY_DISABLE_PCLMUL_AES)
+target_compile_definitions(tenon_kernels PUBLIC "HWY_DISABLED_TARGETS=(${TENON_DISABLED_TARGETS})" HWY_DISABLE_PCLMUL_AES)
 target_include_directories(tenon_kernels PUBLIC ${HIGHWAY_INCLUDE})
 target_link_libraries(tenon_kernels PUBLIC ${HIGHWAY_LIBRARY} Eigen3::Eigen)
 target_compile_options(tenon_kernels PRIVATE ${TENON_KERNEL_OPTIONS} -ffp-contract=fast)
