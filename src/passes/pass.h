@@ -30,12 +30,19 @@ struct Pass {
 /// The order in which passes run: first those that do not know the CPU, then those that specialise.
 std::span<const Pass> all_passes();
 
+/// Sanitizer and debug builds infer the whole graph again after every pass.
+#if defined(TENON_VALIDATE)
+inline constexpr bool kValidatePasses = true;
+#else
+inline constexpr bool kValidatePasses = false;
+#endif
+
 struct PassOptions {
   bool enabled = true;                    ///< false: only what running needs
   std::set<std::string, std::less<>> disabled;  ///< names of passes to leave out
   std::set<std::string, std::less<>> only;      ///< when not empty: nothing but these
   int64_t step_limit = -1;                ///< stop after so many rewrites in all: bisects a bad one
-  bool validate = false;                  ///< run the validator after every pass
+  bool validate = kValidatePasses;        ///< run the validator after every pass
   std::function<Status()> check;          ///< asked between passes: cancel and deadline
 };
 
