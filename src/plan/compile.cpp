@@ -14,6 +14,18 @@ const Plan::Place* Plan::find(ValueId v) const {
   return it != places.end() && it->value == v ? &*it : nullptr;
 }
 
+bool Plan::takes(std::span<const Tensor> inputs) const {
+  if (input_types.size() != inputs.size()) return false;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Shape& shape = input_types[i].shape;
+    const Dims& dims = inputs[i].dims();
+    if (input_types[i].dtype != inputs[i].dtype() || static_cast<size_t>(shape.rank()) != dims.size()) return false;
+    for (size_t d = 0; d < dims.size(); ++d)
+      if (shape[d].value() != dims[d]) return false;
+  }
+  return true;
+}
+
 Result<size_t> bytes_of(const Type& type) {
   Dims dims = type.shape.to_ints();
   if (type.layout.kind == Layout::Kind::kChannelBlocked && dims.size() >= 2) {

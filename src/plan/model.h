@@ -77,8 +77,7 @@ class Model : public std::enable_shared_from_this<Model> {
   const ModelOptions& options() const { return options_; }
 
   /// inputs: one tensor an input, in order. outputs: one an output, in order; a default-constructed tensor is allocated, one that
-  /// comes with memory is written in place when dtype and dims are right (kShape otherwise). `wanted` (optional, one flag an output):
-  /// outputs not wanted are left as they are. On error no caller-provided output is guaranteed unchanged, none is freed.
+  /// comes with memory is written in place when dtype and dims are right (kShape otherwise). On error no caller-provided output is guaranteed unchanged, none is freed.
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs, const RunOptions& options = {}) const;
 
   std::unique_ptr<Session> session() const;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,8 @@ struct Plan {
   std::deque<Tensor> constants;  ///< computed while planning
 
   const Place* find(ValueId v) const;
+  /// These tensors have the types the plan was made for.
+  bool takes(std::span<const Tensor> inputs) const;
 };
 
 /// Work below this many nanoseconds stays on the calling thread.

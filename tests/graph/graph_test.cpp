@@ -3,24 +3,15 @@
 #include <gtest/gtest.h>
 
 #include "graph/patch.h"
-#include "ops/op.h"
+#include "support/ops.h"
 
 namespace tenon {
 namespace {
 
 using ops::Binary;
 using ops::Unary;
-
-Unary unary(Unary::Kind kind) {
-  Unary op;
-  op.kind = kind;
-  return op;
-}
-Binary binary(Binary::Kind kind) {
-  Binary op;
-  op.kind = kind;
-  return op;
-}
+using testing_support::binary;
+using testing_support::unary;
 
 /// x -> Relu -> r; (r + x) -> y
 struct Small {

@@ -5,23 +5,16 @@
 
 #include "ops/control.h"
 #include "plan/model.h"
+#include "support/ops.h"
 
 namespace tenon {
 namespace {
 
 using ops::Binary;
 using ops::Unary;
+using testing_support::binary;
+using testing_support::unary;
 
-Binary binary(Binary::Kind kind) {
-  Binary op;
-  op.kind = kind;
-  return op;
-}
-Unary unary(Unary::Kind kind) {
-  Unary op;
-  op.kind = kind;
-  return op;
-}
 ValueId add(Graph& g, RegionId region, Op op, std::vector<ValueId> inputs) {
   auto out = g.add_node(region, std::move(op), std::move(inputs));
   EXPECT_TRUE(out.ok()) << out.status().message();

@@ -6,24 +6,15 @@
 #include <random>
 #include <thread>
 
-#include "ops/op.h"
+#include "support/ops.h"
 
 namespace tenon {
 namespace {
 
 using ops::Binary;
 using ops::Unary;
-
-Unary unary(Unary::Kind kind) {
-  Unary op;
-  op.kind = kind;
-  return op;
-}
-Binary binary(Binary::Kind kind) {
-  Binary op;
-  op.kind = kind;
-  return op;
-}
+using testing_support::binary;
+using testing_support::unary;
 
 ModelOptions options(int threads = 1, bool passes = true) {
   ModelOptions o;

@@ -1,0 +1,377 @@
+#include "plan/region_runner.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "ops/evaluate.h"
+#include "ops/regions.h"
+
+namespace tenon {
+
+Status RegionRunner::check() const {
+  if (options_.cancel && options_.cancel->load(std::memory_order_relaxed)) return error(Code::kCancelled, "cancelled by the caller");
+  if (options_.deadline && std::chrono::steady_clock::now() > *options_.deadline) return limit_error("the deadline of the run has passed");
+  return {};
+}
+
+namespace {
+
+/// One phase as the team sees it.
+struct Job {
+  const Phase* phase;
+  kernels::Call call;
+  std::byte* scratch;
+  size_t stride;
+  const std::atomic<bool>* cancel;
+  const std::chrono::steady_clock::time_point* deadline;
+  int64_t chunk;  // parts between two looks at the cancel flag
+};
+
+void do_parts(void* context, int64_t begin, int64_t end, int thread) {
+  const Job& job = *static_cast<const Job*>(context);
+  kernels::Call call = job.call;
+  call.scratch = job.scratch + job.stride * static_cast<size_t>(thread);
+  while (begin < end) {
+    if (job.cancel && job.cancel->load(std::memory_order_relaxed)) return;
+    if (job.deadline && std::chrono::steady_clock::now() > *job.deadline) return;
+    const int64_t stop = std::min(end, begin + job.chunk);
+    job.phase->run(job.phase->params.get(), call, {begin, stop});
+    begin = stop;
+  }
+}
+
+// A long phase looks at the cancel flag and the deadline about this often.
+constexpr double kCheckNanoseconds = 500000;
+
+}  // namespace
+
+Status RegionRunner::phases(const Step& work, const kernels::Call& call) {
+  for (const Phase& phase : work.phases) {
+    Job job{&phase, call, state_.scratch->data(), state_.scratch_stride, options_.cancel, options_.deadline ? &*options_.deadline : nullptr, phase.parts};
+    const bool watched = job.cancel || job.deadline;
+    if (watched && phase.nanoseconds > kCheckNanoseconds) {
+      job.chunk = std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(phase.parts) * kCheckNanoseconds / phase.nanoseconds));
+    }
+    if (phase.parts > 1 && phase.nanoseconds >= kParallelNanoseconds && team_.threads() > 1) {
+      team_.parallel_for(phase.parts, do_parts, &job);
+    } else if (watched) {
+      do_parts(&job, 0, phase.parts, 0);
+    } else if (phase.parts > 0) {
+      job.call.scratch = job.scratch;
+      phase.run(phase.params.get(), job.call, {0, phase.parts});
+    }
+    if (watched) TENON_TRY(check());
+  }
+  return {};
+}
+
+Result<Tensor> RegionRunner::operand_tensor(const Operand& o, const Type& type) const {
+  const Slot& slot = frame_->plan->slots[static_cast<size_t>(o.slot)];
+  const Tensor& made = frame_->dynamic[static_cast<size_t>(o.slot)];
+  if (!type.is_static()) {
+    if (made.empty_handle()) return error(Code::kInternal, "a value is read before it is computed");
+    return made;
+  }
+  if (!made.empty_handle() && o.offset == 0 && made.dtype() == type.dtype && type.layout.plain()) {
+    return made.reshaped(type.shape.to_ints());
+  }
+  if (slot.kind == Slot::Kind::kDynamic) {
+    if (made.empty_handle()) return error(Code::kInternal, "a value is read before it is computed");
+    return Tensor::view(type.dtype, type.shape.to_ints(), made.buffer(), static_cast<size_t>(made.as<std::byte>() - made.buffer()->data() + o.offset));
+  }
+  // Arena memory is reused after its last reader, the caller's may go after the run: what views them owns nothing.
+  return Tensor::view(type.dtype, type.shape.to_ints(), Buffer::borrow(frame_->base[static_cast<size_t>(o.slot)], slot.bytes), static_cast<size_t>(o.offset));
+}
+
+Result<Tensor> RegionRunner::tensor_of(ValueId v) const {
+  if (const Plan::Place* p = frame_->plan->find(v)) return operand_tensor(p->operand, p->type);
+  if (parent_) return parent_->tensor_of(v);
+  return error(Code::kInternal, "captured value '", model_.graph().value(v).name, "' is not there");
+}
+
+Status RegionRunner::set_dynamic(const PlanStep& step, int output, Tensor tensor) {
+  const Operand& o = step.outputs[static_cast<size_t>(output)];
+  if (o.slot < 0) return {};
+  const Type& promised = step.output_types[static_cast<size_t>(output)];
+  if (tensor.dtype() != promised.dtype) {
+    return run_error("output ", output, " is ", name_of(tensor.dtype()), ", expected ", name_of(promised.dtype));
+  }
+  if (promised.ranked()) {
+    bool fits = promised.rank() == tensor.rank();
+    for (int i = 0; fits && i < promised.rank(); ++i) fits = !promised.shape[i].is_const() || promised.shape[i].value() == tensor.dims()[i];
+    if (!fits) return run_error("output ", output, " has shape ", str(tensor.dims()), ", expected ", promised.shape.str());
+  }
+  frame_->base[static_cast<size_t>(o.slot)] = tensor.as<std::byte>();
+  frame_->dynamic[static_cast<size_t>(o.slot)] = std::move(tensor);
+  return {};
+}
+
+/// A dynamic step's window on the run.
+class StepContext : public ExecContext {
+ public:
+  StepContext(RegionRunner& runner, const PlanStep& step, std::vector<Tensor> inputs, std::vector<bool> present)
+      : runner_(runner), step_(step), inputs_(std::move(inputs)), present_(std::move(present)) {}
+
+  int inputs() const override { return static_cast<int>(inputs_.size()); }
+  int outputs() const override { return static_cast<int>(step_.outputs.size()); }
+  const Tensor* input(int i) const override { return i < inputs() && present_[i] ? &inputs_[i] : nullptr; }
+  bool output_wanted(int i) const override { return i < outputs() && step_.outputs[i].slot >= 0; }
+  Result<Tensor> allocate(DType dtype, Dims dims) override { return Tensor::allocate(dtype, std::move(dims), runner_.model_.allocator()); }
+  void set_output(int i, Tensor tensor) override {
+    if (i >= outputs() || !status_.ok()) return;
+    status_ = runner_.set_dynamic(step_, i, std::move(tensor));
+  }
+  Result<std::vector<Tensor>> run_region(int region, std::vector<Tensor> inputs) override {
+    const Graph& graph = runner_.model_.graph();
+    RegionRunner inner(runner_.model_, runner_.state_, runner_.team_, runner_.options_);
+    for (const ValueId v : captures_of(graph, region)) {
+      TENON_ASSIGN(Tensor t, runner_.tensor_of(v));
+      inputs.push_back(std::move(t));
+    }
+    std::vector<Tensor> outputs(graph.region(region).outputs.size());
+    TENON_TRY(inner.run(region, inputs, outputs, &runner_));
+    return outputs;
+  }
+  Status check() const override { return runner_.check(); }
+  char* string_bytes(size_t size) override {
+    runner_.state_.strings.push_back(std::make_unique<char[]>(size));
+    return runner_.state_.strings.back().get();
+  }
+  Status status() { return std::move(status_); }
+
+ private:
+  RegionRunner& runner_;
+  const PlanStep& step_;
+  std::vector<Tensor> inputs_;
+  std::vector<bool> present_;
+  Status status_;
+};
+
+Status RegionRunner::dynamic_step(const PlanStep& step, const Step& work) {
+  const bool control = !ops::regions_of(model_.graph().node(step.node).op).empty();
+  std::vector<Tensor> inputs;
+  std::vector<bool> present;
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    present.push_back(step.inputs[i].slot >= 0);
+    if (!present.back()) {
+      inputs.emplace_back();
+      continue;
+    }
+    TENON_ASSIGN(Tensor t, operand_tensor(step.inputs[i], step.input_types[i]));
+    // What goes into a body may come out of it and outlive the memory it was in.
+    if (control && frame_->plan->slots[static_cast<size_t>(step.inputs[i].slot)].kind != Slot::Kind::kDynamic) {
+      TENON_ASSIGN(t, t.clone(model_.allocator()));
+    }
+    inputs.push_back(std::move(t));
+  }
+  StepContext context(*this, step, std::move(inputs), std::move(present));
+  TENON_TRY(work.dynamic(context));
+  return context.status();
+}
+
+Status RegionRunner::deferred_step(const PlanStep& step) {
+  const Node& node = model_.graph().node(step.node);
+  std::vector<Tensor> tensors;
+  tensors.reserve(step.inputs.size());
+  Types in;
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    if (step.inputs[i].slot < 0) {
+      tensors.emplace_back();
+      in.push_back(Type::none());
+      continue;
+    }
+    const Type& type = step.input_types[i];
+    if (!type.layout.plain()) {
+      tensors.emplace_back();
+      in.push_back(type);
+      continue;
+    }
+    TENON_ASSIGN(Tensor t, operand_tensor(step.inputs[i], type));
+    tensors.push_back(std::move(t));
+    in.push_back(Type::of(tensors.back().dtype(), Shape::of(tensors.back().dims())));
+    in.back().constant = &tensors.back();
+  }
+  TENON_ASSIGN(const Types out, infer(node.op, in));
+  std::vector<bool> wanted;
+  for (const Operand& o : step.outputs) wanted.push_back(o.slot >= 0);
+  const TypedBindContext ctx(in, out, std::move(wanted));
+  TENON_ASSIGN(const Step work, tenon::bind(node.op, ctx));
+  if (work.dynamic) return dynamic_step(step, work);
+
+  std::vector<Tensor> results(step.outputs.size());
+  std::vector<const void*> src(step.inputs.size());
+  std::vector<void*> dst(step.outputs.size(), nullptr);
+  for (size_t i = 0; i < step.inputs.size(); ++i) {
+    src[i] = step.inputs[i].slot < 0 ? nullptr : tensors[i].empty_handle() ? frame_->base[step.inputs[i].slot] + step.inputs[i].offset : tensors[i].data();
+  }
+  bool only_views = work.phases.empty();
+  for (size_t i = 0; i < step.outputs.size(); ++i) {
+    if (step.outputs[i].slot < 0) continue;
+    if (!out[i].is_static()) return error(Code::kInternal, "output ", i, " has no definite shape: ", out[i].str());
+    const auto view = std::find_if(work.views.begin(), work.views.end(), [&](const auto& v) { return v.out == static_cast<int>(i); });
+    if (view != work.views.end()) {
+      const Tensor& of = tensors[static_cast<size_t>(view->in)];
+      const Slot::Kind kind = frame_->plan->slots[static_cast<size_t>(step.inputs[static_cast<size_t>(view->in)].slot)].kind;
+      const Tensor seen = Tensor::view(out[i].dtype, out[i].shape.to_ints(), of.buffer(),
+                                       static_cast<size_t>(of.as<std::byte>() - of.buffer()->data() + view->offset));
+      // Only a tensor made while running shares its memory; anything else may go before the result does.
+      if (kind != Slot::Kind::kDynamic) {
+        TENON_ASSIGN(results[i], Tensor::allocate(seen.dtype(), seen.dims(), model_.allocator()));
+        if (seen.bytes()) std::memcpy(results[i].data(), seen.data(), seen.bytes());
+      } else {
+        results[i] = seen;
+      }
+    } else {
+      TENON_TRY(bytes_of(out[i]));
+      Dims dims = out[i].shape.to_ints();
+      if (out[i].layout.kind == Layout::Kind::kChannelBlocked) return error(Code::kInternal, "blocked layout in a deferred step");
+      TENON_ASSIGN(results[i], Tensor::allocate(out[i].dtype, std::move(dims), model_.allocator()));
+    }
+    dst[i] = results[i].data();
+  }
+  if (!only_views) {
+    TENON_TRY(state_.ensure_scratch(work.scratch_bytes, team_.threads(), model_.allocator()));
+    TENON_TRY(Session::State::ensure(state_.shared, work.shared_bytes, model_.allocator()));
+    kernels::Fault fault;
+    kernels::Call call;
+    call.src = src.data();
+    call.dst = dst.data();
+    call.shared = state_.shared->data();
+    call.fault = &fault;
+    TENON_TRY(phases(work, call));
+    TENON_TRY(fault_status(fault));
+  }
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (step.outputs[i].slot >= 0) TENON_TRY(set_dynamic(step, static_cast<int>(i), std::move(results[i])));
+  }
+  return {};
+}
+
+Status RegionRunner::step(const PlanStep& step) {
+  if (step.deferred) return deferred_step(step);
+  if (step.step.dynamic) return dynamic_step(step, step.step);
+  Frame& f = *frame_;
+  for (size_t i = 0; i < step.inputs.size(); ++i) f.src[i] = step.inputs[i].slot < 0 ? nullptr : f.base[step.inputs[i].slot] + step.inputs[i].offset;
+  for (size_t i = 0; i < step.outputs.size(); ++i) f.dst[i] = step.outputs[i].slot < 0 ? nullptr : f.base[step.outputs[i].slot] + step.outputs[i].offset;
+  kernels::Fault fault;
+  kernels::Call call;
+  call.src = f.src.data();
+  call.dst = f.dst.data();
+  call.shared = state_.shared->data();
+  call.fault = &fault;
+  TENON_TRY(phases(step.step, call));
+  if (fault.kind.load(std::memory_order_relaxed) != kernels::Fault::kNone) return fault_status(fault);
+  return {};
+}
+
+namespace {
+
+std::vector<Type> actual_types(const Frame& frame, const PlanStep& step) {
+  std::vector<Type> types = step.input_types;
+  for (size_t i = 0; i < types.size(); ++i) {
+    if (types[i].is_static() || step.inputs[i].slot < 0) continue;
+    const Tensor& t = frame.dynamic[static_cast<size_t>(step.inputs[i].slot)];
+    if (!t.empty_handle()) types[i].shape = Shape::of(t.dims());
+  }
+  return types;
+}
+
+}  // namespace
+
+Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::span<Tensor> outputs, const RegionRunner* parent) {
+  parent_ = parent;
+  frame_ = &state_.frames[region];
+  if (!frame_->plan || !frame_->plan->takes(inputs)) {
+    std::vector<Type> types;
+    for (const Tensor& t : inputs) types.push_back(Type::of(t.dtype(), Shape::of(t.dims())));
+    TENON_ASSIGN(auto plan, model_.plan(region, types));
+    TENON_TRY(state_.prepare(*frame_, plan, model_.allocator(), team_.threads()));
+  } else {
+    TENON_TRY(state_.prepare(*frame_, frame_->plan, model_.allocator(), team_.threads()));
+  }
+  Frame& f = *frame_;
+  const Plan& plan = *f.plan;
+  for (size_t i = 0; i < plan.slots.size(); ++i) {
+    const Slot& slot = plan.slots[i];
+    if (slot.kind == Slot::Kind::kInput) {
+      f.base[i] = inputs[static_cast<size_t>(slot.index)].as<std::byte>();
+    }
+  }
+  // Outputs of known shape get their memory first, so that the last kernel writes into it.
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Type& type = plan.output_types[i];
+    if (!type.is_static()) continue;
+    if (outputs[i].empty_handle()) {
+      TENON_ASSIGN(outputs[i], Tensor::allocate(type.dtype, type.shape.to_ints(), model_.allocator()));
+    } else {
+      bool same = outputs[i].dtype() == type.dtype && outputs[i].rank() == type.rank();
+      for (int d = 0; same && d < type.rank(); ++d) same = outputs[i].dims()[static_cast<size_t>(d)] == type.shape[static_cast<size_t>(d)].value();
+      if (!same) {
+        return shape_error("output ", i, " was given memory for ", name_of(outputs[i].dtype()), str(outputs[i].dims()), ", but it is ", type.str());
+      }
+    }
+  }
+  for (size_t i = 0; i < plan.slots.size(); ++i) {
+    if (plan.slots[i].kind == Slot::Kind::kOutput) f.base[i] = outputs[static_cast<size_t>(plan.slots[i].index)].as<std::byte>();
+  }
+
+  const bool watched = options_.cancel || options_.deadline;
+  if (watched) TENON_TRY(check());
+  for (const PlanStep& s : plan.steps) {
+    const auto start = options_.profile ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
+    if (Status status = step(s); !status.ok()) {
+      for (Tensor& t : f.dynamic) t = Tensor();
+      return at(model_.graph(), s.node, std::move(status), actual_types(f, s));
+    }
+    if (options_.profile) {
+      const auto end = std::chrono::steady_clock::now();
+      const Node& node = model_.graph().node(s.node);
+      Profile::Event e;
+      e.name = node.name.empty() ? node.source_op : node.name;
+      e.op = op_name(node.op);
+      e.kernel = s.step.kernel;
+      for (const Type& t : s.output_types) e.shapes += (e.shapes.empty() ? "" : ", ") + t.str();
+      e.start_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(start.time_since_epoch()).count();
+      e.duration_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(end - start).count();
+      for (const Phase& p : s.step.phases) e.parallel |= team_.threads() > 1 && p.parts > 1 && p.nanoseconds >= kParallelNanoseconds;
+      options_.profile->add(std::move(e));
+    }
+    for (const int32_t slot : s.release) f.dynamic[static_cast<size_t>(slot)] = Tensor();
+  }
+
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Operand& o = plan.outputs[i];
+    const Slot& slot = plan.slots[static_cast<size_t>(o.slot)];
+    if (slot.kind == Slot::Kind::kOutput && slot.index == static_cast<int>(i) && o.offset == 0) {
+      if (outputs[i].dtype() == DType::kString) {
+        TENON_ASSIGN(outputs[i], outputs[i].clone(model_.allocator()));
+      }
+      continue;
+    }
+    TENON_ASSIGN(Tensor result, operand_tensor(o, plan.output_types[i]));
+    if (outputs[i].empty_handle()) {
+      // A tensor made while running is handed over; memory of the caller, the model or the arena is copied.
+      const bool mine = slot.kind == Slot::Kind::kDynamic && result.dtype() != DType::kString;
+      if (mine) {
+        outputs[i] = std::move(result);
+      } else {
+        TENON_ASSIGN(outputs[i], result.clone(model_.allocator()));
+      }
+    } else {
+      if (outputs[i].dtype() != result.dtype() || outputs[i].dims() != result.dims()) {
+        return shape_error("output ", i, " was given memory for ", name_of(outputs[i].dtype()), str(outputs[i].dims()), ", but it is ",
+                           name_of(result.dtype()), str(result.dims()));
+      }
+      if (result.dtype() == DType::kString) {
+        TENON_ASSIGN(outputs[i], result.clone(model_.allocator()));
+      } else if (result.bytes()) {
+        std::memcpy(outputs[i].data(), result.data(), result.bytes());
+      }
+    }
+  }
+  for (size_t i = 0; i < f.dynamic.size(); ++i)
+    if (!f.dynamic[i].empty_handle()) f.dynamic[i] = Tensor();
+  return {};
+}
+
+}  // namespace tenon

@@ -1,0 +1,41 @@
+// Running the steps of one region: static steps by table, deferred and dynamic ones with tensors of their own.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "plan/session.h"
+
+namespace tenon {
+
+/// Runs one region on a prepared frame. Nested regions use the same team and the frames of the same session.
+class RegionRunner {
+ public:
+  RegionRunner(const Model& model, Session::State& state, Team& team, const RunOptions& options)
+      : model_(model), state_(state), team_(team), options_(options) {}
+
+  /// inputs: region inputs, then captures. outputs: filled in, or allocated where empty.
+  Status run(RegionId region, std::span<const Tensor> inputs, std::span<Tensor> outputs, const RegionRunner* parent);
+  Status check() const;
+
+  /// The address and type of a value while this region runs (looking outwards); for captures of inner regions.
+  Result<Tensor> tensor_of(ValueId v) const;
+
+ private:
+  friend class StepContext;
+  Status step(const PlanStep& step);
+  Status deferred_step(const PlanStep& step);
+  Status dynamic_step(const PlanStep& step, const Step& work);
+  Status phases(const Step& work, const kernels::Call& call);
+  Result<Tensor> operand_tensor(const Operand& o, const Type& type) const;
+  Status set_dynamic(const PlanStep& step, int output, Tensor tensor);
+
+  const Model& model_;
+  Session::State& state_;
+  Team& team_;
+  const RunOptions& options_;
+  Frame* frame_ = nullptr;
+  const RegionRunner* parent_ = nullptr;
+};
+
+}  // namespace tenon
