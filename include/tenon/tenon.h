@@ -407,7 +407,7 @@ typedef struct tenon_stats {
   uint64_t runs;            /* begun, those of sessions included */
 } tenon_stats;
 TENON_API tenon_status tenon_model_get_stats(const tenon_model* model, tenon_stats* stats, tenon_error** error);
-/** Gives back the memory of cached plans and idle sessions. Thread-safe. */
+/** Gives back the memory of idle sessions and of all cached plans but the one used last. Thread-safe. */
 TENON_API tenon_status tenon_model_trim(const tenon_model* model, tenon_error** error);
 
 /* --------------------------------------------------------------------------------------------------------------------------- run -- */

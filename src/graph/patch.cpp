@@ -2,14 +2,39 @@
 
 namespace tenon {
 
+namespace {
+
+/// The node whose name and origin a new node takes: one of the anchor's producers when the new node is of its kind and the anchor is not
+/// (a Relu fused into a Conv leaves a Conv), otherwise the anchor.
+const Node& namesake(const Graph& graph, const Node& anchor, const Op& op) {
+  if (anchor.op.index() == op.index()) return anchor;
+  for (const ValueId v : anchor.inputs) {
+    if (v == kNone || graph.value(v).producer == kNone) continue;
+    const Node& producer = graph.node(graph.value(v).producer);
+    if (producer.op.index() == op.index()) return producer;
+  }
+  return anchor;
+}
+
+/// What people call the operator: "Gelu" rather than the family "Unary".
+std::string_view common_name(const Op& op) {
+  if (const auto* unary = std::get_if<ops::Unary>(&op)) return ops::name_of(unary->kind);
+  if (const auto* binary = std::get_if<ops::Binary>(&op)) return ops::name_of(binary->kind);
+  if (const auto* reduce = std::get_if<ops::Reduce>(&op)) return ops::name_of(reduce->kind);
+  return op_name(op);
+}
+
+}  // namespace
+
 Result<std::vector<ValueId>> Patch::add(Op op, std::vector<ValueId> inputs, int outputs) {
-  const Node& anchor = graph_.node(anchor_);
+  const Node& from = namesake(graph_, graph_.node(anchor_), op);
   Graph::NodeSpec spec;
-  spec.name = anchor.name;
-  spec.source_op = anchor.source_op;
-  spec.source_domain = anchor.source_domain;
-  spec.source_opset = anchor.source_opset;
-  auto id = graph_.make_detached(anchor.region, std::move(op), std::move(inputs), std::move(spec), outputs);
+  spec.name = from.name;
+  // A node of another kind (a Reorder before a Conv, a Gelu for a chain that ended in Mul) says what it is.
+  spec.source_op = from.op.index() == op.index() ? from.source_op : std::string(common_name(op));
+  spec.source_domain = from.source_domain;
+  spec.source_opset = from.source_opset;
+  auto id = graph_.make_detached(graph_.node(anchor_).region, std::move(op), std::move(inputs), std::move(spec), outputs);
   if (!id.ok()) {
     failed_ = id.status();
     return std::move(id).status();

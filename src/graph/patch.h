@@ -10,8 +10,9 @@ namespace tenon {
 
 class Patch {
  public:
-  /// Everything happens at `anchor`: new nodes go ahead of it, in its region, and take over its name and origin in messages. Inputs of
-  /// new nodes must be computed before the anchor (or by this patch).
+  /// Everything happens at `anchor`: new nodes go ahead of it, in its region, and take over its name and origin in messages (or those of a
+  /// producer of its inputs when the new node is of that one's kind). Inputs of new nodes must be computed before the anchor (or by this
+  /// patch).
   Patch(Graph& graph, NodeId anchor) : graph_(graph), anchor_(anchor) {}
   Patch(const Patch&) = delete;
   Patch& operator=(const Patch&) = delete;

@@ -276,6 +276,7 @@ def test_inspect_json():
     report = tenon_json("inspect", MODEL, "--nodes")
     assert report["inputs"] == [{"name": "image", "dtype": "float32", "shape": ["batch", 1, 8, 8], "optional": False}]
     assert report["metadata"]["task"] == "handwritten digits"
+    assert report["operators"]["Conv"] == 2
     assert sum(report["operators"].values()) == len(report["nodes"]) == report["node_count"]
     assert report["parameters"] > 13_000
 
