@@ -38,8 +38,12 @@
 #define TENON_API
 #endif
 
+/* Enums are 32 bits wide, and in C++ too any 32-bit value may be passed where one is taken: unknown ones are errors, not undefined. */
 #ifdef __cplusplus
+#define TENON_ENUM_INT : int32_t
 extern "C" {
+#else
+#define TENON_ENUM_INT
 #endif
 
 /* ------------------------------------------------------------------------------------------------------------------ basic types -- */
@@ -65,7 +69,7 @@ static inline tenon_string tenon_str(const char* text) {
   return s;
 }
 
-typedef enum tenon_status {
+typedef enum tenon_status TENON_ENUM_INT {
   TENON_OK = 0,
   TENON_ARGUMENT = 1,  /* the caller broke the contract: NULL, an unknown name, an input left out */
   TENON_LOAD = 2,      /* the model file is malformed or uses something this build does not have */
@@ -79,7 +83,7 @@ typedef enum tenon_status {
 } tenon_status;
 
 /** Element types; the values are those of ONNX's TensorProto.DataType. 2- and 4-bit types take one byte an element in memory. */
-typedef enum tenon_dtype {
+typedef enum tenon_dtype TENON_ENUM_INT {
   TENON_UNDEFINED = 0,
   TENON_FLOAT32 = 1,
   TENON_UINT8 = 2,
@@ -390,7 +394,7 @@ typedef struct tenon_pass_info {
 } tenon_pass_info;
 TENON_API tenon_status tenon_model_pass(const tenon_model* model, size_t index, tenon_pass_info* info, tenon_error** error);
 
-typedef enum tenon_graph_format {
+typedef enum tenon_graph_format TENON_ENUM_INT {
   TENON_GRAPH_TEXT = 0, /* one line a node */
   TENON_GRAPH_DOT = 1   /* Graphviz */
 } tenon_graph_format;

@@ -321,6 +321,8 @@ Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::s
     const auto start = options_.profile ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
     if (Status status = step(s); !status.ok()) {
       for (Tensor& t : f.dynamic) t = Tensor();
+      // That a body used up the time or memory is the fault of the loop around it, whichever of its nodes was next.
+      if (parent_ && (status.code() == Code::kLimit || status.code() == Code::kCancelled)) return status;
       return at(model_.graph(), s.node, std::move(status), actual_types(f, s));
     }
     if (options_.profile) {
