@@ -57,10 +57,10 @@ struct Region {
 
 /// Name and origin of a new node.
 struct NodeSpec {
-  std::string name;
-  std::string source_op, source_domain;
+  std::string name = {};
+  std::string source_op = {}, source_domain = {};
   int64_t source_opset = 0;
-  std::vector<std::string> output_names;
+  std::vector<std::string> output_names = {};
 };
 
 class Graph {
