@@ -277,7 +277,7 @@ enum tenon_load_flags {
   TENON_LOAD_MAP_WEIGHTS = 1 << 0,   /* map the file and view weights in place. Only for a file that nobody changes while the model lives */
   TENON_LOAD_NO_OPTIMIZE = 1 << 1,   /* run the graph as the file has it: no pass */
   TENON_LOAD_OVERRIDABLE = 1 << 2,   /* initializers that the file also lists as graph inputs become optional inputs; otherwise constants */
-  TENON_LOAD_NO_ONEDNN = 1 << 3,     /* never choose a oneDNN kernel (builds without oneDNN have none) */
+  TENON_LOAD_NO_ONEDNN = 1 << 3,     /* never choose a oneDNN kernel (no build has any yet) */
   TENON_LOAD_OPENMP = 1 << 4         /* take threads from OpenMP instead of the library's own pool */
 };
 

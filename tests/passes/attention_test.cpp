@@ -38,7 +38,8 @@ TEST_F(AttentionPasses, ScaledOperandsAndNanToZero) {
   output(matmul(safe, transpose(v, {0, 2, 1, 3})));
   expect(passes::fuse_attention, 1, 1);
   for (const NodeId id : graph_.region(0).nodes) {
-    if (!graph_.node(id).dead) EXPECT_TRUE(std::get<ops::Attention>(graph_.node(id).op).nan_to_zero);
+    if (graph_.node(id).dead) continue;
+    EXPECT_TRUE(std::get<ops::Attention>(graph_.node(id).op).nan_to_zero);
   }
 }
 
