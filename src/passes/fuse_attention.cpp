@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "ops/evaluate.h"
 #include "passes/passes.h"
 
 namespace tenon::passes {
@@ -13,10 +14,12 @@ const Node* made_by(const Graph& graph, ValueId value) {
   return graph.producer_as<X>(value) != nullptr && graph.single_use(value) ? &graph.node(graph.value(value).producer) : nullptr;
 }
 
-/// Steps over casts that do not change the dtype.
+bool is_attention_dtype(DType dtype) { return dtype == DType::kFloat32 || dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
+
+/// Steps over casts that do not change the dtype, or that only round or widen: what is fused computes in float32 throughout.
 ValueId skip_casts(const Graph& graph, ValueId value) {
   for (const Node* cast = made_by<ops::Cast>(graph, value); cast != nullptr; cast = made_by<ops::Cast>(graph, value)) {
-    if (graph.type(cast->inputs[0]).dtype != graph.type(value).dtype) break;
+    if (!is_attention_dtype(graph.type(cast->inputs[0]).dtype) || !is_attention_dtype(graph.type(value).dtype)) break;
     value = cast->inputs[0];
   }
   return value;
@@ -127,7 +130,8 @@ ValueId softmax_of(const Graph& graph, ValueId probabilities, bool* nan_to_zero)
 }  // namespace
 
 /// MatMul(Softmax(MatMul(q, k^T) * scale + mask), v) -> Attention(q, k, v, mask), with the transposes, scalings and repeated heads in front
-/// of q, k and v taken in, in the ways exporters write them; float32, no other readers in between.
+/// of q, k and v taken in, in the ways exporters write them, and no other readers in between. float16 and bfloat16 are computed in float32 and
+/// rounded once.
 Result<bool> fuse_attention(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   if (!std::holds_alternative<ops::MatMul>(node.op) || !plain_product(node)) return false;
@@ -135,7 +139,8 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   if (product.trans_b || product.alpha != 1) return false;
   ops::Attention op;
   const ValueId softmax = softmax_of(graph, node.inputs[0], &op.nan_to_zero);
-  if (softmax == kNone || graph.type(softmax).dtype != DType::kFloat32) return false;
+  const DType dtype = graph.type(node.inputs[1]).dtype;
+  if (softmax == kNone || !is_attention_dtype(dtype)) return false;
 
   double scale = 1;
   ValueId scores = skip_casts(graph, graph.node(graph.value(softmax).producer).inputs[0]), mask = kNone;
@@ -144,12 +149,15 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
       ValueId product_side = add->inputs[side];
       double ignored = 1;
       take_scale(graph, product_side, ignored);
+      product_side = skip_casts(graph, product_side);
+      take_scale(graph, product_side, ignored);
       if (made_by<ops::MatMul>(graph, product_side) == nullptr || !fits(graph.type(add->inputs[1 - side]), graph.type(add->inputs[side]))) continue;
       mask = add->inputs[1 - side];
       scores = add->inputs[side];
     }
     if (mask == kNone) return false;
   }
+  scores = skip_casts(graph, scores);
   while (take_scale(graph, scores, scale)) {
   }
   const Node* first = made_by<ops::MatMul>(graph, scores);
@@ -203,7 +211,22 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   std::vector<ValueId> inputs{q, k, v};
   if (mask != kNone) inputs.push_back(mask);
   Patch patch(graph, id);
-  TENON_TRY(patch.become(op, std::move(inputs)));
+  for (ValueId& input : inputs) {
+    if (graph.type(input).dtype == DType::kFloat32) continue;
+    const ops::Cast widen{DType::kFloat32};
+    if (const Tensor* known = constant(graph, input)) {
+      TENON_ASSIGN(const auto wide, evaluate(widen, {known}));
+      input = patch.constant(wide[0]);
+    } else {
+      TENON_ASSIGN(input, patch.add1(widen, {input}));
+    }
+  }
+  if (dtype == DType::kFloat32) {
+    TENON_TRY(patch.become(op, std::move(inputs)));
+  } else {
+    TENON_ASSIGN(const ValueId wide, patch.add1(op, std::move(inputs)));
+    TENON_TRY(patch.become(ops::Cast{dtype}, {wide}));
+  }
   return patch.apply();
 }
 

@@ -41,7 +41,8 @@ bool moves_nothing(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-/// g(f(x)) -> Reshape(x) where f and g are Reshape, Flatten, Squeeze or Unsqueeze, and at most one dim of the result is symbolic.
+/// g(f(x)) -> Reshape(x) where f and g are Reshape, Flatten, Squeeze or Unsqueeze, and at most one dim of the result is symbolic;
+/// -> x when that is the shape x has.
 /// A Transpose that only moves dims of 1 becomes a Reshape too.
 Result<bool> merge_reshapes(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
@@ -56,6 +57,11 @@ Result<bool> merge_reshapes(Graph& graph, NodeId id) {
     return false;
   }
   if (!graph.type(from).layout.plain()) return false;
+  if (graph.type(from).ranked() && graph.type(from).same_as(graph.type(node.outputs[0]))) {
+    Patch patch(graph, id);
+    patch.replace(node.outputs[0], from);
+    return patch.apply();
+  }
   auto target = as_target(graph.type(node.outputs[0]).shape);
   if (!target) return false;
   const int64_t rank = static_cast<int64_t>(target->size());

@@ -73,6 +73,18 @@ TEST_F(AttentionPasses, RepeatedHeads) {
   expect(passes::fuse_attention, 1, 1);
 }
 
+TEST_F(AttentionPasses, HalvesAreComputedInFloat32) {
+  for (const DType half : {DType::kFloat16, DType::kBFloat16}) {
+    graph_ = Graph();
+    inputs_.clear();
+    const auto cast = [&](ValueId x, DType to) { return add(ops::Cast{to}, {x}); };
+    const ValueId q = cast(input({2, 3, 9, 8}), half), k = cast(input({2, 3, 8, 5}), half), v = cast(input({2, 3, 5, 8}), half);
+    const ValueId p = cast(softmax(cast(matmul(q, k), DType::kFloat32)), half);
+    output(cast(matmul(p, v), DType::kFloat32));
+    expect(passes::fuse_attention, 1, 9, half == DType::kFloat16 ? 3e-3f : 3e-2f);
+  }
+}
+
 TEST_F(AttentionPasses, ProbabilitiesWithAnotherReaderStay) {
   const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8});
   const ValueId p = softmax(matmul(q, k));

@@ -84,6 +84,27 @@ class MovementPasses : public ::testing::Test {
   std::vector<Tensor> inputs_;
 };
 
+class ResolveWhere : public MovementPasses {
+ protected:
+  ValueId where(const std::vector<bool>& c, ValueId x, ValueId y) {
+    Tensor condition = Tensor::of<bool>({static_cast<int64_t>(c.size()), 1}, c);
+    return add(ops::Where{}, {graph_.add_constant(0, "c", std::move(condition)), x, y});
+  }
+};
+
+TEST_F(ResolveWhere, AllTrueAndAllFalse) {
+  const ValueId x = input({2, 3}), y = input({2, 3});
+  output(relu(where({true, true}, x, y)));
+  output(relu(where({false, false}, x, y)));
+  expect(passes::resolve_where, true, 2);
+}
+TEST_F(ResolveWhere, MixedAndBroadcastStay) {
+  const ValueId x = input({2, 3}), narrow = input({1, 3});
+  output(where({true, false}, x, narrow));
+  output(where({false, false}, x, narrow));
+  expect(passes::resolve_where, false, 2);
+}
+
 class RemoveNoOp : public MovementPasses {};
 
 TEST_F(RemoveNoOp, ReshapeToItself) {

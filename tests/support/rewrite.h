@@ -55,7 +55,7 @@ class RewriteTest : public ::testing::Test {
   }
 
   /// Runs `rule`, expects `rewrites` of them, a valid graph, the given number of nodes, and unchanged results.
-  void expect(NodeRule rule, int64_t rewrites, int nodes) {
+  void expect(NodeRule rule, int64_t rewrites, int nodes, float tolerance = 1e-4f) {
     const Tensor before = run();
     auto done = run_pass(graph_, {.name = "rule", .rule = rule});
     ASSERT_TRUE(done.ok()) << done.status().message();
@@ -65,7 +65,7 @@ class RewriteTest : public ::testing::Test {
     EXPECT_TRUE(valid.ok()) << valid.message();
     const Tensor after = run();
     ASSERT_EQ(before.dims(), after.dims());
-    for (int64_t i = 0; i < before.count(); ++i) ASSERT_NEAR(before.as<float>()[i], after.as<float>()[i], 1e-4) << i;
+    for (int64_t i = 0; i < before.count(); ++i) ASSERT_NEAR(before.as<float>()[i], after.as<float>()[i], tolerance) << i;
   }
 
   Graph graph_;
