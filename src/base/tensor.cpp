@@ -2,13 +2,14 @@
 
 #include <cmath>
 #include <cstring>
+#include <memory>
 
 namespace tenon {
 
 Result<Tensor> Tensor::allocate(DType dtype, Dims dims, std::shared_ptr<Allocator> allocator) {
   TENON_ASSIGN(const int64_t count, element_count(dims));
   const auto bytes = checked_mul(count, static_cast<int64_t>(size_of(dtype)));
-  if (!bytes) return limit_error("size in bytes of ", name_of(dtype), str(dims), " overflows");
+  if (!bytes) return limit_error("size in bytes of ", name_of(dtype), tenon::str(dims), " overflows");
   TENON_ASSIGN(auto buffer, Buffer::allocate(static_cast<size_t>(*bytes), std::move(allocator)));
   if (dtype == DType::kString) std::memset(buffer->data(), 0, static_cast<size_t>(*bytes));
   return view(dtype, std::move(dims), std::move(buffer));
@@ -29,7 +30,7 @@ Tensor Tensor::view(DType dtype, Dims dims, std::shared_ptr<Buffer> buffer, size
 Result<Tensor> Tensor::strings(Dims dims, std::span<const std::string> values, std::shared_ptr<Allocator> allocator) {
   TENON_ASSIGN(const int64_t count, element_count(dims));
   if (count != static_cast<int64_t>(values.size())) {
-    return error(Code::kArgument, "string tensor of shape ", str(dims), " given ", values.size(), " values, expected ", count);
+    return error(Code::kArgument, "string tensor of shape ", tenon::str(dims), " given ", values.size(), " values, expected ", count);
   }
   size_t bytes = values.size() * sizeof(StringRef);
   for (const std::string& v : values) bytes += v.size();
@@ -44,6 +45,44 @@ Result<Tensor> Tensor::strings(Dims dims, std::span<const std::string> values, s
   return view(DType::kString, std::move(dims), std::move(buffer));
 }
 
+Result<Tensor> Tensor::sequence(DType dtype, std::vector<Tensor> items, std::shared_ptr<Allocator> allocator) {
+  for (size_t i = 0; i < items.size(); ++i) {
+    if (items[i].empty_handle() || !items[i].is_tensor() || items[i].dtype() != dtype) {
+      return error(Code::kArgument, "item ", i, " is ", items[i].str(), ", expected a tensor of ", name_of(dtype));
+    }
+  }
+  TENON_ASSIGN(auto memory, Buffer::allocate(items.size() * sizeof(Tensor), std::move(allocator)));
+  auto* first = reinterpret_cast<Tensor*>(memory->data());
+  const size_t count = items.size();
+  Tensor t;
+  t.buffer_ = Buffer::borrow(first, count * sizeof(Tensor), [memory, first, count] { std::destroy_n(first, count); });
+  std::uninitialized_move_n(items.begin(), count, first);
+  t.kind_ = Kind::kSequence;
+  t.dtype_ = dtype;
+  t.dims_ = {0};
+  return t;
+}
+
+Tensor Tensor::none(DType dtype) {
+  Tensor t;
+  t.kind_ = Kind::kNone;
+  t.dtype_ = dtype;
+  t.dims_ = {0};
+  return t;
+}
+
+std::span<const Tensor> Tensor::items() const {
+  if (kind_ != Kind::kSequence) return {};
+  return {reinterpret_cast<const Tensor*>(buffer_->data()), buffer_->size() / sizeof(Tensor)};
+}
+
+std::string Tensor::str() const {
+  if (kind_ == Kind::kNone || empty_handle()) return "none";
+  if (kind_ == Kind::kTensor) return std::string(name_of(dtype_)) + tenon::str(dims_);
+  const size_t n = items().size();
+  return "a sequence of " + std::to_string(n) + " " + std::string(name_of(dtype_)) + (n == 1 ? " tensor" : " tensors");
+}
+
 Tensor Tensor::reshaped(Dims dims) const {
   Tensor t = *this;
   t.dims_ = std::move(dims);
@@ -51,6 +90,15 @@ Tensor Tensor::reshaped(Dims dims) const {
 }
 
 Result<Tensor> Tensor::clone(std::shared_ptr<Allocator> allocator) const {
+  if (kind_ == Kind::kNone) return *this;
+  if (kind_ == Kind::kSequence) {
+    std::vector<Tensor> copies;
+    for (const Tensor& item : items()) {
+      TENON_ASSIGN(Tensor copy, item.clone(allocator));
+      copies.push_back(std::move(copy));
+    }
+    return sequence(dtype_, std::move(copies), std::move(allocator));
+  }
   if (dtype_ == DType::kString) {
     size_t bytes = static_cast<size_t>(count_) * sizeof(StringRef);
     for (const StringRef& s : values<StringRef>()) bytes += s.size;

@@ -1,4 +1,5 @@
-// A tensor: element type, dims, and a share of a buffer. Contiguous, row-major.
+// What a value is at run time: a tensor (element type, dims, and a share of a buffer; contiguous, row-major), a sequence of tensors, or
+// nothing, which is an empty optional.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,15 @@ namespace tenon {
 
 using Dims = std::vector<int64_t>;
 
+/// Copying shares what is held. To code that knows only tensors, a sequence and an empty optional look like a vector without elements.
 class Tensor {
  public:
+  enum class Kind : uint8_t {
+    kTensor,
+    kSequence,  ///< any number of tensors of one dtype, each of its own shape
+    kNone,      ///< an empty optional
+  };
+
   Tensor() = default;
   /// New memory, contents undefined (string elements: empty). Errors: kLimit (size overflows, allocator limit), kNoMem.
   static Result<Tensor> allocate(DType dtype, Dims dims, std::shared_ptr<Allocator> allocator = nullptr);
@@ -30,9 +38,19 @@ class Tensor {
   static Tensor scalar(T value) { return of<T>({}, std::vector<T>{value}); }
   /// A string tensor that owns its bytes.
   static Result<Tensor> strings(Dims dims, std::span<const std::string> values, std::shared_ptr<Allocator> allocator = nullptr);
+  /// `items` in order; they are immutable from here on and may be shared with other sequences. Each keeps its own memory: none may be a view
+  /// of memory that is reused. kArgument unless all are tensors of this dtype, kLimit and kNoMem for the list itself.
+  static Result<Tensor> sequence(DType dtype, std::vector<Tensor> items, std::shared_ptr<Allocator> allocator = nullptr);
+  static Tensor none(DType dtype = DType::kUndefined);
 
-  bool empty_handle() const { return buffer_ == nullptr; }  ///< default-constructed: no tensor at all
-  DType dtype() const { return dtype_; }
+  bool empty_handle() const { return buffer_ == nullptr && kind_ == Kind::kTensor; }  ///< default-constructed: no value at all
+  Kind kind() const { return kind_; }
+  bool is_tensor() const { return kind_ == Kind::kTensor; }
+  /// Of a sequence; empty for the other kinds.
+  std::span<const Tensor> items() const;
+  /// "float32[2, 3]", "a sequence of 2 float32 tensors", "none".
+  std::string str() const;
+  DType dtype() const { return dtype_; }  ///< of a sequence: its items'
   const Dims& dims() const { return dims_; }
   int rank() const { return static_cast<int>(dims_.size()); }
   int64_t count() const { return count_; }
@@ -47,7 +65,7 @@ class Tensor {
 
   /// The same memory under other dims of equal count.
   Tensor reshaped(Dims dims) const;
-  /// A deep copy that owns everything, string bytes included.
+  /// A deep copy that owns everything, string bytes and items included.
   Result<Tensor> clone(std::shared_ptr<Allocator> allocator = nullptr) const;
   /// Elements of an integer, bool or float tensor converted to int64 (floats truncated). For small shape-like tensors.
   std::vector<int64_t> to_ints() const;
@@ -55,11 +73,12 @@ class Tensor {
 
  private:
   DType dtype_ = DType::kUndefined;
+  Kind kind_ = Kind::kTensor;
   Dims dims_;
   int64_t count_ = 0;
   size_t bytes_ = 0;
   void* data_ = nullptr;
-  std::shared_ptr<Buffer> buffer_;
+  std::shared_ptr<Buffer> buffer_;  ///< of a sequence: its items, one after the other
 };
 
 template <class T>

@@ -23,7 +23,7 @@ inline constexpr int32_t kNone = -1;  ///< an input left out, a value without pr
 
 struct Value {
   std::string name;   ///< of the file, or made up; unique among named values
-  Type type;          ///< type.constant points into `constant` below
+  Type type;          ///< type.constant points into `constant` below. Constants are tensors
   NodeId producer = kNone;
   int output = 0;     ///< which output of the producer
   RegionId region = 0;

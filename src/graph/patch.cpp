@@ -63,7 +63,7 @@ Result<bool> Patch::apply() {
   TENON_TRY(failed_);
   for (const auto& [from, to] : replacements_) {
     const Type &a = graph_.type(from), &b = graph_.type(to);
-    bool agree = a.dtype == b.dtype && a.layout == b.layout;
+    bool agree = a.dtype == b.dtype && a.layout == b.layout && a.structure == b.structure;
     if (agree && a.ranked() && b.ranked()) {
       agree = a.rank() == b.rank();
       for (int i = 0; agree && i < a.rank(); ++i) agree = !a.shape[i].is_const() || !b.shape[i].is_const() || a.shape[i] == b.shape[i];

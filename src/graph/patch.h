@@ -23,7 +23,8 @@ class Patch {
   ValueId constant(Tensor tensor);
   ValueId constant(Tensor tensor, Type type);
 
-  /// All readers of `old_value` read `new_value` instead. Types must agree: same dtype and layout, shapes not contradicting.
+  /// All readers of `old_value` read `new_value` instead. Types must agree: same dtype, layout and structure, shapes
+  /// not contradicting.
   void replace(ValueId old_value, ValueId new_value) { replacements_.emplace_back(old_value, new_value); }
 
   /// Replaces the (single) output of the anchor by a new node: the common case.

@@ -46,7 +46,8 @@ class Validator {
         if (g_.value(v).producer != nid || g_.value(v).output != static_cast<int>(i)) return broken(v, "wrong producer");
         seen_[v] = true;
         const Type &have = g_.type(v), &want = (*inferred)[i];
-        if (have.dtype != want.dtype || !(have.layout == want.layout) || contradicts(have.shape, want.shape)) {
+        if (have.dtype != want.dtype || !(have.layout == want.layout) || have.structure != want.structure ||
+            contradicts(have.shape, want.shape)) {
           return broken(v, "is " + have.str() + ", but inference gives " + want.str());
         }
       }

@@ -10,7 +10,7 @@ namespace {
 
 Types types_of(const std::vector<RegionResult>& results) {
   Types out;
-  for (const RegionResult& r : results) out.push_back(Type::of(r.dtype, r.shape));
+  for (const RegionResult& r : results) out.push_back(Type::of(r.dtype, r.shape, r.structure));
   return out;
 }
 
@@ -107,9 +107,9 @@ Result<Step> bind(const Loop& op, const BindContext&) {
     }
     std::vector<Tensor> carried;
     for (int i = 0; i < op.carried; ++i) {
-      const Tensor* t = ctx.input(2 + i);
-      if (!t) return run_error("carried input ", 2 + i, " is left out");
-      carried.push_back(*t);
+      if (!ctx.input(2 + i)) return run_error("carried input ", 2 + i, " is left out");
+      TENON_ASSIGN(Tensor t, ctx.keep(2 + i));
+      carried.push_back(std::move(t));
     }
     const size_t scans = op.results.size() - static_cast<size_t>(op.carried);
     std::vector<std::vector<Tensor>> elements(scans);
@@ -153,7 +153,10 @@ Result<Step> bind(const Scan& op, const BindContext&) {
   step.kernel = "Scan";
   step.dynamic = [op](ExecContext& ctx) -> Status {
     std::vector<Tensor> states;
-    for (int i = 0; i < op.states; ++i) states.push_back(*ctx.input(i));
+    for (int i = 0; i < op.states; ++i) {
+      TENON_ASSIGN(Tensor t, ctx.keep(i));
+      states.push_back(std::move(t));
+    }
     const size_t scans = op.input_axes.size();
     std::vector<const Tensor*> sequences;
     std::vector<int64_t> axes;

@@ -13,10 +13,11 @@ namespace tenon::ops {
 struct RegionResult {
   DType dtype = DType::kUndefined;
   Shape shape = Shape::unranked();
+  Structure structure = {};
   bool operator==(const RegionResult&) const = default;
 };
 
-/// (cond: bool, one element) -> the outputs of the branch taken.
+/// (cond: bool, one element) -> the outputs of the branch taken, of any structure.
 struct If {
   int then_region = -1;
   int else_region = -1;
@@ -28,7 +29,9 @@ Result<Step> bind(const If&, const BindContext&);
 
 /// (max_trip_count: int64?, cond: bool?, carried...) -> (carried..., scan outputs...), opset 13 meaning: the body takes
 /// (iteration, cond, carried...) and gives (cond, carried..., scan elements...); scan outputs stack the elements along a new axis 0.
+/// Carried values are of any structure.
 struct Loop {
+  static constexpr bool takes_any_structure(int input) { return input >= 2; }
   int body = -1;
   int carried = 0;
   std::vector<RegionResult> results;  ///< carried, then scan outputs

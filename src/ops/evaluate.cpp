@@ -5,7 +5,7 @@ namespace tenon {
 TypedBindContext::TypedBindContext(const Types& in, const Types& out, std::vector<bool> wanted, bool refusals)
     : in_(&in), out_(&out), wanted_(std::move(wanted)), refusals_(refusals) {
   in_dims_.reserve(in.size());
-  for (const Type& t : in) in_dims_.push_back(t.present() ? t.shape.to_ints() : Dims{});
+  for (const Type& t : in) in_dims_.push_back(t.present() && t.is_tensor() ? t.shape.to_ints() : Dims{});
   // Outputs of dynamic operators are not static before they run; their dims are not asked for.
   out_dims_.reserve(out.size());
   for (const Type& t : out) out_dims_.push_back(t.is_static() ? t.shape.to_ints() : Dims{});
@@ -34,6 +34,7 @@ class Once : public ExecContext {
   int outputs() const override { return static_cast<int>(out_.size()); }
   const Tensor* input(int i) const override { return i < inputs() ? in_[i] : nullptr; }
   bool output_wanted(int) const override { return true; }
+  Result<Tensor> keep(int i) override { return in_[i]->clone(allocator_); }
   Result<Tensor> allocate(DType dtype, Dims dims) override { return Tensor::allocate(dtype, std::move(dims), allocator_); }
   void set_output(int i, Tensor tensor) override {
     if (i < outputs()) out_[i] = std::move(tensor);
@@ -73,8 +74,8 @@ Result<std::vector<Tensor>> evaluate(const Op& op, const std::vector<const Tenso
   for (const Tensor* t : inputs) {
     Type type = Type::none();
     if (t) {
-      type = Type::of(t->dtype(), Shape::of(t->dims()));
-      type.constant = t;
+      type = Type::of(*t);
+      if (t->is_tensor()) type.constant = t;
     }
     in.push_back(std::move(type));
   }

@@ -28,6 +28,7 @@ class TypedBindContext : public BindContext {
   DType dtype(int i) const override { return (*in_)[i].dtype; }
   const Dims& dims(int i) const override { return in_dims_[i]; }
   const Layout& layout(int i) const override { return (*in_)[i].layout; }
+  const Structure& structure(int i) const override { return (*in_)[i].structure; }
   DType out_dtype(int i) const override { return (*out_)[i].dtype; }
   const Dims& out_dims(int i) const override { return out_dims_[i]; }
   const Layout& out_layout(int i) const override { return (*out_)[i].layout; }

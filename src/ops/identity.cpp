@@ -7,8 +7,17 @@ Result<Types> infer(const Identity&, const Types& in) {
   return Types{in[0]};
 }
 
-Result<Step> bind(const Identity&, const BindContext&) {
+Result<Step> bind(const Identity&, const BindContext& ctx) {
   Step step;
+  if (ctx.structure(0) != Structure{}) {
+    step.kernel = "share";
+    step.dynamic = [](ExecContext& run) -> Status {
+      TENON_ASSIGN(Tensor x, run.keep(0));
+      run.set_output(0, std::move(x));
+      return {};
+    };
+    return step;
+  }
   step.kernel = "view";
   step.views.push_back({0, 0, 0});
   return step;

@@ -4,20 +4,6 @@
 
 namespace tenon {
 
-std::string Layout::str() const {
-  switch (kind) {
-    case Kind::kPlain: return "plain";
-    case Kind::kChannelBlocked: return "blocked" + std::to_string(block);
-    case Kind::kPacked: return "packed:" + std::to_string(format);
-  }
-  return "?";
-}
-
-std::string Type::str() const {
-  if (!present()) return "none";
-  return std::string(name_of(dtype)) + shape.str() + (layout.plain() ? "" : "{" + layout.str() + "}");
-}
-
 namespace ops {
 
 Status expect_inputs(const Types& in, int min, int max) {

@@ -18,12 +18,28 @@ std::string_view op_name(const Op& op) {
   return std::visit([](const auto& o) { return kName<std::remove_cvref_t<decltype(o)>>; }, op);
 }
 
+namespace {
+template <class O>
+Status check_structures(const Types& in) {
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (in[i].is_tensor()) continue;
+    if constexpr (requires { O::takes_any_structure(0); }) {
+      if (O::takes_any_structure(static_cast<int>(i))) continue;
+    }
+    return shape_error("input ", i, " is ", in[i].str(), ", expected a tensor");
+  }
+  return {};
+}
+}  // namespace
+
 Result<Types> infer(const Op& op, const Types& in) {
   TENON_ASSIGN(Types out, std::visit(
                               [&](const auto& o) -> Result<Types> {
-                                if constexpr (std::is_same_v<std::remove_cvref_t<decltype(o)>, std::monostate>) {
+                                using O = std::remove_cvref_t<decltype(o)>;
+                                if constexpr (std::is_same_v<O, std::monostate>) {
                                   return error(Code::kInternal, "empty operator");
                                 } else {
+                                  TENON_TRY(check_structures<O>(in));
                                   return ops::infer(o, in);
                                 }
                               },

@@ -25,7 +25,8 @@ struct Op : OpVariant {
 std::string_view op_name(const Op& op);
 
 /// Output types from input types. A pure function: it knows neither graph nor node. Also carries small integer contents through
-/// shape arithmetic (shape_arithmetic.h).
+/// shape arithmetic (shape_arithmetic.h). Inputs are tensors; an operator that takes sequences and optionals says for which inputs with a
+/// `static constexpr bool takes_any_structure(int input)`.
 Result<Types> infer(const Op& op, const Types& in);
 
 /// The work for one set of fully known types.

@@ -73,18 +73,22 @@ struct Step {
   }
 };
 
-/// What a dynamic step sees while a plan runs: real tensors in, tensors out.
+/// What a dynamic step sees while a plan runs: real values in, values out.
 class ExecContext {
  public:
   virtual ~ExecContext() = default;
   virtual int inputs() const = 0;
   virtual int outputs() const = 0;
-  /// Null when the node leaves the input out.
+  /// Null when the node leaves the input out. Its memory may be used anew once the step is done.
   virtual const Tensor* input(int i) const = 0;
+  /// Input i, which is not left out, for as long as one likes: what goes into a region, becomes an item of a sequence, or is passed on.
+  /// Shared when it was made while running, otherwise a copy.
+  virtual Result<Tensor> keep(int i) = 0;
   virtual bool output_wanted(int i) const = 0;
   /// A tensor from the run's memory (limit and accounting apply).
   virtual Result<Tensor> allocate(DType dtype, Dims dims) = 0;
-  virtual void set_output(int i, Tensor tensor) = 0;
+  /// The tensor, or every item of the sequence, has memory of its own: allocate(), keep(), or a share of what these gave.
+  virtual void set_output(int i, Tensor value) = 0;
   /// Runs region `region` of the graph on `inputs` (its own inputs; captured outer values are found by the plan).
   virtual Result<std::vector<Tensor>> run_region(int region, std::vector<Tensor> inputs) = 0;
   /// kCancelled or kLimit (deadline) when the run should stop; dynamic steps that loop call it every turn.
@@ -93,7 +97,7 @@ class ExecContext {
   virtual char* string_bytes(size_t size) = 0;
 };
 
-/// What bind sees: fully known input and output types.
+/// What bind sees: fully known input and output types. Those of sequences and optionals say no dims.
 class BindContext {
  public:
   virtual ~BindContext() = default;
@@ -104,6 +108,7 @@ class BindContext {
   virtual DType dtype(int i) const = 0;      ///< of input i
   virtual const Dims& dims(int i) const = 0; ///< of input i
   virtual const struct Layout& layout(int i) const = 0;
+  virtual const struct Structure& structure(int i) const = 0;  ///< of input i
   virtual DType out_dtype(int i) const = 0;
   virtual const Dims& out_dims(int i) const = 0;
   virtual const struct Layout& out_layout(int i) const = 0;

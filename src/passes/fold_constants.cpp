@@ -66,7 +66,7 @@ Result<bool> fold_constants(Graph& graph, NodeId id) {
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     const ValueId v = node.outputs[i];
     if (v == kNone) continue;
-    if (!graph.type(v).layout.plain()) return false;
+    if (!graph.type(v).layout.plain() || !graph.type(v).is_tensor()) return false;
     outputs = static_cast<int>(i) + 1;
     if (graph.type(v).is_static()) {
       const auto count = element_count(graph.type(v).shape.to_ints());

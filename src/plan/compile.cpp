@@ -17,6 +17,7 @@ const Plan::Place* Plan::find(ValueId v) const {
 bool Plan::takes(std::span<const Tensor> inputs) const {
   if (input_types.size() != inputs.size()) return false;
   for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!input_types[i].is_tensor()) continue;
     const Shape& shape = input_types[i].shape;
     const Dims& dims = inputs[i].dims();
     if (input_types[i].dtype != inputs[i].dtype() || static_cast<size_t>(shape.rank()) != dims.size()) return false;
@@ -24,6 +25,18 @@ bool Plan::takes(std::span<const Tensor> inputs) const {
       if (shape[d].value() != dims[d]) return false;
   }
   return true;
+}
+
+std::vector<Type> signature(const Graph& graph, RegionId region, std::span<const Tensor> inputs) {
+  std::vector<ValueId> values = graph.region(region).inputs;
+  const std::vector<ValueId> captures = captures_of(graph, region);
+  values.insert(values.end(), captures.begin(), captures.end());
+  std::vector<Type> types;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Type& known = graph.type(values[i]);
+    types.push_back(known.is_tensor() ? Type::of(inputs[i]) : known);
+  }
+  return types;
 }
 
 Result<size_t> bytes_of(const Type& type) {

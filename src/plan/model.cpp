@@ -53,13 +53,14 @@ Result<std::shared_ptr<Model>> Model::create(Graph graph, const ModelOptions& op
   for (size_t i = 0; i < model->outputs_.size(); ++i) {
     const Type& t = g.type(g.region(0).outputs[i]);
     model->outputs_[i].type.dtype = t.dtype;
+    model->outputs_[i].type.structure = t.structure;
     if (t.ranked()) model->outputs_[i].type.shape = t.shape;
   }
   for (auto& o : model->outputs_) o.type.constant = nullptr;
   bool fixed = true;
   std::vector<Type> types;
   for (const ValueInfo& in : model->inputs_) {
-    fixed &= in.type.is_static();
+    fixed &= in.type.is_static() || !in.type.is_tensor();
     types.push_back(in.type);
   }
   if (fixed) TENON_TRY(model->plan(0, types));
@@ -106,8 +107,8 @@ Dim settled(const Dim& dim, const std::unordered_map<std::string, int64_t>& dims
 Result<std::shared_ptr<const Plan>> Model::explain(const std::unordered_map<std::string, int64_t>& dims) const {
   std::vector<Type> types;
   for (const ValueInfo& in : inputs_) {
-    Type t = Type::of(in.type.dtype, Shape{});
-    if (in.type.ranked()) {
+    Type t = Type::of(in.type.dtype, in.type.is_tensor() ? Shape{} : in.type.shape, in.type.structure);
+    if (in.type.ranked() && in.type.is_tensor()) {
       std::vector<Dim> shape;
       for (const Dim& d : in.type.shape) shape.push_back(settled(d, dims));
       t.shape = Shape(std::move(shape));

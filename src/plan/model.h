@@ -66,7 +66,7 @@ class Session {
 /// A loaded model. Thread-safe throughout.
 class Model : public std::enable_shared_from_this<Model> {
  public:
-  /// Runs the passes and, when all input shapes are fixed, makes the plan.
+  /// Runs the passes and, when the shapes of all input tensors are fixed, makes the plan.
   static Result<std::shared_ptr<Model>> create(Graph graph, const ModelOptions& options);
   ~Model();
 
@@ -76,8 +76,9 @@ class Model : public std::enable_shared_from_this<Model> {
   const PassReport& pass_report() const { return pass_report_; }
   const ModelOptions& options() const { return options_; }
 
-  /// inputs: one tensor an input, in order. outputs: one an output, in order; a default-constructed tensor is allocated, one that
-  /// comes with memory is written in place when dtype and dims are right (kShape otherwise). On error no caller-provided output is guaranteed unchanged, none is freed.
+  /// inputs: one value an input, in order. outputs: one an output, in order; a default-constructed tensor is allocated, one that
+  /// comes with memory is written in place when dtype and dims are right (kShape otherwise; always for sequences and optionals). Outputs
+  /// share no memory with inputs. On error no caller-provided output is guaranteed unchanged, none is freed.
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs, const RunOptions& options = {}) const;
 
   std::unique_ptr<Session> session() const;

@@ -18,16 +18,16 @@ namespace tenon {
 struct Slot {
   enum class Kind : uint8_t {
     kConstant,  ///< memory of the model (or of the plan)
-    kInput,     ///< the caller's memory: region input or captured value number `index`
+    kInput,     ///< the caller's memory: region input or captured value number `index`. Sequences and optionals lie beside it, as dynamic ones do
     kArena,     ///< at `offset` of the session's arena
     kOutput,    ///< the tensor of region output number `index`
-    kDynamic,   ///< a tensor made while running
+    kDynamic,   ///< a tensor, sequence or optional made while running
   };
   Kind kind = Kind::kArena;
   int index = 0;
   size_t offset = 0;
   size_t bytes = 0;
-  Type type;                  ///< static unless the value is dynamic and its shape depends on data
+  Type type;                  ///< static unless the value is dynamic and its shape depends on data, or it is no tensor
   const void* data = nullptr; ///< kConstant
 };
 
@@ -69,9 +69,13 @@ struct Plan {
   std::deque<Tensor> constants;  ///< computed while planning
 
   const Place* find(ValueId v) const;
-  /// These tensors have the types the plan was made for.
+  /// These values have the types the plan was made for. Sequences and optionals are not looked at: there is one type for all of a value's.
   bool takes(std::span<const Tensor> inputs) const;
 };
+
+/// The types that a plan of `region` for these values (its inputs, then captures) is made for: those of the tensors as they are; of sequences
+/// and optionals what the graph knows.
+std::vector<Type> signature(const Graph& graph, RegionId region, std::span<const Tensor> inputs);
 
 /// Work below this many nanoseconds stays on the calling thread.
 inline constexpr double kParallelNanoseconds = 12000;

@@ -83,6 +83,12 @@ Result<Tensor> RegionRunner::operand_tensor(const Operand& o, const Type& type) 
   return Tensor::view(type.dtype, type.shape.to_ints(), Buffer::borrow(frame_->base[static_cast<size_t>(o.slot)], slot.bytes), static_cast<size_t>(o.offset));
 }
 
+Result<Tensor> RegionRunner::keep(const Operand& o, const Type& type) const {
+  TENON_ASSIGN(Tensor t, operand_tensor(o, type));
+  const bool owns = frame_->plan->slots[static_cast<size_t>(o.slot)].kind == Slot::Kind::kDynamic || !type.is_tensor();
+  return owns ? Result<Tensor>(std::move(t)) : t.clone(model_.allocator());
+}
+
 Result<Tensor> RegionRunner::tensor_of(ValueId v) const {
   if (const Plan::Place* p = frame_->plan->find(v)) return operand_tensor(p->operand, p->type);
   if (parent_) return parent_->tensor_of(v);
@@ -93,14 +99,7 @@ Status RegionRunner::set_dynamic(const PlanStep& step, int output, Tensor tensor
   const Operand& o = step.outputs[static_cast<size_t>(output)];
   if (o.slot < 0) return {};
   const Type& promised = step.output_types[static_cast<size_t>(output)];
-  if (tensor.dtype() != promised.dtype) {
-    return run_error("output ", output, " is ", name_of(tensor.dtype()), ", expected ", name_of(promised.dtype));
-  }
-  if (promised.ranked()) {
-    bool fits = promised.rank() == tensor.rank();
-    for (int i = 0; fits && i < promised.rank(); ++i) fits = !promised.shape[i].is_const() || promised.shape[i].value() == tensor.dims()[i];
-    if (!fits) return run_error("output ", output, " has shape ", str(tensor.dims()), ", expected ", promised.shape.str());
-  }
+  if (const auto got = promised.mismatch(tensor)) return run_error("output ", output, " is ", *got, ", expected ", promised.str());
   frame_->base[static_cast<size_t>(o.slot)] = tensor.as<std::byte>();
   frame_->dynamic[static_cast<size_t>(o.slot)] = std::move(tensor);
   return {};
@@ -115,11 +114,12 @@ class StepContext : public ExecContext {
   int inputs() const override { return static_cast<int>(inputs_.size()); }
   int outputs() const override { return static_cast<int>(step_.outputs.size()); }
   const Tensor* input(int i) const override { return i < inputs() && present_[i] ? &inputs_[i] : nullptr; }
+  Result<Tensor> keep(int i) override { return runner_.keep(step_.inputs[i], step_.input_types[i]); }
   bool output_wanted(int i) const override { return i < outputs() && step_.outputs[i].slot >= 0; }
   Result<Tensor> allocate(DType dtype, Dims dims) override { return Tensor::allocate(dtype, std::move(dims), runner_.model_.allocator()); }
-  void set_output(int i, Tensor tensor) override {
+  void set_output(int i, Tensor value) override {
     if (i >= outputs() || !status_.ok()) return;
-    status_ = runner_.set_dynamic(step_, i, std::move(tensor));
+    status_ = runner_.set_dynamic(step_, i, std::move(value));
   }
   Result<std::vector<Tensor>> run_region(int region, std::vector<Tensor> inputs) override {
     const Graph& graph = runner_.model_.graph();
@@ -148,7 +148,6 @@ class StepContext : public ExecContext {
 };
 
 Status RegionRunner::dynamic_step(const PlanStep& step, const Step& work) {
-  const bool control = !ops::regions_of(model_.graph().node(step.node).op).empty();
   std::vector<Tensor> inputs;
   std::vector<bool> present;
   for (size_t i = 0; i < step.inputs.size(); ++i) {
@@ -158,10 +157,6 @@ Status RegionRunner::dynamic_step(const PlanStep& step, const Step& work) {
       continue;
     }
     TENON_ASSIGN(Tensor t, operand_tensor(step.inputs[i], step.input_types[i]));
-    // What goes into a body may come out of it and outlive the memory it was in.
-    if (control && frame_->plan->slots[static_cast<size_t>(step.inputs[i].slot)].kind != Slot::Kind::kDynamic) {
-      TENON_ASSIGN(t, t.clone(model_.allocator()));
-    }
     inputs.push_back(std::move(t));
   }
   StepContext context(*this, step, std::move(inputs), std::move(present));
@@ -188,8 +183,8 @@ Status RegionRunner::deferred_step(const PlanStep& step) {
     }
     TENON_ASSIGN(Tensor t, operand_tensor(step.inputs[i], type));
     tensors.push_back(std::move(t));
-    in.push_back(Type::of(tensors.back().dtype(), Shape::of(tensors.back().dims())));
-    in.back().constant = &tensors.back();
+    in.push_back(type.is_tensor() ? Type::of(tensors.back()) : type);
+    if (type.is_tensor()) in.back().constant = &tensors.back();
   }
   TENON_ASSIGN(const Types out, infer(node.op, in));
   std::vector<bool> wanted;
@@ -269,46 +264,114 @@ namespace {
 std::vector<Type> actual_types(const Frame& frame, const PlanStep& step) {
   std::vector<Type> types = step.input_types;
   for (size_t i = 0; i < types.size(); ++i) {
-    if (types[i].is_static() || step.inputs[i].slot < 0) continue;
+    if (types[i].is_static() || !types[i].is_tensor() || step.inputs[i].slot < 0) continue;
     const Tensor& t = frame.dynamic[static_cast<size_t>(step.inputs[i].slot)];
     if (!t.empty_handle()) types[i].shape = Shape::of(t.dims());
   }
   return types;
 }
 
+/// The dynamic values of a frame, let go of when the run ends.
+class DynamicValues {
+ public:
+  explicit DynamicValues(Frame& frame) : frame_(frame) {}
+  ~DynamicValues() {
+    for (Tensor& t : frame_.dynamic)
+      if (!t.empty_handle()) t = Tensor();
+  }
+  DynamicValues(const DynamicValues&) = delete;
+  DynamicValues& operator=(const DynamicValues&) = delete;
+
+ private:
+  Frame& frame_;
+};
+
+/// The memory of what sequences and optionals among the inputs hold: a run may pass it on, but not out. Tensors are only viewed.
+void collect_buffers(std::span<const Tensor> values, const std::vector<Type>& types, std::unordered_set<const Buffer*>& out) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (types[i].is_tensor()) continue;
+    if (values[i].is_tensor()) out.insert(values[i].buffer().get());
+    for (const Tensor& item : values[i].items()) out.insert(item.buffer().get());
+  }
+}
+
+/// `value` as the run's caller may keep it: memory that is the caller's is copied, and so are strings, whose bytes end with the run.
+Result<Tensor> handed_over(const Tensor& value, const std::unordered_set<const Buffer*>& theirs,
+                           const std::shared_ptr<Allocator>& allocator) {
+  if (value.kind() == Tensor::Kind::kNone) return value;
+  if (value.is_tensor()) {
+    return value.dtype() == DType::kString || theirs.contains(value.buffer().get()) ? value.clone(allocator) : Result<Tensor>(value);
+  }
+  std::vector<Tensor> items;
+  for (const Tensor& item : value.items()) {
+    TENON_ASSIGN(Tensor owned, handed_over(item, theirs, allocator));
+    items.push_back(std::move(owned));
+  }
+  return Tensor::sequence(value.dtype(), std::move(items), allocator);
+}
+
 }  // namespace
+
+/// Brings output number `output` to `place`, which holds memory for it or an empty handle.
+Status RegionRunner::finish_output(int output, const std::unordered_set<const Buffer*>& theirs, Tensor& place) const {
+  const Operand& o = frame_->plan->outputs[static_cast<size_t>(output)];
+  const Type& type = frame_->plan->output_types[static_cast<size_t>(output)];
+  const Slot& slot = frame_->plan->slots[static_cast<size_t>(o.slot)];
+  const std::shared_ptr<Allocator>& allocator = model_.allocator();
+  if (slot.kind == Slot::Kind::kOutput && slot.index == output && o.offset == 0) {
+    if (place.dtype() == DType::kString) {
+      TENON_ASSIGN(place, place.clone(allocator));
+    }
+    return {};
+  }
+  TENON_ASSIGN(Tensor result, operand_tensor(o, type));
+  if (place.empty_handle()) {
+    // What was made while running is handed over; tensors in memory of the caller, the model or the arena are copied.
+    if (slot.kind != Slot::Kind::kDynamic && type.is_tensor()) {
+      TENON_ASSIGN(place, result.clone(allocator));
+    } else {
+      TENON_ASSIGN(place, handed_over(result, theirs, allocator));
+    }
+    return {};
+  }
+  if (place.dtype() != result.dtype() || place.dims() != result.dims()) {
+    return shape_error("output ", output, " was given memory for ", place.str(), ", but it is ", result.str());
+  }
+  if (result.dtype() == DType::kString) {
+    TENON_ASSIGN(place, result.clone(allocator));
+  } else if (result.bytes()) {
+    std::memcpy(place.data(), result.data(), result.bytes());
+  }
+  return {};
+}
 
 Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::span<Tensor> outputs, const RegionRunner* parent) {
   parent_ = parent;
   frame_ = &state_.frames[region];
   if (!frame_->plan || !frame_->plan->takes(inputs)) {
-    std::vector<Type> types;
-    for (const Tensor& t : inputs) types.push_back(Type::of(t.dtype(), Shape::of(t.dims())));
-    TENON_ASSIGN(auto plan, model_.plan(region, types));
+    TENON_ASSIGN(auto plan, model_.plan(region, signature(model_.graph(), region, inputs)));
     TENON_TRY(state_.prepare(*frame_, plan, model_.allocator(), team_.threads()));
   } else {
     TENON_TRY(state_.prepare(*frame_, frame_->plan, model_.allocator(), team_.threads()));
   }
   Frame& f = *frame_;
   const Plan& plan = *f.plan;
+  const DynamicValues held(f);
   for (size_t i = 0; i < plan.slots.size(); ++i) {
     const Slot& slot = plan.slots[i];
-    if (slot.kind == Slot::Kind::kInput) {
-      f.base[i] = inputs[static_cast<size_t>(slot.index)].as<std::byte>();
-    }
+    if (slot.kind != Slot::Kind::kInput) continue;
+    const Tensor& given = inputs[static_cast<size_t>(slot.index)];
+    f.base[i] = given.as<std::byte>();
+    if (!slot.type.is_tensor()) f.dynamic[i] = given;
   }
   // Outputs of known shape get their memory first, so that the last kernel writes into it.
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Type& type = plan.output_types[i];
-    if (!type.is_static()) continue;
     if (outputs[i].empty_handle()) {
+      if (!type.is_static()) continue;
       TENON_ASSIGN(outputs[i], Tensor::allocate(type.dtype, type.shape.to_ints(), model_.allocator()));
-    } else {
-      bool same = outputs[i].dtype() == type.dtype && outputs[i].rank() == type.rank();
-      for (int d = 0; same && d < type.rank(); ++d) same = outputs[i].dims()[static_cast<size_t>(d)] == type.shape[static_cast<size_t>(d)].value();
-      if (!same) {
-        return shape_error("output ", i, " was given memory for ", name_of(outputs[i].dtype()), str(outputs[i].dims()), ", but it is ", type.str());
-      }
+    } else if (!type.is_tensor() || type.mismatch(outputs[i])) {
+      return shape_error("output ", i, " was given memory for ", outputs[i].str(), ", but it is ", type.str());
     }
   }
   for (size_t i = 0; i < plan.slots.size(); ++i) {
@@ -320,7 +383,6 @@ Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::s
   for (const PlanStep& s : plan.steps) {
     const auto start = options_.profile ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
     if (Status status = step(s); !status.ok()) {
-      for (Tensor& t : f.dynamic) t = Tensor();
       // That a body used up the time or memory is the fault of the loop around it, whichever of its nodes was next.
       if (parent_ && (status.code() == Code::kLimit || status.code() == Code::kCancelled)) return status;
       return at(model_.graph(), s.node, std::move(status), actual_types(f, s));
@@ -341,38 +403,10 @@ Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::s
     for (const int32_t slot : s.release) f.dynamic[static_cast<size_t>(slot)] = Tensor();
   }
 
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const Operand& o = plan.outputs[i];
-    const Slot& slot = plan.slots[static_cast<size_t>(o.slot)];
-    if (slot.kind == Slot::Kind::kOutput && slot.index == static_cast<int>(i) && o.offset == 0) {
-      if (outputs[i].dtype() == DType::kString) {
-        TENON_ASSIGN(outputs[i], outputs[i].clone(model_.allocator()));
-      }
-      continue;
-    }
-    TENON_ASSIGN(Tensor result, operand_tensor(o, plan.output_types[i]));
-    if (outputs[i].empty_handle()) {
-      // A tensor made while running is handed over; memory of the caller, the model or the arena is copied.
-      const bool mine = slot.kind == Slot::Kind::kDynamic && result.dtype() != DType::kString;
-      if (mine) {
-        outputs[i] = std::move(result);
-      } else {
-        TENON_ASSIGN(outputs[i], result.clone(model_.allocator()));
-      }
-    } else {
-      if (outputs[i].dtype() != result.dtype() || outputs[i].dims() != result.dims()) {
-        return shape_error("output ", i, " was given memory for ", name_of(outputs[i].dtype()), str(outputs[i].dims()), ", but it is ",
-                           name_of(result.dtype()), str(result.dims()));
-      }
-      if (result.dtype() == DType::kString) {
-        TENON_ASSIGN(outputs[i], result.clone(model_.allocator()));
-      } else if (result.bytes()) {
-        std::memcpy(outputs[i].data(), result.data(), result.bytes());
-      }
-    }
-  }
-  for (size_t i = 0; i < f.dynamic.size(); ++i)
-    if (!f.dynamic[i].empty_handle()) f.dynamic[i] = Tensor();
+  // Inside a run everybody shares; what leaves it is the caller's alone.
+  std::unordered_set<const Buffer*> theirs;
+  if (!parent_) collect_buffers(inputs, plan.input_types, theirs);
+  for (size_t i = 0; i < outputs.size(); ++i) TENON_TRY(finish_output(static_cast<int>(i), theirs, outputs[i]));
   return {};
 }
 

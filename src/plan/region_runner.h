@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <unordered_set>
 #include <vector>
 
 #include "plan/session.h"
@@ -14,11 +15,11 @@ class RegionRunner {
   RegionRunner(const Model& model, Session::State& state, Team& team, const RunOptions& options)
       : model_(model), state_(state), team_(team), options_(options) {}
 
-  /// inputs: region inputs, then captures. outputs: filled in, or allocated where empty.
+  /// inputs: region inputs, then captures; sequences and optionals own what they hold. outputs: filled in, or allocated where empty.
   Status run(RegionId region, std::span<const Tensor> inputs, std::span<Tensor> outputs, const RegionRunner* parent);
   Status check() const;
 
-  /// The address and type of a value while this region runs (looking outwards); for captures of inner regions.
+  /// A value while this region runs (looking outwards); for captures of inner regions.
   Result<Tensor> tensor_of(ValueId v) const;
 
  private:
@@ -28,6 +29,8 @@ class RegionRunner {
   Status dynamic_step(const PlanStep& step, const Step& work);
   Status phases(const Step& work, const kernels::Call& call);
   Result<Tensor> operand_tensor(const Operand& o, const Type& type) const;
+  Result<Tensor> keep(const Operand& o, const Type& type) const;
+  Status finish_output(int output, const std::unordered_set<const Buffer*>& theirs, Tensor& place) const;
   Status set_dynamic(const PlanStep& step, int output, Tensor tensor);
 
   const Model& model_;

@@ -67,13 +67,8 @@ Status Session::run(std::span<const Tensor> inputs, std::span<Tensor> outputs, c
     const ValueInfo& want = wanted_in[i];
     const Tensor& t = inputs[i];
     if (t.empty_handle()) return error(Code::kArgument, "input '", want.name, "' is missing");
-    bool fit = t.dtype() == want.type.dtype;
-    if (fit && want.type.ranked()) {
-      fit = t.rank() == want.type.rank();
-      for (int d = 0; fit && d < t.rank(); ++d) fit = !want.type.shape[static_cast<size_t>(d)].is_const() || want.type.shape[static_cast<size_t>(d)].value() == t.dims()[static_cast<size_t>(d)];
-    }
-    if (!fit) {
-      return Status(shape_error("input '", want.name, "' is ", name_of(t.dtype()), str(t.dims()), ", expected ", want.type.str()))
+    if (const auto given = want.type.mismatch(t)) {
+      return Status(shape_error("input '", want.name, "' is ", *given, ", expected ", want.type.str()))
           .at_tensor(want.name)
           .at_source(model_->graph().source);
     }
