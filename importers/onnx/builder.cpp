@@ -188,10 +188,10 @@ Status Builder::check_declared_type(std::string_view name, ValueId value, const 
 }
 
 namespace {
-/// Types the file declares for values that nodes make. Only those of tensors can be checked.
+/// Types the file declares for values that nodes make. Only what says an element type can be checked.
 void declare(const google::protobuf::RepeatedPtrField<onnxpb::ValueInfoProto>& infos, Scope& scope) {
   for (const auto& v : infos) {
-    if (v.type().has_tensor_type() && v.type().tensor_type().elem_type() != 0) scope.declared.emplace(v.name(), &v.type());
+    if (declares_dtype(v.type())) scope.declared.emplace(v.name(), &v.type());
   }
 }
 }  // namespace
@@ -211,8 +211,8 @@ Status Builder::main_graph() {
     if (found == scope.values.end() || found->second == kNone) {
       return load_error("graph output '", printable(v.name()), "' is produced by nothing").at_tensor(printable(v.name()));
     }
-    if (v.type().has_sequence_type() || v.type().has_map_type() || v.type().has_optional_type()) {
-      return declared_type(v.type(), options_.limits).status();
+    if (v.type().ByteSizeLong() > 0 && !v.type().has_tensor_type() && !declares_dtype(v.type())) {
+      return declared_type(v.type(), options_.limits).status().at_tensor("graph output " + printable(v.name()));
     }
     TENON_TRY(check_declared_type(v.name(), found->second, scope));
     TENON_TRY(model_.graph.add_output(0, found->second, v.name()));
@@ -305,6 +305,14 @@ Status Builder::operator_node(const onnxpb::NodeProto& node, const std::string& 
   }
   if (node.output_size() > op->max_outputs) {
     return located(load_error("operator ", shown, " gives at most ", op->max_outputs, " outputs, the node names ", node.output_size()));
+  }
+  for (int i = 0; i < n && !op->any_structure; ++i) {
+    if (inputs[static_cast<size_t>(i)] == kNone) continue;
+    const Type& type = model_.graph.type(inputs[static_cast<size_t>(i)]);
+    if (!type.is_tensor()) {
+      return located(shape_error("input ", i, " '", printable(node.input(i)), "' is ", type.str(), ", expected a tensor")
+                         .at_tensor(printable(node.input(i))));
+    }
   }
   if (op == find("", "If")) {
     auto branch = known_branch(inputs, attributes);
@@ -475,6 +483,11 @@ Result<RegionId> Builder::subgraph(const BoundAttribute& attribute, std::string_
       if (type.present() && type.dtype != given.dtype) {
         return shape_error("subgraph '", name, "' input '", printable(v.name()), "' is declared ", name_of(type.dtype), ", it is given ",
                            name_of(given.dtype)).at_tensor(printable(v.name()));
+      }
+      if (type.present() && type.structure != given.structure) {
+        return shape_error("subgraph '", name, "' input '", printable(v.name()), "' is declared ", type.str(), ", it is given ",
+                           given.str())
+            .at_tensor(printable(v.name()));
       }
       type = given;
     }

@@ -67,6 +67,8 @@ struct Operator {
   int max_inputs;      ///< INT32_MAX for variadic
   int max_outputs;
   Status (*convert)(NodeContext&);
+  /// Inputs may be sequences and optionals. The converters of all others see tensors only.
+  bool any_structure = false;
 };
 
 /// The families' tables, one per file in convert/. find() searches all of them.

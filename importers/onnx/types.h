@@ -8,10 +8,14 @@
 
 namespace tenon::onnx {
 
-/// The type of a tensor that `proto` declares; names of dims become symbols. Anything but a tensor is refused.
+/// The type that `proto` declares: a tensor, a sequence of tensors, or an optional of either; names of dims become symbols. All else is
+/// refused.
 Result<Type> declared_type(const onnxpb::TypeProto& proto, const Limits& limits);
 
-/// Error unless `declared` and `inferred` can both be true: equal dtypes, equal ranks, no dim with two different numbers.
+/// Whether `proto` tells an element type: files may leave out what is inferred.
+bool declares_dtype(const onnxpb::TypeProto& proto);
+
+/// Error unless `declared` and `inferred` can both be true: equal structures, dtypes and ranks, no dim with two different numbers.
 Status check_declared(const Type& declared, const Type& inferred);
 
 }  // namespace tenon::onnx

@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cases
 import loader_cases  # noqa: F401
 import operator_cases  # noqa: F401
+import structure_cases  # noqa: F401
 
 
 def main(out):

@@ -71,8 +71,12 @@ Result<std::vector<Case>> read_manifest(const std::string& path) {
   return cases;
 }
 
-/// An input of the declared type, unknown dims 1, every element 1 (or "a").
+/// An input of the declared type, unknown dims 1, every element 1 (or "a"); a sequence of two of these.
 Result<Tensor> sample(const Type& type) {
+  if (type.structure.sequence) {
+    TENON_ASSIGN(const Tensor item, sample(Type::of(type.dtype, type.shape)));
+    return Tensor::sequence(type.dtype, {item, item});
+  }
   Dims dims;
   if (type.ranked()) {
     for (const Dim& d : type.shape) dims.push_back(d.is_const() ? d.value() : 1);

@@ -102,7 +102,7 @@ case("G34", "an initializer is an output", M([], [], [vi("w")], [init("w", np.on
 case("G35", "a graph input of rank 100", M([N("Relu", ["x"], ["y"])], [vi("x", (1,) * 100)], [vi("y", None)]), "limit", "x", "rank", "100")
 case("G36", "a graph input with dim -5", M([N("Relu", ["x"], ["y"])], [vi("x", (2, -5))], [vi("y", None)]), "load", "x", "-5")
 case("G37", "a graph input of element type 77", M([N("Relu", ["x"], ["y"])], [vi("x", (2, 3), 77)], [vi("y", None)]), "load", "x", "77")
-case("G38", "a graph input that is a sequence", M([N("Relu", ["x"], ["y"])], [helper.make_tensor_sequence_value_info("x", F, (2,))], [vi("y", None)]), "load", "x", "sequence")
+case("G38", "a graph input that is a sequence", M([N("Relu", ["x"], ["y"])], [helper.make_tensor_sequence_value_info("x", F, (2,))], [vi("y", None)]), "shape", "x", "sequence(float32[2])", "expected a tensor")
 case("G39", "function defined twice", fm([fn("f", [N("Relu", ["a"], ["b"])])] * 2), "load", "f", "twice")
 case("G40", "function called with too many inputs", edit(fm([fn("f", [N("Relu", ["a"], ["b"])])]), lambda m: m.graph.node[0].input.append("x")), "load", "bad_node", "f", "2")
 case("G41", "function called for too many outputs", edit(fm([fn("f", [N("Relu", ["a"], ["b"])])]), lambda m: m.graph.node[0].output.append("z")), "load", "bad_node", "f", "2")
@@ -120,7 +120,7 @@ case("G52", "a node reads an input that is left out", op("Add", [None, (2, 3)]),
 case("G53", "optional outputs left out (legal)", op("Dropout", [(2, 3)], nout=1), "accept")
 case("G54", "an empty graph", M([], [], []), "accept")
 case("G55", "graph input without a name", M([], [vi("")], []), "load", "name")
-case("G56", "graph output of sequence type", M([N("Relu", ["x"], ["y"])], [vi("x")], [helper.make_tensor_sequence_value_info("y", F, (2,))]), "load", "sequence")
+case("G56", "graph output of sequence type", M([N("Relu", ["x"], ["y"])], [vi("x")], [helper.make_tensor_sequence_value_info("y", F, (2,))]), "shape", "y", "sequence")
 case("G57", "cycle of 1000 nodes", M([N("Relu", [f"v{(i - 1) % 1000}"], [f"v{i}"], name=f"n{i}") for i in range(1000)], [vi("x")], [vi("v0")]), "load", "cycle")
 case("G58", "subgraph reads what comes after its node (unsorted, legal)",
      M([N("If", ["c"], ["y"], name="n1", then_branch=body([N("Relu", ["late"], ["o"])]), else_branch=body([N("Relu", ["x"], ["p"])], outputs=(("p", F),))),

@@ -42,6 +42,18 @@ std::vector<std::string> seeds() {
                            .outputs = {value_info("on", 9, {}), value_info("v2", 1, {2, 3})}, .value_infos = {}});
   out.push_back(model(graph({.nodes = {node("Loop", {"n", "", "x"}, {"y"}, "loop", {graph_attribute("body", body)})}, .initializers = {tensor("n", 7, {}).number(7, 3)},
                              .inputs = {x}, .outputs = {y}, .value_infos = {}})).str());
+  const auto list = optional_type(sequence_type(vector_type(1, "n")));
+  const auto carry = graph({.nodes = {node("Identity", {"go"}, {"on"}, "i1"), node("Identity", {"v"}, {"v2"}, "i2")},
+                            .initializers = {},
+                            .inputs = {value_info("i", 7, {}), value_info("go", 9, {}), value_info("v", list)},
+                            .outputs = {value_info("on", 9, {}), value_info("v2", list)},
+                            .value_infos = {}});
+  out.push_back(model(graph({.nodes = {node("Loop", {"n", "", "s"}, {"t"}, "loop", {graph_attribute("body", carry)})},
+                             .initializers = {tensor("n", 7, {}).number(7, 3)},
+                             .inputs = {value_info("s", list)},
+                             .outputs = {value_info("t", list)},
+                             .value_infos = {}}))
+                    .str());
   return out;
 }
 

@@ -67,6 +67,14 @@ inline Bytes value_info(std::string_view name, int data_type, std::string_view s
   return Bytes().text(1, name).message(2, Bytes().message(1, Bytes().number(1, data_type).message(2, shape)));
 }
 
+/// TypeProto of a tensor with one named dim, and what may lie around it.
+inline Bytes vector_type(int data_type, std::string_view symbol) {
+  return Bytes().message(1, Bytes().number(1, data_type).message(2, Bytes().message(1, Bytes().text(2, symbol))));
+}
+inline Bytes sequence_type(const Bytes& element) { return Bytes().message(4, Bytes().message(1, element)); }
+inline Bytes optional_type(const Bytes& element) { return Bytes().message(9, Bytes().message(1, element)); }
+inline Bytes value_info(std::string_view name, const Bytes& type) { return Bytes().text(1, name).message(2, type); }
+
 inline Bytes node(std::string_view op, const std::vector<std::string>& inputs, const std::vector<std::string>& outputs, std::string_view name,
                   const std::vector<Bytes>& attributes = {}, std::string_view domain = {}) {
   Bytes n;

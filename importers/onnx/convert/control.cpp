@@ -35,15 +35,16 @@ Status convert_if(NodeContext& ctx) {
     if (t.dtype != e.dtype) {
       return shape_error("output ", i, " is ", name_of(t.dtype), " in then_branch and ", name_of(e.dtype), " in else_branch");
     }
-    op.results.push_back({t.dtype, merged(t.shape, e.shape)});
+    if (t.structure != e.structure) return shape_error("output ", i, " is ", t.str(), " in then_branch and ", e.str(), " in else_branch");
+    op.results.push_back({t.dtype, merged(t.shape, e.shape), t.structure});
   }
   return ctx.become(op);
 }
 
 /// The input type of a loop body for a carried value: dims may change from turn to turn, so only dtype and rank are taken for granted, and
-/// those only while the body agrees.
+/// those only while the body agrees. A sequence may grow by items of another rank.
 Type loosened(const Type& t) {
-  if (!t.ranked()) return Type::unranked(t.dtype);
+  if (!t.ranked() || !t.is_tensor()) return Type::unranked(t.dtype, t.structure);
   std::vector<Dim> dims;
   for (int i = 0; i < t.rank(); ++i) dims.push_back(Dim::unknown());
   return Type::of(t.dtype, Shape(std::move(dims)));
@@ -63,7 +64,8 @@ Status convert_loop(NodeContext& ctx) {
   }
   const int results = static_cast<int>(region.outputs.size()) - 1;
   if (ctx.outputs() > results) return shape_error("has ", ctx.outputs(), " outputs, but its body gives ", results);
-  if (output_type(ctx, body, 0).dtype != DType::kBool) return shape_error("output 0 of the body is ", output_type(ctx, body, 0).str(), ", expected bool");
+  if (output_type(ctx, body, 0).dtype != DType::kBool || !output_type(ctx, body, 0).is_tensor())
+    return shape_error("output 0 of the body is ", output_type(ctx, body, 0).str(), ", expected bool");
   ops::Loop op;
   op.body = body;
   op.carried = carried;
@@ -74,7 +76,12 @@ Status convert_loop(NodeContext& ctx) {
       if (initial.present() && t.dtype != initial.dtype) {
         return shape_error("carried value ", i, " starts as ", name_of(initial.dtype), ", but the body gives ", name_of(t.dtype));
       }
-      op.results.push_back({t.dtype, merged(t.shape, initial.shape)});
+      if (initial.present() && t.structure != initial.structure) {
+        return shape_error("carried value ", i, " starts as ", initial.str(), ", but the body gives ", t.str());
+      }
+      op.results.push_back({t.dtype, merged(t.shape, initial.shape), t.structure});
+    } else if (!t.is_tensor()) {
+      return shape_error("output ", i + 1, " of the body is ", t.str(), ", expected a tensor: scan outputs are stacked");
     } else if (t.ranked()) {
       std::vector<Dim> dims{Dim::unknown()};
       dims.insert(dims.end(), t.shape.begin(), t.shape.end());
@@ -138,6 +145,7 @@ Status convert_scan(NodeContext& ctx) {
   }
   for (size_t i = 0; i < region.outputs.size(); ++i) {
     const Type t = output_type(ctx, op.body, i);
+    if (!t.is_tensor()) return shape_error("output ", i, " of the body is ", t.str(), ", expected a tensor");
     if (static_cast<int>(i) < states) {
       const Type& initial = ctx.type(static_cast<int>(i));
       if (t.dtype != initial.dtype) {
@@ -160,7 +168,7 @@ Status convert_scan(NodeContext& ctx) {
 
 constexpr Operator kControl[] = {
     {"", "If", 1, 1, 1, INT32_MAX, convert_if},
-    {"", "Loop", 1, 0, INT32_MAX, INT32_MAX, convert_loop},
+    {"", "Loop", 1, 0, INT32_MAX, INT32_MAX, convert_loop, true},
     {"", "Scan", 8, 1, INT32_MAX, INT32_MAX, convert_scan},
 };
 

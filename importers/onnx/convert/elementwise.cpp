@@ -203,7 +203,7 @@ constexpr Operator kOperators[] = {
     {"", "GreaterOrEqual", 12, 2, 2, 1, binary<B::kGreaterOrEqual>},
     {"", "HardSigmoid", 1, 1, 1, 1, hard_sigmoid},
     {"", "HardSwish", 14, 1, 1, 1, unary<U::kHardSwish>},
-    {"", "Identity", 1, 1, 1, 1, identity},
+    {"", "Identity", 1, 1, 1, 1, identity, true},
     {"", "IsInf", 10, 1, 1, 1, is_inf},
     {"", "IsNaN", 9, 1, 1, 1, unary<U::kIsNaN>},
     {"", "LeakyRelu", 1, 1, 1, 1, with_alpha<U::kLeakyRelu, 10000>},
