@@ -14,6 +14,7 @@ import (
 const maxRank = 16
 
 // DecodeJSON reads inputs from an object of nested arrays, such as {"image": [[[[0.1, 0.2]]]]}, as the element types of the model's inputs.
+// For a sequence it expects an array of these; null leaves an optional input out.
 // Errors are ErrArgument and name the input. The tensors are the caller's to close.
 func (m *Model) DecodeJSON(r io.Reader) (tensors map[string]*Tensor, err error) {
 	var object map[string]json.RawMessage
@@ -36,7 +37,15 @@ func (m *Model) DecodeJSON(r io.Reader) (tensors map[string]*Tensor, err error) 
 		if !ok {
 			return nil, argumentError("no input %q; the model has %s", name, names(m.inputs))
 		}
-		t, err := ParseJSON(m.inputs[i].DType, raw)
+		info := m.inputs[i]
+		if info.Optional && string(raw) == "null" {
+			continue
+		}
+		parse := ParseJSON
+		if info.Sequence {
+			parse = parseSequence
+		}
+		t, err := parse(info.DType, raw)
 		if err != nil {
 			return nil, withCause(argumentError("input '%s'", name), err)
 		}
@@ -107,6 +116,23 @@ func ParseJSON(dtype DType, raw []byte) (*Tensor, error) {
 		return FromStrings(values, shape...)
 	}
 	return nil, argumentError("%v cannot be read from JSON", dtype)
+}
+
+func parseSequence(dtype DType, raw []byte) (*Tensor, error) {
+	var all []json.RawMessage
+	if err := json.Unmarshal(raw, &all); err != nil || all == nil {
+		return nil, withCause(argumentError("expected an array of the sequence's items"), err)
+	}
+	items := make([]*Tensor, 0, len(all))
+	defer func() { closeItems(items) }()
+	for i, one := range all {
+		t, err := ParseJSON(dtype, one)
+		if err != nil {
+			return nil, fmt.Errorf("item %d: %w", i, err)
+		}
+		items = append(items, t)
+	}
+	return NewSequence(dtype, items...)
 }
 
 func decode[T Element](decoder *json.Decoder, element func(json.Token) (T, error)) (*Tensor, error) {
@@ -223,12 +249,24 @@ func (r *bytesReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// MarshalJSON writes nested arrays. Numbers that JSON has no word for (NaN, infinities) become null.
+// MarshalJSON writes nested arrays, for a sequence an array of them. Numbers that JSON has no word for (NaN, infinities) become null, and so
+// does none.
 func (t *Tensor) MarshalJSON() ([]byte, error) {
 	if t == nil || !t.h.acquire() {
 		return nil, ErrClosed
 	}
 	defer t.h.release()
+	switch t.kind {
+	case KindSequence:
+		items, err := t.Items()
+		if err != nil {
+			return nil, err
+		}
+		defer closeItems(items)
+		return json.Marshal(items)
+	case KindNone:
+		return []byte("null"), nil
+	}
 	switch t.dtype {
 	case Float32:
 		return encode(t, func(b []byte, v float32) []byte { return appendFloat(b, float64(v), 32) })

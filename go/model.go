@@ -29,7 +29,9 @@ type ValueInfo struct {
 	Ranked   bool     // whether the number of dimensions is known
 	Shape    []int64  // -1 where the size is not fixed
 	Dims     []string // the name or expression of each size that is not: "batch", "2*seq + 1", "?"; "" for fixed ones
-	Optional bool     // an input with a default
+	Optional bool     // an input that may be left out, since it has a default or is nullable
+	Sequence bool     // a sequence: DType and Shape are those of its items, which may differ where a size is not fixed
+	Nullable bool     // of ONNX's optional types: it may be none
 }
 
 // Node is one node of the optimised graph.
@@ -160,7 +162,7 @@ func (m *Model) Inputs() []ValueInfo { return m.inputs }
 // Outputs are the model's outputs, in order; extra outputs come last. The result is shared: do not change it.
 func (m *Model) Outputs() []ValueInfo { return m.outputs }
 
-// Run computes the named outputs, or all, from inputs by name. Any number of goroutines may call it. It is cancelled by the context:
+// Run computes the named outputs, or all, from inputs by name; optional ones may be nil or left out. Any number of goroutines may call it. It is cancelled by the context:
 // the error then is both ErrCancelled and the context's. The outputs are the caller's to close.
 func (m *Model) Run(ctx context.Context, inputs map[string]*Tensor, outputs ...string) (map[string]*Tensor, error) {
 	if m == nil || !m.h.acquire() {
@@ -173,6 +175,9 @@ func (m *Model) Run(ctx context.Context, inputs map[string]*Tensor, outputs ...s
 		i, ok := m.in[name]
 		if !ok {
 			return nil, argumentError("no input %q; the model has %s", name, names(m.inputs))
+		}
+		if t == nil && m.inputs[i].Optional {
+			continue
 		}
 		if t == nil || !t.h.acquire() {
 			return nil, argumentError("input %q: tensor is nil or closed", name)

@@ -57,6 +57,20 @@ static go_result go_tensor_clone(const tenon_tensor* t, go_tensor* out) {
   return r;
 }
 
+static go_result go_sequence_new(tenon_dtype dtype, const tenon_tensor* const* items, size_t count, go_tensor* out) {
+  go_result r = {0, 0};
+  r.status = tenon_sequence_new(dtype, items, count, &out->tensor, &r.error);
+  if (r.status == TENON_OK) go_describe(out);
+  return r;
+}
+
+static go_result go_sequence_item(const tenon_tensor* sequence, size_t i, go_tensor* out) {
+  go_result r = {0, 0};
+  r.status = tenon_sequence_item(sequence, i, &out->tensor, &r.error);
+  if (r.status == TENON_OK) go_describe(out);
+  return r;
+}
+
 extern int64_t tenonGoRead(void* user, void* buffer, size_t capacity);
 extern int32_t tenonGoProgress(void* user, tenon_string stage, uint64_t done, uint64_t total);
 
@@ -184,7 +198,7 @@ func dims(shape []int64) (*C.int64_t, C.size_t) {
 func describe(t *C.go_tensor) tensorInfo {
 	info := tensorInfo{
 		ptr: unsafe.Pointer(t.tensor), data: t.info.data, dtype: DType(t.info.dtype), count: int64(t.info.count),
-		shape: make([]int64, int(t.info.rank)),
+		shape: make([]int64, int(t.info.rank)), kind: Kind(t.info.kind), items: int(t.info.item_count),
 	}
 	copy(info.shape, unsafe.Slice((*int64)(unsafe.Pointer(t.info.dims)), int(t.info.rank)))
 	return info
@@ -247,6 +261,17 @@ func nativeTensorReshape(ptr unsafe.Pointer, shape []int64) (tensorInfo, error) 
 func nativeTensorClone(ptr unsafe.Pointer) (tensorInfo, error) {
 	var t C.go_tensor
 	return described(&t, C.go_tensor_clone((*C.tenon_tensor)(ptr), &t))
+}
+
+func nativeSequenceNew(dtype DType, items []unsafe.Pointer) (tensorInfo, error) {
+	var t C.go_tensor
+	first := (**C.tenon_tensor)(unsafe.Pointer(unsafe.SliceData(items)))
+	return described(&t, C.go_sequence_new(C.tenon_dtype(dtype), first, C.size_t(len(items)), &t))
+}
+
+func nativeSequenceItem(ptr unsafe.Pointer, i int) (tensorInfo, error) {
+	var t C.go_tensor
+	return described(&t, C.go_sequence_item((*C.tenon_tensor)(ptr), C.size_t(i), &t))
 }
 
 func nativeTensorFree(ptr unsafe.Pointer) { C.tenon_tensor_free((*C.tenon_tensor)(ptr)) }
@@ -339,7 +364,10 @@ func nativeValues(ptr unsafe.Pointer, outputs bool) []ValueInfo {
 		} else {
 			C.tenon_model_input(m, C.size_t(i), &v, nil)
 		}
-		info := ValueInfo{Name: goString(v.name), DType: DType(v.dtype), Ranked: v.rank >= 0, Optional: v.flags&C.TENON_VALUE_OPTIONAL != 0}
+		info := ValueInfo{
+			Name: goString(v.name), DType: DType(v.dtype), Ranked: v.rank >= 0, Optional: v.flags&C.TENON_VALUE_OPTIONAL != 0,
+			Sequence: v.flags&C.TENON_VALUE_SEQUENCE != 0, Nullable: v.flags&C.TENON_VALUE_NULLABLE != 0,
+		}
 		for d := range int(max(0, v.rank)) {
 			info.Shape = append(info.Shape, int64(unsafe.Slice(v.dims, v.rank)[d]))
 			info.Dims = append(info.Dims, goString(unsafe.Slice(v.dim_names, v.rank)[d]))

@@ -16,6 +16,8 @@ func nativeTensorBorrow(DType, []int64, unsafe.Pointer, uintptr) (tensorInfo, er
 func nativeTensorStrings([]int64, []string) (tensorInfo, error)              { return tensorInfo{}, ErrNoCgo }
 func nativeTensorReshape(unsafe.Pointer, []int64) (tensorInfo, error)        { return tensorInfo{}, ErrNoCgo }
 func nativeTensorClone(unsafe.Pointer) (tensorInfo, error)                   { return tensorInfo{}, ErrNoCgo }
+func nativeSequenceNew(DType, []unsafe.Pointer) (tensorInfo, error)          { return tensorInfo{}, ErrNoCgo }
+func nativeSequenceItem(unsafe.Pointer, int) (tensorInfo, error)             { return tensorInfo{}, ErrNoCgo }
 func nativeTensorFree(unsafe.Pointer)                                        {}
 func nativeStrings(unsafe.Pointer, int) []string                             { return nil }
 func nativeLoadPath(string, *config, unsafe.Pointer) (unsafe.Pointer, error) { return nil, ErrNoCgo }

@@ -6,13 +6,25 @@ import (
 	"unsafe"
 )
 
+// Kind is what a Tensor holds.
+type Kind int32
+
+const (
+	KindTensor   Kind = iota
+	KindSequence      // any number of tensors of one element type, each of its own shape
+	KindNone          // nothing: the empty value of an ONNX optional
+)
+
 // Tensor is an n-dimensional array in native memory, or a view of a Go slice. Reading it from several goroutines is safe.
+// It may also hold a sequence of tensors, or nothing: see Kind. Functions that read elements then fail.
 type Tensor struct {
 	h     *handle
+	kind  Kind
 	dtype DType
 	shape []int64
 	data  unsafe.Pointer
 	count int
+	items int
 }
 
 // tensorInfo is what the native side tells about a tensor.
@@ -21,10 +33,15 @@ type tensorInfo struct {
 	dtype     DType
 	shape     []int64
 	count     int64
+	kind      Kind
+	items     int
 }
 
 func newTensor(info tensorInfo) *Tensor {
-	t := &Tensor{h: newHandle(info.ptr, nativeTensorFree), dtype: info.dtype, shape: info.shape, data: info.data, count: int(info.count)}
+	t := &Tensor{
+		h: newHandle(info.ptr, nativeTensorFree), kind: info.kind, dtype: info.dtype, shape: info.shape, data: info.data, count: int(info.count),
+		items: info.items,
+	}
 	owned(t, t.h)
 	return t
 }
@@ -77,6 +94,49 @@ func FromBytes(dtype DType, raw []byte, shape ...int64) (*Tensor, error) {
 	return made(nativeTensorCopy(dtype, shape, unsafe.Pointer(unsafe.SliceData(raw)), uintptr(len(raw))))
 }
 
+// NewSequence is a sequence of tensors of one type. It shares their memory; the items may be closed at once.
+func NewSequence(dtype DType, items ...*Tensor) (*Tensor, error) {
+	handles := make([]unsafe.Pointer, len(items))
+	for i, t := range items {
+		if t == nil || !t.h.acquire() {
+			return nil, argumentError("NewSequence: item %d is nil or closed", i)
+		}
+		defer t.h.release()
+		handles[i] = t.h.ptr
+	}
+	return made(nativeSequenceNew(dtype, handles))
+}
+
+// Kind is what t holds.
+func (t *Tensor) Kind() Kind { return t.kind }
+
+// Items are the tensors of a sequence, to be closed by the caller; they share its memory.
+func (t *Tensor) Items() (items []*Tensor, err error) {
+	if t == nil || !t.h.acquire() {
+		return nil, ErrClosed
+	}
+	defer t.h.release()
+	if t.kind != KindSequence {
+		return nil, argumentError("Items of %v, which is no sequence", t)
+	}
+	items = make([]*Tensor, 0, t.items)
+	for i := range t.items {
+		item, err := made(nativeSequenceItem(t.h.ptr, i))
+		if err != nil {
+			closeItems(items)
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+func closeItems(items []*Tensor) {
+	for _, t := range items {
+		t.Close()
+	}
+}
+
 // Data is the elements in place: valid until t is closed. It fails when they are not of type T. Keep t reachable while the slice is used:
 // the memory goes with it.
 func Data[T Element](t *Tensor) ([]T, error) {
@@ -121,9 +181,9 @@ func (t *Tensor) Strings() ([]string, error) {
 	return nativeStrings(t.data, t.count), nil
 }
 
-// Bytes is a copy of the elements as they lie in memory; nil for strings.
+// Bytes is a copy of the elements as they lie in memory; nil for strings, and for what is no tensor.
 func (t *Tensor) Bytes() []byte {
-	if t == nil || t.dtype == String || !t.h.acquire() {
+	if t == nil || t.kind != KindTensor || t.dtype == String || !t.h.acquire() {
 		return nil
 	}
 	defer t.h.release()
@@ -145,7 +205,7 @@ func (t *Tensor) Reshape(shape ...int64) (*Tensor, error) {
 // Shape is the length along each axis.
 func (t *Tensor) Shape() []int64 { return slices.Clone(t.shape) }
 
-// DType is the element type.
+// DType is the element type; of a sequence, that of its items.
 func (t *Tensor) DType() DType { return t.dtype }
 
 // Len is the number of elements.
@@ -154,6 +214,12 @@ func (t *Tensor) Len() int { return t.count }
 func (t *Tensor) String() string {
 	if t == nil {
 		return "tensor(nil)"
+	}
+	switch t.kind {
+	case KindSequence:
+		return fmt.Sprintf("sequence of %d %v", t.items, t.dtype)
+	case KindNone:
+		return "none"
 	}
 	return fmt.Sprintf("%v%v", t.dtype, t.shape)
 }
@@ -169,6 +235,9 @@ func (t *Tensor) Close() error {
 func (t *Tensor) check(want DType) error {
 	if t == nil || t.h.closed.Load() {
 		return ErrClosed
+	}
+	if t.kind != KindTensor {
+		return argumentError("%v read as a tensor", t)
 	}
 	if t.dtype != want {
 		return argumentError("tensor of %v read as %v", t.dtype, want)

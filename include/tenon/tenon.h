@@ -51,7 +51,7 @@ extern "C" {
 typedef struct tenon_error tenon_error;       /* why a call failed */
 typedef struct tenon_model tenon_model;       /* an immutable compiled model; shared by any number of threads */
 typedef struct tenon_session tenon_session;   /* the bound inputs, outputs and buffers of one caller */
-typedef struct tenon_tensor tenon_tensor;     /* a counted reference to memory with a dtype and dims */
+typedef struct tenon_tensor tenon_tensor;     /* a counted reference to memory with a dtype and dims; or a sequence of these, or none */
 typedef struct tenon_cancel tenon_cancel;     /* an atomic flag that stops loads and runs */
 typedef struct tenon_profile tenon_profile;   /* what runs recorded about their steps */
 typedef struct tenon_registry tenon_registry; /* custom operators */
@@ -187,6 +187,14 @@ TENON_API void tenon_error_free(tenon_error* error);
 /** Called once when the last reference to borrowed memory goes, on whichever thread that happens. */
 typedef void (*tenon_release_fn)(void* user);
 
+/** What a tenon_tensor handle holds. */
+typedef enum tenon_kind TENON_ENUM_INT {
+  TENON_KIND_TENSOR = 0,
+  TENON_KIND_SEQUENCE = 1, /* any number of tensors of one dtype, each with dims of its own */
+  TENON_KIND_NONE = 2      /* the empty value of an ONNX optional */
+} tenon_kind;
+
+/** Of a sequence or none, `dtype` is that of the items (of none perhaps TENON_UNDEFINED) and the rest describes a vector without elements. */
 typedef struct tenon_tensor_info {
   size_t size;
   tenon_dtype dtype;
@@ -195,6 +203,8 @@ typedef struct tenon_tensor_info {
   int64_t count;       /* product of dims: 1 for a scalar */
   size_t bytes;        /* count * tenon_dtype_size(dtype) */
   void* data;          /* contiguous, row-major; may be NULL when bytes is 0 */
+  tenon_kind kind;
+  size_t item_count;   /* of a sequence */
 } tenon_tensor_info;
 
 /** New memory, 64-byte aligned, filled with zeros (strings: empty). `dims` may be NULL when rank is 0.
@@ -216,12 +226,31 @@ TENON_API tenon_status tenon_tensor_copy(tenon_dtype dtype, const int64_t* dims,
 /** The tensor in a serialized onnx.TensorProto (a .pb file). `name`, nullable, receives its name. Errors: TENON_LOAD, TENON_NOMEM. */
 TENON_API tenon_status tenon_tensor_parse(const void* data, size_t size, tenon_string* name, tenon_tensor** out, tenon_error** error);
 
+/** A sequence of `count` tensors, which must be of this dtype. It shares their memory, which stays valid as for tensors that are shared, and
+ *  should not be written any more; the handles of `items` stay the caller's. `items` may be NULL when count is 0.
+ *  Errors: TENON_ARGUMENT (dtype, a NULL item, one of another dtype or kind), TENON_NOMEM. */
+TENON_API tenon_status tenon_sequence_new(tenon_dtype dtype, const tenon_tensor* const* items, size_t count, tenon_tensor** out,
+                                          tenon_error** error);
+/** The sequence in a serialized onnx.SequenceProto of tensors (a .pb file). `dtype` is that of its items; TENON_UNDEFINED: that of the first,
+ *  which must be there. `name`, nullable, receives its name. Errors: TENON_LOAD, TENON_ARGUMENT (items of another dtype), TENON_NOMEM. */
+TENON_API tenon_status tenon_sequence_parse(const void* data, size_t size, tenon_dtype dtype, tenon_string* name, tenon_tensor** out,
+                                            tenon_error** error);
+/** The value in a serialized onnx.OptionalProto: a tensor, a sequence (`dtype`, `name` and errors as above), or none. */
+TENON_API tenon_status tenon_optional_parse(const void* data, size_t size, tenon_dtype dtype, tenon_string* name, tenon_tensor** out,
+                                            tenon_error** error);
+/** How many tensors a sequence holds; 0 for the other kinds. */
+TENON_API size_t tenon_sequence_count(const tenon_tensor* sequence);
+/** A new handle on item `index`. Errors: TENON_ARGUMENT (not a sequence, index out of range). */
+TENON_API tenon_status tenon_sequence_item(const tenon_tensor* sequence, size_t index, tenon_tensor** out, tenon_error** error);
+/** TENON_KIND_NONE for NULL too. */
+TENON_API tenon_kind tenon_tensor_kind(const tenon_tensor* tensor);
+
 /** Another handle on the same memory. */
 TENON_API tenon_status tenon_tensor_share(const tenon_tensor* tensor, tenon_tensor** out, tenon_error** error);
-/** Another handle on the same memory, under dims of the same product. */
+/** Another handle on the same memory, under dims of the same product. TENON_ARGUMENT for a sequence or none. */
 TENON_API tenon_status tenon_tensor_reshape(const tenon_tensor* tensor, const int64_t* dims, size_t rank, tenon_tensor** out,
                                             tenon_error** error);
-/** A deep copy in new memory. */
+/** A deep copy in new memory, of every item of a sequence too. */
 TENON_API tenon_status tenon_tensor_clone(const tenon_tensor* tensor, tenon_tensor** out, tenon_error** error);
 
 /** Everything about the tensor in one call. TENON_ARGUMENT when either is NULL. */
@@ -319,7 +348,9 @@ TENON_API void tenon_model_free(tenon_model* model);
 /* ------------------------------------------------------------------------------------------------------------------------ inspect -- */
 
 enum tenon_value_flags {
-  TENON_VALUE_OPTIONAL = 1 << 0 /* an input that has a default: pass NULL for it */
+  TENON_VALUE_OPTIONAL = 1 << 0, /* an input that may be left out: pass NULL for its default, or for none when it is TENON_VALUE_NULLABLE */
+  TENON_VALUE_SEQUENCE = 1 << 1, /* a sequence: dtype and dims are those of its items, which may differ where a dim is not constant */
+  TENON_VALUE_NULLABLE = 1 << 2  /* of ONNX's optional types: it may be none */
 };
 
 /** An input or output. */
@@ -428,8 +459,9 @@ typedef struct tenon_run_options {
 /** Runs the model once. Thread-safe: any number of threads may call it on one model.
  *  inputs: n_inputs tensors in the order of tenon_model_input(); NULL, or leaving out the last ones, takes an optional input's default.
  *  outputs: n_outputs places, in the order of tenon_model_output() or of options->output_indices.
- *  A place that holds NULL receives a new tensor owned by the caller; one that holds a tensor of the right dtype and dims is written in place
- *  (not for strings) and may not overlap an input or another output. An input's memory must not change during the call.
+ *  A place that holds NULL receives a new value owned by the caller, which shares no memory with the inputs; one that holds a tensor of the
+ *  right dtype and dims is written in place (not for strings, sequences and optionals) and may not overlap an input or another output. An
+ *  input's memory must not change during the call.
  *  `options` is nullable.
  *  Errors: TENON_ARGUMENT, TENON_SHAPE, TENON_RUN, TENON_LIMIT, TENON_CANCELLED, TENON_NOMEM. On error no place of `outputs` is changed;
  *  the memory of given tensors may hold part of the result. */

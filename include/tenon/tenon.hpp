@@ -168,7 +168,9 @@ struct ValueInfo {
   bool ranked = false;
   Span<const int64_t> dims;             ///< -1 where not constant
   std::vector<std::string_view> symbols;  ///< "" for constants, "?" for unknown, else "batch", "2*seq + 1"
-  bool optional = false;                ///< has a default
+  bool optional = false;                ///< of an input: may be left out, since it has a default or is nullable
+  bool sequence = false;                ///< dtype and dims are those of the items
+  bool nullable = false;                ///< of ONNX's optional types: may be none
 };
 
 struct NodeInfo {
@@ -347,7 +349,8 @@ class Model {
     tenon_value_info v{};
     v.size = sizeof v;
     detail::must(get, c(), i, &v);
-    ValueInfo info{view(v.name), static_cast<DType>(v.dtype), v.rank >= 0, {}, {}, (v.flags & TENON_VALUE_OPTIONAL) != 0};
+    ValueInfo info{view(v.name), static_cast<DType>(v.dtype), v.rank >= 0, {}, {}, (v.flags & TENON_VALUE_OPTIONAL) != 0,
+                   (v.flags & TENON_VALUE_SEQUENCE) != 0, (v.flags & TENON_VALUE_NULLABLE) != 0};
     const size_t rank = v.rank < 0 ? 0 : static_cast<size_t>(v.rank);
     info.dims = {v.dims, rank};
     for (size_t d = 0; d < rank; ++d) info.symbols.push_back(view(v.dim_names[d]));

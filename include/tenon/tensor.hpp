@@ -173,10 +173,14 @@ void must(F function, Args... args) {
 }
 }  // namespace detail
 
-/// A counted reference to memory with a dtype and dims; row-major. Copying a Tensor shares the memory, clone() copies it.
+/// What a Tensor holds.
+enum class Kind : int32_t { kTensor = TENON_KIND_TENSOR, kSequence = TENON_KIND_SEQUENCE, kNone = TENON_KIND_NONE };
+
+/// A counted reference to memory with a dtype and dims; row-major. Copying a Tensor shares the memory, clone() copies it. It may also hold a
+/// sequence of tensors, or none: an empty optional.
 class Tensor {
  public:
-  Tensor() = default;  ///< no tensor
+  Tensor() = default;  ///< no tensor; given for an optional input: none
   /// Takes ownership of a handle.
   explicit Tensor(tenon_tensor* handle) : handle_(handle, tenon_tensor_free) {}
   /// Zeros.
@@ -238,6 +242,17 @@ class Tensor {
     detail::must(tenon_tensor_parse, static_cast<const void*>(bytes.data()), bytes.size(), static_cast<tenon_string*>(nullptr), &t);
     return Tensor(t);
   }
+  /// The sequence of a serialized onnx.SequenceProto, the value of an OptionalProto. dtype: of the items, which an empty sequence does not tell.
+  static Tensor parse_sequence(std::string_view bytes, DType dtype = DType::kUndefined) { return parsed(tenon_sequence_parse, bytes, dtype); }
+  static Tensor parse_optional(std::string_view bytes, DType dtype = DType::kUndefined) { return parsed(tenon_optional_parse, bytes, dtype); }
+  /// Tensors of one dtype; their memory is shared, not copied.
+  static Tensor sequence(DType dtype, const std::vector<Tensor>& items) {
+    std::vector<const tenon_tensor*> handles;
+    for (const Tensor& item : items) handles.push_back(item.get());
+    tenon_tensor* t = nullptr;
+    detail::must(tenon_sequence_new, c(dtype), handles.data(), handles.size(), &t);
+    return Tensor(t);
+  }
   /// A handle somebody else owns; valid as long as theirs.
   static Tensor unowned(const tenon_tensor* handle) {
     Tensor t;
@@ -247,6 +262,17 @@ class Tensor {
 
   explicit operator bool() const { return handle_ != nullptr; }
   tenon_tensor* get() const { return handle_.get(); }
+  Kind kind() const { return static_cast<Kind>(tenon_tensor_kind(get())); }
+  /// The tensors of a sequence; none for the other kinds.
+  std::vector<Tensor> items() const {
+    std::vector<Tensor> all;
+    for (size_t i = 0; i < tenon_sequence_count(get()); ++i) {
+      tenon_tensor* item = nullptr;
+      detail::must(tenon_sequence_item, static_cast<const tenon_tensor*>(get()), i, &item);
+      all.emplace_back(item);
+    }
+    return all;
+  }
   DType dtype() const { return static_cast<DType>(tenon_tensor_dtype(get())); }
   size_t rank() const { return tenon_tensor_rank(get()); }
   Span<const int64_t> dims() const { return {tenon_tensor_dims(get()), rank()}; }
@@ -254,9 +280,10 @@ class Tensor {
   size_t bytes() const { return tenon_tensor_bytes(get()); }
   void* data() const { return tenon_tensor_data(get()); }
 
-  /// The elements as T; Error(kArgument) when they are of another type. Valid while the tensor (or a copy of it) is.
+  /// The elements as T; Error(kArgument) when they are of another type, or this is no tensor. Valid while the tensor (or a copy of it) is.
   template <class T>
   Span<T> as() const {
+    if (kind() != Kind::kTensor) raise(Error(Code::kArgument, std::string(kind() == Kind::kSequence ? "a sequence" : "none") + " read as a tensor"));
     if (dtype() != dtype_of<T>) {
       raise(Error(Code::kArgument, "tensor of " + std::string(name_of(dtype())) + " read as " + std::string(name_of(dtype_of<T>))));
     }
@@ -282,6 +309,12 @@ class Tensor {
 
  private:
   static tenon_dtype c(DType d) { return static_cast<tenon_dtype>(d); }
+  template <class Parse>
+  static Tensor parsed(Parse parse, std::string_view bytes, DType dtype) {
+    tenon_tensor* t = nullptr;
+    detail::must(parse, static_cast<const void*>(bytes.data()), bytes.size(), c(dtype), static_cast<tenon_string*>(nullptr), &t);
+    return Tensor(t);
+  }
   std::shared_ptr<tenon_tensor> handle_;
 };
 

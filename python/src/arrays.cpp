@@ -254,10 +254,24 @@ Tensor to_tensor(py::handle value, DType wanted, std::string_view name, Copy cop
   refuse(name, "expected an array (numpy, DLPack, buffer protocol), numbers or strings, got " + std::string(Py_TYPE(value.ptr())->tp_name));
 }
 
-py::object to_array(Tensor tensor) {
-  tenon_tensor_info info{};
-  info.size = sizeof info;
-  if (tenon_tensor_get_info(tensor.get(), &info) != TENON_OK) return py::none();
+Tensor to_sequence(py::handle value, DType wanted, const std::string& name, Copy copy) {
+  if (!PyList_Check(value.ptr()) && !PyTuple_Check(value.ptr())) {
+    refuse(name, "expected a list of arrays, since it is a sequence, got " + std::string(Py_TYPE(value.ptr())->tp_name));
+  }
+  std::vector<Tensor> items;
+  for (const py::handle item : py::reinterpret_borrow<py::sequence>(value)) {
+    const std::string item_name = name + "[" + std::to_string(items.size()) + "]";
+    items.push_back(to_tensor(item, wanted, item_name, copy));
+    if (items.back().dtype() != wanted) {
+      refuse(item_name, "an array of " + std::string(name_of(items.back().dtype())) + ", expected " + std::string(name_of(wanted)));
+    }
+  }
+  return Tensor::sequence(wanted, items);
+}
+
+namespace {
+
+py::object to_array(Tensor tensor, const tenon_tensor_info& info) {
   std::vector<py::ssize_t> shape(info.dims, info.dims + info.rank);
   const auto dtype = static_cast<DType>(info.dtype);
   if (dtype == DType::kString) {
@@ -280,10 +294,22 @@ py::object to_array(Tensor tensor) {
   return py::array(type, std::move(shape), info.data, owner);
 }
 
+}  // namespace
+
+py::object to_object(Tensor tensor) {
+  tenon_tensor_info info{};
+  info.size = sizeof info;
+  if (tenon_tensor_get_info(tensor.get(), &info) != TENON_OK || info.kind == TENON_KIND_NONE) return py::none();
+  if (info.kind == TENON_KIND_TENSOR) return to_array(std::move(tensor), info);
+  py::list all;
+  for (Tensor& item : tensor.items()) all.append(to_object(std::move(item)));
+  return all;
+}
+
 void bind_arrays(py::module_& m) {
   types();
   m.def(
-      "_roundtrip", [](const py::object& value) { return to_array(to_tensor(value, DType::kUndefined, "")); },
+      "_roundtrip", [](const py::object& value) { return to_object(to_tensor(value, DType::kUndefined, "")); },
       "For tests: a value as a tensor, and that as an array of the same memory.");
 }
 

@@ -25,13 +25,8 @@ struct Given {
   explicit Given(size_t n) : tensors(n), handles(n, nullptr) {}
   void set(const PyModel& m, size_t i, py::handle value) {
     if (value.is_none()) return;
-    tensors[i] = to_tensor(value, m.input_dtype(i), view_of(m.input_name(i)));
+    tensors[i] = m.to_input(i, value);
     handles[i] = tensors[i].get();
-  }
-  static std::string_view view_of(const py::str& s) {
-    Py_ssize_t size = 0;
-    const char* data = PyUnicode_AsUTF8AndSize(s.ptr(), &size);
-    return data ? std::string_view(data, static_cast<size_t>(size)) : std::string_view();
   }
   std::vector<Tensor> tensors;
   std::vector<const tenon_tensor*> handles;
@@ -55,7 +50,7 @@ py::dict run(const PyModel& m, const Given& in, const py::object& wanted, const 
   owned.reserve(out.size());
   for (tenon_tensor* t : out) owned.emplace_back(t);
   py::dict result;
-  for (size_t i = 0; i < out.size(); ++i) result[m.output_names()[indices[i]]] = to_array(std::move(owned[i]));
+  for (size_t i = 0; i < out.size(); ++i) result[m.output_names()[indices[i]]] = to_object(std::move(owned[i]));
   return result;
 }
 
@@ -96,7 +91,7 @@ py::object value(const ValueInfo& v) {
     }
     shape = dims;
   }
-  return type("Value")(text(v.name), numpy_dtype(v.dtype), shape, text(name_of(v.dtype)), v.optional);
+  return type("Value")(text(v.name), numpy_dtype(v.dtype), shape, text(name_of(v.dtype)), v.optional, v.sequence, v.nullable);
 }
 
 py::tuple values(const std::vector<ValueInfo>& all) {
@@ -168,12 +163,21 @@ PyModel::PyModel(tenon_model* handle) : model_(handle) {
   for (const ValueInfo& v : model_.inputs()) {
     input_indices_[intern(v.name)] = input_names_.size();
     input_names_.push_back(intern(v.name));
-    input_dtypes_.push_back(v.dtype);
+    input_types_.push_back({v.dtype, v.sequence});
   }
   for (const ValueInfo& v : model_.outputs()) {
     output_indices_[intern(v.name)] = output_names_.size();
     output_names_.push_back(intern(v.name));
   }
+}
+
+Tensor PyModel::to_input(size_t i, py::handle value, Copy copy) const {
+  Py_ssize_t size = 0;
+  const char* data = PyUnicode_AsUTF8AndSize(input_names_[i].ptr(), &size);
+  if (!data) throw py::error_already_set();
+  const std::string_view name(data, static_cast<size_t>(size));
+  const auto [dtype, sequence] = input_types_[i];
+  return sequence ? to_sequence(value, dtype, std::string(name), copy) : to_tensor(value, dtype, name, copy);
 }
 
 size_t PyModel::input_index(py::handle name) const { return find(input_indices_, name, "input"); }
@@ -184,7 +188,9 @@ void bind_model(py::module_& m) {
   py::class_<PyModel, std::shared_ptr<PyModel>>(m, "Model", "A loaded model. Any number of threads may run it at once.")
       .def("run", &run_named, py::arg("inputs"), py::arg("outputs") = py::none(), py::kw_only(), py::arg("threads") = 0,
            py::arg("timeout") = py::none(), py::arg("cancel").none(true) = py::none(), py::arg("profile").none(true) = py::none(),
-           "Runs on named inputs; gives {name: array} for the named outputs, or all. The arrays are the caller's.")
+           "Runs on named inputs; gives {name: array} for the named outputs, or all. The arrays are the caller's. A sequence is a list of "
+           "arrays, an "
+           "empty optional None.")
       .def("__call__", &call, "Runs on inputs by position or keyword; gives {name: array}.")
       .def_property_readonly("inputs", [](const PyModel& m) { return values(m.model().inputs()); })
       .def_property_readonly("outputs", [](const PyModel& m) { return values(m.model().outputs()); })

@@ -20,9 +20,9 @@ class PyModel {
   const tenon_model* get() const { return model_.get(); }
   const Model& model() const { return model_; }
   const std::vector<py::str>& output_names() const { return output_names_; }
-  DType input_dtype(size_t i) const { return input_dtypes_[i]; }
+  /// `value`, which is not None, as input `i` takes it.
+  Tensor to_input(size_t i, py::handle value, Copy copy = Copy::kAllowed) const;
   size_t input_count() const { return input_names_.size(); }
-  const py::str& input_name(size_t i) const { return input_names_[i]; }
   /// The index of a name; Error(kArgument) that names those that exist.
   size_t input_index(py::handle name) const;
   size_t output_index(py::handle name) const;
@@ -30,7 +30,11 @@ class PyModel {
  private:
   Model model_;
   std::vector<py::str> input_names_, output_names_;
-  std::vector<DType> input_dtypes_;
+  struct InputType {
+    DType dtype;
+    bool sequence;
+  };
+  std::vector<InputType> input_types_;
   py::dict input_indices_, output_indices_;
 };
 

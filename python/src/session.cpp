@@ -11,8 +11,7 @@ class PySession {
 
   void bind_input(const py::object& name, const py::object& value) {
     const size_t i = model_->input_index(name);
-    session_.bind_input(
-        i, value.is_none() ? Tensor() : to_tensor(value, model_->input_dtype(i), py::cast<std::string>(name), Copy::kForbidden));
+    session_.bind_input(i, value.is_none() ? Tensor() : model_->to_input(i, value, Copy::kForbidden));
   }
   void bind_output(const py::object& name, const py::object& value) {
     const size_t i = model_->output_index(name);
@@ -44,7 +43,7 @@ class PySession {
       tenon_tensor* shared = nullptr;
       detail::must(tenon_session_output, static_cast<const tenon_session*>(session_.get()), i, &t);
       detail::must(tenon_tensor_share, t, &shared);
-      result[model_->output_names()[i]] = to_array(Tensor(shared));
+      result[model_->output_names()[i]] = to_object(Tensor(shared));
     }
     return result;
   }

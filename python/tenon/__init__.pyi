@@ -1,6 +1,6 @@
 import enum
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,6 +15,8 @@ class _SupportsDLPack(Protocol):
     def __dlpack__(self) -> Any: ...
 
 _Array = npt.ArrayLike | _SupportsDLPack | memoryview
+_Input = _Array | Sequence[_Array] | None  # a list or tuple of arrays for a sequence; None for an empty optional or a default
+_Output = np.ndarray[Any, Any] | Any  # an array; a list of arrays for a sequence; None for an empty optional. Any spares callers a check
 
 def load(
     source: str | os.PathLike[str] | bytes | bytearray | memoryview | _Reader | Any,
@@ -41,15 +43,15 @@ class Model:
     """A loaded model. Any number of threads may run it at once."""
     def run(
         self,
-        inputs: Mapping[str, _Array | None],
+        inputs: Mapping[str, _Input],
         outputs: Iterable[str] | str | None = None,
         *,
         threads: int = 0,
         timeout: float | None = None,
         cancel: Cancel | None = None,
         profile: Profile | None = None,
-    ) -> dict[str, np.ndarray[Any, Any]]: ...
-    def __call__(self, *arrays: _Array | None, **named: _Array | None) -> dict[str, np.ndarray[Any, Any]]: ...
+    ) -> dict[str, _Output]: ...
+    def __call__(self, *arrays: _Input, **named: _Input) -> dict[str, _Output]: ...
     def session(self) -> Session: ...
     def explain(self, dims: Mapping[str, int] = ...) -> list[Node]: ...
     def graph(self, format: str = "text") -> str: ...
@@ -82,7 +84,7 @@ class Model:
 class Session:
     """The buffers of one caller, for runs on bound arrays. One thread at a time."""
     def __init__(self, model: Model) -> None: ...
-    def bind_input(self, name: str, array: _Array | None) -> None: ...
+    def bind_input(self, name: str, array: _Input) -> None: ...
     def bind_output(self, name: str, array: np.ndarray[Any, Any] | None) -> None: ...
     def run(
         self,
@@ -91,9 +93,9 @@ class Session:
         timeout: float | None = None,
         cancel: Cancel | None = None,
         profile: Profile | None = None,
-    ) -> dict[str, np.ndarray[Any, Any]]: ...
+    ) -> dict[str, _Output]: ...
     @property
-    def outputs(self) -> dict[str, np.ndarray[Any, Any]]: ...
+    def outputs(self) -> dict[str, _Output]: ...
     @property
     def model(self) -> Model: ...
 
@@ -123,6 +125,8 @@ class Value(NamedTuple):
     shape: tuple[int | str | None, ...] | None
     type: str
     optional: bool
+    sequence: bool = False
+    nullable: bool = False
 
 class Node(NamedTuple):
     name: str

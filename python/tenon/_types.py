@@ -9,11 +9,18 @@ class Value(NamedTuple):
     dtype: object  # numpy.dtype, of the arrays that run() takes and gives
     shape: tuple
     type: str  # ONNX element type: "float32", "bfloat16", "string"
-    optional: bool
+    optional: bool  # an input that may be left out, since it has a default or is nullable
+    sequence: bool = False  # a list of arrays, which dtype and shape describe; they may differ where a size is not an int
+    nullable: bool = False  # of ONNX's optional types: it may be None
 
     def __str__(self):
         dims = "..." if self.shape is None else ", ".join("?" if d is None else str(d) for d in self.shape)
-        return f"{self.name}: {self.type}[{dims}]" + (" = default" if self.optional else "")
+        text = f"{self.type}[{dims}]"
+        if self.sequence:
+            text = f"sequence({text})"
+        if self.nullable:
+            return f"{self.name}: optional({text})"
+        return f"{self.name}: {text}" + (" = default" if self.optional else "")
 
     def __repr__(self):
         return f"<{self}>"

@@ -68,7 +68,7 @@ struct NodeText {
 struct ModelState {
   std::unique_ptr<HostThreads> threads;  ///< outlives the model
   std::shared_ptr<Model> model;
-  std::vector<Tensor> defaults;  ///< an input each; empty handles where there is none
+  std::vector<Tensor> defaults;  ///< an input each; empty handles where it may not be left out
   std::vector<ValueText> inputs, outputs;
   std::string name, producer, source;
   std::vector<std::pair<std::string, std::string>> metadata;  ///< sorted by key

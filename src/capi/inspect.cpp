@@ -11,6 +11,8 @@ ValueText describe(std::string name, const Type& type) {
   ValueText v;
   v.name = std::move(name);
   v.dtype = type.dtype;
+  if (type.structure.sequence) v.flags |= TENON_VALUE_SEQUENCE;
+  if (type.structure.optional) v.flags |= TENON_VALUE_NULLABLE;
   if (type.ranked()) {
     v.rank = type.rank();
     for (const Dim& d : type.shape) {

@@ -172,6 +172,10 @@ Result<std::shared_ptr<ModelState>> build(onnx::ImportedModel imported, Request&
   for (size_t i = 0; i < model.inputs().size(); ++i) {
     const ValueInfo& v = model.inputs()[i];
     state->inputs.push_back(describe(v.name, v.type));
+    if (v.type.structure.optional) {
+      state->defaults[i] = Tensor::none();
+      state->inputs.back().flags |= TENON_VALUE_OPTIONAL;
+    }
     for (const auto& [name, tensor] : imported.defaults) {
       if (name != v.name) continue;
       state->defaults[i] = tensor;

@@ -1,4 +1,4 @@
-// A serialized onnx.TensorProto as a tensor.
+// Values serialized by themselves: onnx.TensorProto, SequenceProto, OptionalProto.
 #pragma once
 
 #include <string>
@@ -9,10 +9,14 @@
 
 namespace tenon::capi {
 
-struct ParsedTensor {
+struct ParsedValue {
   std::string name;
-  Tensor tensor;
+  Tensor value;
 };
-Result<ParsedTensor> parse_tensor(std::string_view bytes);
+Result<ParsedValue> parse_tensor(std::string_view bytes);
+/// dtype: of the items, which an empty sequence does not tell; kUndefined for that of the first item. Items that are no tensors are refused.
+Result<ParsedValue> parse_sequence(std::string_view bytes, DType dtype);
+/// A tensor, a sequence of this dtype, or none.
+Result<ParsedValue> parse_optional(std::string_view bytes, DType dtype);
 
 }  // namespace tenon::capi

@@ -22,7 +22,9 @@ Result<RunOptions> engine_options(const tenon_run_options& c) {
 }
 
 namespace {
+/// Whether output `b`, a tensor, lies in the memory of `a` or of an item of it.
 bool overlap(const Tensor& a, const Tensor& b) {
+  if (!a.is_tensor()) return std::any_of(a.items().begin(), a.items().end(), [&](const Tensor& item) { return overlap(item, b); });
   const auto from_a = reinterpret_cast<uintptr_t>(a.data()), from_b = reinterpret_cast<uintptr_t>(b.data());
   return a.bytes() > 0 && b.bytes() > 0 && from_a < from_b + b.bytes() && from_b < from_a + a.bytes();
 }
@@ -32,7 +34,7 @@ Status check_overlap(const ModelState& state, std::span<const Tensor> inputs, st
   for (size_t o = 0; o < outputs.size(); ++o) {
     if (outputs[o].empty_handle()) continue;
     for (size_t i = 0; i < inputs.size(); ++i) {
-      if (overlap(outputs[o], inputs[i])) {
+      if (overlap(inputs[i], outputs[o])) {
         return error(Code::kArgument, "the memory given for output '", state.outputs[o].name, "' overlaps that of input '", state.inputs[i].name, "'");
       }
     }
@@ -52,8 +54,17 @@ Status missing(const ValueText& v) {
   return Status(error(Code::kArgument, "input '", v.name, "' is missing")).at_tensor(v.name);
 }
 
-Status strings_in_place(const ValueText& v) {
-  return Status(error(Code::kArgument, "output '", v.name, "' holds strings, which cannot be written in place: give NULL")).at_tensor(v.name);
+/// Refuses to write output `v` into `place` unless it is a tensor of fixed-size elements.
+Status check_in_place(const ValueText& v, const Tensor& place) {
+  const char* what = v.flags & TENON_VALUE_NULLABLE   ? "is optional"
+                     : v.flags & TENON_VALUE_SEQUENCE ? "is a sequence"
+                     : v.dtype == DType::kString      ? "holds strings"
+                                                      : nullptr;
+  if (what)
+    return Status(error(Code::kArgument, "output '", v.name, "' ", what, " and cannot be written in place: give NULL")).at_tensor(v.name);
+  if (place.is_tensor()) return {};
+  return Status(error(Code::kArgument, "output '", v.name, "' was given ", place.str(), " to write into, expected a tensor"))
+      .at_tensor(v.name);
 }
 
 /// The engine's run with inputs and outputs in order; `which` says the model's output for each place.
@@ -67,7 +78,7 @@ Status run(const ModelState& s, std::span<const Tensor> inputs, std::span<const 
       return error(Code::kArgument, "output '", v.name, "' is asked for twice");
     }
     if (!outputs[i]) continue;
-    if (v.dtype == DType::kString) return strings_in_place(v);
+    TENON_TRY(check_in_place(v, outputs[i]->tensor));
     results[which[i]] = outputs[i]->tensor;
   }
   TENON_TRY(check_overlap(s, inputs, results));
@@ -194,8 +205,7 @@ tenon_status tenon_session_bind_output(tenon_session* session, size_t index, con
     if (index >= session->outputs.size()) {
       return tenon::error(Code::kArgument, "tenon_session_bind_output: index ", index, " of ", session->outputs.size());
     }
-    const ValueText& v = session->state->outputs[index];
-    if (tensor && v.dtype == DType::kString) return strings_in_place(v);
+    if (tensor) TENON_TRY(check_in_place(session->state->outputs[index], tensor->tensor));
     session->outputs[index] = tensor ? tensor->tensor : Tensor();
     session->bound[index] = tensor != nullptr;
     session->has_run = false;
@@ -231,9 +241,8 @@ tenon_status tenon_session_run(tenon_session* session, const tenon_run_options* 
     s.state->runs.fetch_add(1, std::memory_order_relaxed);
     TENON_TRY(s.session->run(s.inputs, s.outputs, run));
     if (s.replan) {
-      std::vector<Type> types;
-      for (const Tensor& t : s.inputs) types.push_back(Type::of(t.dtype(), Shape::of(t.dims())));
-      TENON_ASSIGN(const auto plan, s.state->model->plan(0, types));
+      const Model& model = *s.state->model;
+      TENON_ASSIGN(const auto plan, model.plan(0, signature(model.graph(), 0, s.inputs)));
       for (size_t i = 0; i < s.outputs.size(); ++i) s.varying[i] = !plan->output_types[i].is_static();
       s.replan = false;
     }

@@ -37,6 +37,33 @@ Result<Wanted> check(const char* function, tenon_dtype dtype, const int64_t* dim
 
 void give(tenon_tensor** out, Tensor tensor) { *out = new tenon_tensor{std::move(tensor)}; }
 
+Result<DType> dtype_of_items(const char* function, tenon_dtype dtype) {
+  if (dtype != TENON_UNDEFINED) TENON_TRY(check(function, dtype, nullptr, 0));
+  return static_cast<DType>(dtype);
+}
+
+template <class Parse>
+tenon_status parse(const void* data, size_t size, tenon_string* name, tenon_tensor** out, tenon_error** error, const Parse& parse) {
+  return guard(error, [&]() -> Status {
+    TENON_REQUIRE(data);
+    TENON_REQUIRE(out);
+    TENON_ASSIGN(ParsedValue parsed, parse(std::string_view(static_cast<const char*>(data), size)));
+    auto handle = std::make_unique<tenon_tensor>(tenon_tensor{std::move(parsed.value)});
+    if (name) TENON_TRY(give_text(parsed.name, name));
+    *out = handle.release();
+    return {};
+  });
+}
+
+tenon_kind kind_of(const Tensor& t) {
+  switch (t.kind()) {
+    case Tensor::Kind::kTensor: return TENON_KIND_TENSOR;
+    case Tensor::Kind::kSequence: return TENON_KIND_SEQUENCE;
+    case Tensor::Kind::kNone: break;
+  }
+  return TENON_KIND_NONE;
+}
+
 }  // namespace
 
 tenon_status tenon_tensor_new(tenon_dtype dtype, const int64_t* dims, size_t rank, tenon_tensor** out, tenon_error** error) {
@@ -103,16 +130,57 @@ tenon_status tenon_tensor_copy(tenon_dtype dtype, const int64_t* dims, size_t ra
 }
 
 tenon_status tenon_tensor_parse(const void* data, size_t size, tenon_string* name, tenon_tensor** out, tenon_error** error) {
+  return parse(data, size, name, out, error, parse_tensor);
+}
+
+tenon_status tenon_sequence_parse(const void* data, size_t size, tenon_dtype dtype, tenon_string* name, tenon_tensor** out,
+                                  tenon_error** error) {
+  return parse(data, size, name, out, error, [dtype](std::string_view bytes) -> Result<ParsedValue> {
+    TENON_ASSIGN(const DType items, dtype_of_items("tenon_sequence_parse", dtype));
+    return parse_sequence(bytes, items);
+  });
+}
+
+tenon_status tenon_optional_parse(const void* data, size_t size, tenon_dtype dtype, tenon_string* name, tenon_tensor** out,
+                                  tenon_error** error) {
+  return parse(data, size, name, out, error, [dtype](std::string_view bytes) -> Result<ParsedValue> {
+    TENON_ASSIGN(const DType items, dtype_of_items("tenon_optional_parse", dtype));
+    return parse_optional(bytes, items);
+  });
+}
+
+tenon_status tenon_sequence_new(tenon_dtype dtype, const tenon_tensor* const* items, size_t count, tenon_tensor** out,
+                                tenon_error** error) {
   return guard(error, [&]() -> Status {
-    TENON_REQUIRE(data);
     TENON_REQUIRE(out);
-    TENON_ASSIGN(auto parsed, parse_tensor(std::string_view(static_cast<const char*>(data), size)));
-    auto handle = std::make_unique<tenon_tensor>(tenon_tensor{std::move(parsed.tensor)});
-    if (name) TENON_TRY(give_text(parsed.name, name));
-    *out = handle.release();
+    if (count > 0) TENON_REQUIRE(items);
+    TENON_ASSIGN(const Wanted w, check("tenon_sequence_new", dtype, nullptr, 0));
+    std::vector<Tensor> all;
+    for (size_t i = 0; i < count; ++i) {
+      if (!items[i]) return tenon::error(Code::kArgument, "tenon_sequence_new: item ", i, " is NULL");
+      all.push_back(items[i]->tensor);
+    }
+    TENON_ASSIGN(Tensor sequence, Tensor::sequence(w.dtype, std::move(all)));
+    give(out, std::move(sequence));
     return {};
   });
 }
+
+size_t tenon_sequence_count(const tenon_tensor* t) { return t ? t->tensor.items().size() : 0; }
+
+tenon_status tenon_sequence_item(const tenon_tensor* sequence, size_t index, tenon_tensor** out, tenon_error** error) {
+  return guard(error, [&]() -> Status {
+    TENON_REQUIRE(sequence);
+    TENON_REQUIRE(out);
+    const Tensor& t = sequence->tensor;
+    if (t.kind() != Tensor::Kind::kSequence) return argument_error("tenon_sequence_item", "given " + t.str() + ", expected a sequence");
+    if (index >= t.items().size()) return tenon::error(Code::kArgument, "tenon_sequence_item: index ", index, " of ", t.items().size());
+    give(out, t.items()[index]);
+    return {};
+  });
+}
+
+tenon_kind tenon_tensor_kind(const tenon_tensor* t) { return t ? kind_of(t->tensor) : TENON_KIND_NONE; }
 
 tenon_status tenon_tensor_share(const tenon_tensor* tensor, tenon_tensor** out, tenon_error** error) {
   return guard(error, [&]() -> Status {
@@ -128,6 +196,7 @@ tenon_status tenon_tensor_reshape(const tenon_tensor* tensor, const int64_t* dim
     TENON_REQUIRE(tensor);
     TENON_REQUIRE(out);
     const Tensor& t = tensor->tensor;
+    if (!t.is_tensor()) return argument_error("tenon_tensor_reshape", "given " + t.str() + ", expected a tensor");
     TENON_ASSIGN(Wanted w, check("tenon_tensor_reshape", static_cast<tenon_dtype>(t.dtype()), dims, rank));
     if (w.bytes != t.bytes()) return tenon::error(Code::kArgument, "tenon_tensor_reshape: ", str(t.dims()), " does not fit into ", str(w.dims));
     give(out, t.reshaped(std::move(w.dims)));
@@ -149,7 +218,9 @@ tenon_status tenon_tensor_get_info(const tenon_tensor* tensor, tenon_tensor_info
   if (!tensor || !info) return TENON_ARGUMENT;
   const Tensor& t = tensor->tensor;
   return guard(nullptr, [&] {
-    return fill(info, tenon_tensor_info{0, static_cast<tenon_dtype>(t.dtype()), t.rank(), t.dims().data(), t.count(), t.bytes(), t.data()},
+    return fill(info,
+                tenon_tensor_info{0, static_cast<tenon_dtype>(t.dtype()), t.rank(), t.dims().data(), t.count(), t.bytes(), t.data(),
+                                  kind_of(t), t.items().size()},
                 "tenon_tensor_get_info");
   });
 }

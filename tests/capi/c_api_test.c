@@ -640,6 +640,209 @@ static void test_load(void) {
   tenon_error_free(error);
 }
 
+static tenon_tensor* item_of(const tenon_tensor* sequence, size_t index) {
+  tenon_tensor* item = NULL;
+  EXPECT_OK(tenon_sequence_item(sequence, index, &item, &error));
+  return item;
+}
+
+/* A handle that holds no tensor answers every accessor of tensors as an empty vector, and every function that needs one with an error. */
+static void expect_no_tensor(const tenon_tensor* t, tenon_kind kind) {
+  EXPECT(tenon_tensor_kind(t) == kind);
+  tenon_tensor_info info = {.size = sizeof info};
+  EXPECT(tenon_tensor_get_info(t, &info) == TENON_OK && info.kind == kind && info.item_count == tenon_sequence_count(t));
+  EXPECT(info.rank == 1 && info.dims[0] == 0 && info.count == 0 && info.bytes == 0 && info.data == NULL);
+  EXPECT(tenon_tensor_rank(t) == 1 && tenon_tensor_count(t) == 0 && tenon_tensor_bytes(t) == 0 && tenon_tensor_data(t) == NULL);
+  EXPECT(tenon_tensor_string(t, 0).data == NULL);
+  const int64_t dims[] = {0};
+  tenon_tensor* made = NULL;
+  EXPECT_ERROR(TENON_ARGUMENT, "expected a tensor", tenon_tensor_reshape(t, dims, 1, &made, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "expected a tensor", tenon_sequence_new(TENON_FLOAT32, &t, 1, &made, &error));
+  tenon_model* add = load("add.onnx", NULL);
+  tenon_session* session = NULL;
+  const tenon_tensor* inputs[] = {t, t};
+  tenon_tensor* outputs[] = {NULL};
+  EXPECT_ERROR(TENON_SHAPE, "expected float32[batch, 3]", tenon_model_run(add, inputs, 2, outputs, 1, NULL, &error));
+  EXPECT_OK(tenon_session_new(add, &session, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "to write into, expected a tensor", tenon_session_bind_output(session, 0, t, &error));
+  tenon_session_free(session);
+  tenon_model_free(add);
+}
+
+static void test_sequences(void) {
+  const int64_t dims[] = {2};
+  float data[2] = {1, 2};
+  int released = 0;
+  tenon_tensor* first = NULL;
+  EXPECT_OK(tenon_tensor_borrow(TENON_FLOAT32, dims, 1, data, sizeof data, count_release, &released, &first, &error));
+  const int64_t row[] = {1, 3};
+  tenon_tensor* second = floats(row, 2, (const float[]){3, 4, 5});
+  tenon_tensor *sequence = NULL, *made = NULL;
+  const tenon_tensor* items[] = {first, second};
+  EXPECT_OK(tenon_sequence_new(TENON_FLOAT32, items, 2, &sequence, &error));
+  expect_no_tensor(sequence, TENON_KIND_SEQUENCE);
+  EXPECT(tenon_tensor_kind(first) == TENON_KIND_TENSOR && tenon_tensor_kind(NULL) == TENON_KIND_NONE);
+  EXPECT(tenon_sequence_count(sequence) == 2 && tenon_sequence_count(first) == 0 && tenon_sequence_count(NULL) == 0);
+  EXPECT(tenon_tensor_dtype(sequence) == TENON_FLOAT32);
+  tenon_tensor* item = item_of(sequence, 0);
+  EXPECT(tenon_tensor_data(item) == data);
+  tenon_tensor_free(item);
+
+  EXPECT_ERROR(TENON_ARGUMENT, "out", tenon_sequence_new(TENON_FLOAT32, items, 2, NULL, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "items", tenon_sequence_new(TENON_FLOAT32, NULL, 2, &made, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "item 0 is float32[2], expected a tensor of int64",
+               tenon_sequence_new(TENON_INT64, items, 2, &made, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "dtype", tenon_sequence_new((tenon_dtype)99, items, 2, &made, &error));
+  const tenon_tensor* holes[] = {first, NULL};
+  EXPECT_ERROR(TENON_ARGUMENT, "item 1 is NULL", tenon_sequence_new(TENON_FLOAT32, holes, 2, &made, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "index 2 of 2", tenon_sequence_item(sequence, 2, &made, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "expected a sequence", tenon_sequence_item(first, 0, &made, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "sequence", tenon_sequence_item(NULL, 0, &made, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "out", tenon_sequence_item(sequence, 0, NULL, &error));
+  EXPECT(made == NULL);
+
+  /* The sequence keeps its items alive; a clone has its own. */
+  tenon_tensor_free(first);
+  tenon_tensor_free(second);
+  tenon_tensor *clone = NULL, *share = NULL, *empty = NULL;
+  EXPECT_OK(tenon_tensor_clone(sequence, &clone, &error));
+  EXPECT_OK(tenon_tensor_share(sequence, &share, &error));
+  tenon_tensor_free(sequence);
+  EXPECT(released == 0);
+  tenon_tensor_free(share);
+  EXPECT(released == 1);
+  data[0] = 9;
+  item = item_of(clone, 0);
+  EXPECT(((const float*)tenon_tensor_data(item))[0] == 1);
+  tenon_tensor_free(item);
+  EXPECT_OK(tenon_sequence_new(TENON_FLOAT32, NULL, 0, &empty, &error));
+  expect_no_tensor(empty, TENON_KIND_SEQUENCE);
+
+  /* sequence.onnx: chosen = cond ? a : b, same = maybe. */
+  tenon_model* model = load("sequence.onnx", NULL);
+  tenon_value_info value = {.size = sizeof value};
+  EXPECT_OK(tenon_model_input(model, 1, &value, &error));
+  EXPECT(same(value.name, "a") && value.flags == TENON_VALUE_SEQUENCE && value.dtype == TENON_FLOAT32 && value.rank == 1 &&
+         value.dims[0] == -1);
+  EXPECT_OK(tenon_model_input(model, 3, &value, &error));
+  EXPECT(same(value.name, "maybe") && value.flags == (TENON_VALUE_NULLABLE | TENON_VALUE_OPTIONAL) && value.dims[0] == 2);
+  EXPECT_OK(tenon_model_output(model, 0, &value, &error));
+  EXPECT(value.flags == TENON_VALUE_SEQUENCE);
+  EXPECT_OK(tenon_model_output(model, 1, &value, &error));
+  EXPECT(value.flags == TENON_VALUE_NULLABLE);
+
+  const uint8_t yes = 1;
+  tenon_tensor* cond = NULL;
+  EXPECT_OK(tenon_tensor_copy(TENON_BOOL, NULL, 0, &yes, 1, &cond, &error));
+  tenon_tensor* vector = floats(dims, 1, data);
+  const int64_t one[] = {1};
+  tenon_tensor* last = floats(one, 1, (const float[]){6});
+  const tenon_tensor* vectors[] = {vector, last};
+  tenon_tensor* a = NULL;
+  EXPECT_OK(tenon_sequence_new(TENON_FLOAT32, vectors, 2, &a, &error));
+  const tenon_tensor* inputs[] = {cond, a, empty, NULL};
+  tenon_tensor* outputs[] = {NULL, NULL};
+  EXPECT_OK(tenon_model_run(model, inputs, 4, outputs, 2, NULL, &error));
+  EXPECT(tenon_tensor_kind(outputs[0]) == TENON_KIND_SEQUENCE && tenon_sequence_count(outputs[0]) == 2);
+  item = item_of(outputs[0], 1);
+  EXPECT(tenon_tensor_count(item) == 1 && ((const float*)tenon_tensor_data(item))[0] == 6);
+  tenon_tensor_free(item);
+  expect_no_tensor(outputs[1], TENON_KIND_NONE);
+  /* An input of an optional type may be left out, or given the none that a run gave. */
+  tenon_tensor* again[] = {NULL, NULL};
+  EXPECT_OK(tenon_model_run(model, inputs, 3, again, 2, NULL, &error));
+  EXPECT(tenon_tensor_kind(again[1]) == TENON_KIND_NONE);
+  tenon_tensor_free(again[0]), tenon_tensor_free(again[1]);
+  again[0] = again[1] = NULL;
+  inputs[3] = outputs[1];
+  EXPECT_OK(tenon_model_run(model, inputs, 4, again, 2, NULL, &error));
+  EXPECT(tenon_tensor_kind(again[1]) == TENON_KIND_NONE);
+  tenon_tensor_free(again[0]), tenon_tensor_free(again[1]);
+  again[0] = again[1] = NULL;
+  inputs[3] = vector;
+  EXPECT_OK(tenon_model_run(model, inputs, 4, again, 2, NULL, &error));
+  EXPECT(tenon_tensor_kind(again[1]) == TENON_KIND_TENSOR && tenon_tensor_data(again[1]) != tenon_tensor_data(vector));
+  EXPECT(((const float*)tenon_tensor_data(again[1]))[0] == 9);
+
+  const tenon_tensor* wrong[] = {cond, clone, empty, NULL};
+  EXPECT_ERROR(TENON_SHAPE, "input 'a' is a sequence of 2 float32 tensors, of which item 1 is float32[1, 3], expected sequence(float32[n])",
+               tenon_model_run(model, wrong, 4, (tenon_tensor* [2]){NULL, NULL}, 2, NULL, &error));
+  wrong[1] = vector;
+  EXPECT_ERROR(TENON_SHAPE, "input 'a' is float32[2], expected sequence",
+               tenon_model_run(model, wrong, 4, (tenon_tensor* [2]){NULL, NULL}, 2, NULL, &error));
+  wrong[1] = NULL;
+  EXPECT_ERROR(TENON_ARGUMENT, "input 'a' is missing", tenon_model_run(model, wrong, 4, (tenon_tensor* [2]){NULL, NULL}, 2, NULL, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "output 'chosen' is a sequence", tenon_model_run(model, inputs, 4, again, 2, NULL, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "output 'same' is optional",
+               tenon_model_run(model, inputs, 4, (tenon_tensor* [2]){NULL, again[1]}, 2, NULL, &error));
+
+  /* A session: bound once, run on what the memory then holds; what it gave last stays when it is shared. */
+  tenon_session* session = NULL;
+  EXPECT_OK(tenon_session_new(model, &session, &error));
+  for (size_t i = 0; i < 3; ++i) EXPECT_OK(tenon_session_bind_input(session, i, inputs[i], &error));
+  EXPECT_OK(tenon_session_run(session, NULL, &error));
+  const tenon_tensor* chosen = NULL;
+  tenon_tensor* kept = NULL;
+  EXPECT_OK(tenon_session_output(session, 0, &chosen, &error));
+  EXPECT_OK(tenon_tensor_share(chosen, &kept, &error));
+  ((float*)tenon_tensor_data(last))[0] = 8;
+  EXPECT_OK(tenon_session_run(session, NULL, &error));
+  EXPECT_OK(tenon_session_output(session, 0, &chosen, &error));
+  tenon_tensor *now = item_of(chosen, 1), *before = item_of(kept, 1);
+  EXPECT(((const float*)tenon_tensor_data(now))[0] == 8 && ((const float*)tenon_tensor_data(before))[0] == 6);
+  EXPECT_OK(tenon_session_bind_input(session, 2, kept, &error));
+  EXPECT_OK(tenon_session_run(session, NULL, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "output 'chosen' is a sequence", tenon_session_bind_output(session, 0, kept, &error));
+  tenon_session_free(session);
+
+  tenon_tensor* all[] = {clone, empty, cond, vector, last, a, outputs[0], outputs[1], again[0], again[1], kept, now, before};
+  for (size_t i = 0; i < sizeof all / sizeof *all; ++i) tenon_tensor_free(all[i]);
+  tenon_model_free(model);
+}
+
+/* Values serialized by onnx's own Python package. */
+static void test_parse(void) {
+  tenon_tensor* t = NULL;
+  tenon_string name = {NULL, 0};
+  size_t size = 0;
+  void* proto = read_file("sequence.pb", &size);
+  EXPECT_OK(tenon_sequence_parse(proto, size, TENON_UNDEFINED, &name, &t, &error));
+  EXPECT(same(name, "s") && tenon_sequence_count(t) == 2);
+  tenon_string_free(&name);
+  tenon_tensor* item = item_of(t, 1);
+  EXPECT(tenon_tensor_count(item) == 1 && ((const float*)tenon_tensor_data(item))[0] == 4);
+  tenon_tensor_free(item);
+  tenon_tensor_free(t);
+  t = NULL;
+  EXPECT_ERROR(TENON_ARGUMENT, "expected a tensor of int64", tenon_sequence_parse(proto, size, TENON_INT64, NULL, &t, &error));
+  for (size_t cut = 1; cut < size; ++cut) {
+    if (tenon_sequence_parse(proto, cut, TENON_FLOAT32, NULL, &t, NULL) == TENON_OK) tenon_tensor_free(t);
+  }
+  t = NULL;
+  free(proto);
+  proto = read_file("optional.pb", &size);
+  EXPECT_OK(tenon_optional_parse(proto, size, TENON_FLOAT32, NULL, &t, &error));
+  EXPECT(tenon_sequence_count(t) == 2);
+  tenon_tensor_free(t);
+  free(proto);
+  t = NULL;
+  EXPECT_OK(tenon_optional_parse("", 0, TENON_FLOAT32, NULL, &t, &error));
+  EXPECT(tenon_tensor_kind(t) == TENON_KIND_NONE);
+  tenon_tensor_free(t);
+  t = NULL;
+  EXPECT_OK(tenon_sequence_parse("", 0, TENON_INT64, NULL, &t, &error));
+  EXPECT(tenon_tensor_kind(t) == TENON_KIND_SEQUENCE && tenon_sequence_count(t) == 0 && tenon_tensor_dtype(t) == TENON_INT64);
+  tenon_tensor_free(t);
+  t = NULL;
+  EXPECT_ERROR(TENON_ARGUMENT, "dtype", tenon_sequence_parse("", 0, TENON_UNDEFINED, NULL, &t, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "dtype", tenon_sequence_parse("", 0, (tenon_dtype)99, NULL, &t, &error));
+  EXPECT_ERROR(TENON_LOAD, "SequenceProto", tenon_sequence_parse("\xff\xff", 2, TENON_FLOAT32, NULL, &t, &error));
+  EXPECT_ERROR(TENON_LOAD, "no tensors", tenon_sequence_parse("\x2a\x00", 2, TENON_FLOAT32, NULL, &t, &error));
+  EXPECT_ERROR(TENON_LOAD, "OptionalProto", tenon_optional_parse("\x3a\x00", 2, TENON_FLOAT32, NULL, &t, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "data", tenon_sequence_parse(NULL, 4, TENON_FLOAT32, NULL, &t, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "out", tenon_optional_parse("", 0, TENON_FLOAT32, NULL, NULL, &error));
+}
+
 int main(int argc, char** argv) {
   if (argc > 1) directory = argv[1];
   test_versions();
@@ -649,6 +852,8 @@ int main(int argc, char** argv) {
   test_inspection();
   test_run();
   test_load();
+  test_sequences();
+  test_parse();
   if (failures == 0) puts("all well");
   return failures != 0;
 }

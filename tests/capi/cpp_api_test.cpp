@@ -280,6 +280,33 @@ TEST(CppApi, ProfileRecordsEveryStep) {
   EXPECT_EQ(profile.size(), 0u);
 }
 
+TEST(CppApi, SequencesAndOptionals) {
+  const auto model = Model::load(model_path("sequence.onnx"));
+  EXPECT_TRUE(model.input(1).sequence);
+  EXPECT_FALSE(model.input(1).optional);
+  EXPECT_TRUE(model.input(3).nullable && model.input(3).optional);
+  EXPECT_FALSE(model.input(0).sequence || model.input(0).nullable);
+  const auto a = Tensor::sequence(tenon::DType::kFloat32, {Tensor::of<float>({1, 2}, {2}), Tensor::of<float>({3}, {1})});
+  const auto b = Tensor::sequence(tenon::DType::kFloat32, {});
+  EXPECT_EQ(a.kind(), tenon::Kind::kSequence);
+  EXPECT_EQ(a.items().size(), 2u);
+
+  auto out = model.run({{"cond", Tensor::scalar(true)}, {"a", a}, {"b", b}});
+  ASSERT_EQ(out["chosen"].items().size(), 2u);
+  EXPECT_EQ(out["chosen"].items()[0].to_vector<float>(), (std::vector<float>{1, 2}));
+  EXPECT_EQ(out["same"].kind(), tenon::Kind::kNone);
+  out = model.run({{"cond", Tensor::scalar(false)}, {"a", a}, {"b", b}, {"maybe", Tensor::of<float>({5, 6}, {2})}});
+  EXPECT_EQ(out["chosen"].kind(), tenon::Kind::kSequence);
+  EXPECT_TRUE(out["chosen"].items().empty());
+  EXPECT_EQ(out["same"].to_vector<float>(), (std::vector<float>{5, 6}));
+
+  EXPECT_EQ(error_of([&] { (void)a.as<float>(); }).code(), Code::kArgument);
+  EXPECT_EQ(error_of([&] { (void)Tensor::sequence(tenon::DType::kInt64, a.items()); }).code(), Code::kArgument);
+  EXPECT_EQ(Tensor::parse_sequence(read_file(model_path("sequence.pb"))).items()[1].to_vector<float>(), (std::vector<float>{4}));
+  EXPECT_EQ(Tensor::parse_optional(read_file(model_path("optional.pb"))).items().size(), 2u);
+  EXPECT_EQ(Tensor::parse_optional("").kind(), tenon::Kind::kNone);
+}
+
 TEST(CppApi, StatisticsCount) {
   const auto model = Model::load(model_path("mlp.onnx"));
   const auto input = Tensor::of(numbers(8), {1, 8});

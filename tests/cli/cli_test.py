@@ -7,27 +7,15 @@ import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from command import BIN, ROOT, tenon, tenon_json
 from onnx import TensorProto, helper, numpy_helper
 
-ROOT = Path(__file__).resolve().parents[2]
-BIN = os.environ.get("TENON_BIN", str(ROOT / "build/release/bin/tenon"))
 MODEL = ROOT / "examples/digits/digits.onnx"
 IMAGES = ROOT / "examples/digits/images.npy"
-
-
-def tenon(*arguments, code=0, **kwargs):
-    result = subprocess.run([BIN, *map(str, arguments)], capture_output=True, text=True, timeout=120, **kwargs)
-    assert result.returncode == code, f"exit code {result.returncode}, expected {code}\n{result.stdout}\n{result.stderr}"
-    return result
-
-
-def tenon_json(*arguments, code=0):
-    return json.loads(tenon(*arguments, "--json", code=code).stdout)
 
 
 @pytest.fixture
@@ -274,7 +262,8 @@ def test_inspect():
 
 def test_inspect_json():
     report = tenon_json("inspect", MODEL, "--nodes")
-    assert report["inputs"] == [{"name": "image", "dtype": "float32", "shape": ["batch", 1, 8, 8], "optional": False}]
+    assert report["inputs"] == [{"name": "image", "dtype": "float32", "shape": ["batch", 1, 8, 8], "optional": False,
+                                  "sequence": False, "nullable": False}]
     assert report["metadata"]["task"] == "handwritten digits"
     assert report["operators"]["Conv"] == 2
     assert sum(report["operators"].values()) == len(report["nodes"]) == report["node_count"]

@@ -82,6 +82,19 @@ def default():
                  [value("x", F, [2]), value("bias", F, [2])], [value("y", F, [2])], [constant("bias", np.float32([10, 20]))])
 
 
+def sequence():
+    """chosen = cond ? a : b, sequences of vectors; same = maybe, an optional vector of two elements."""
+    def branch(name):
+        vectors = helper.make_tensor_sequence_value_info(f"{name}_out", F, ["n"])
+        return helper.make_graph([helper.make_node("Identity", [name], [f"{name}_out"])], name, [], [vectors])
+
+    sequences = [helper.make_tensor_sequence_value_info(name, F, ["n"]) for name in ("a", "b", "chosen")]
+    optionals = [helper.make_value_info(name, helper.make_optional_type_proto(helper.make_tensor_type_proto(F, [2]))) for name in ("maybe", "same")]
+    return model("sequence", [helper.make_node("If", ["cond"], ["chosen"], name="choose", then_branch=branch("a"), else_branch=branch("b")),
+                              helper.make_node("Identity", ["maybe"], ["same"], name="pass")],
+                 [value("cond", B, []), *sequences[:2], optionals[0]], [sequences[2], optionals[1]])
+
+
 def custom():
     """y = Scale(x) of a domain of the application."""
     return model("custom", [helper.make_node("Scale", ["x"], ["y"], name="mine", domain="com.example", factor=3.0, tags=[1, 2, 3], mode="fast")],
@@ -96,8 +109,11 @@ def unknown():
 
 def main():
     directory = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
-    for make in (add, mlp, gather, forever, nonzero, strings, default, custom, unknown):
+    for make in (add, mlp, gather, forever, nonzero, strings, default, sequence, custom, unknown):
         (directory / f"{make.__name__}.onnx").write_bytes(make().SerializeToString())
+    vectors = [np.float32([1, 2, 3]), np.float32([4])]
+    (directory / "sequence.pb").write_bytes(numpy_helper.from_list(vectors, "s").SerializeToString())
+    (directory / "optional.pb").write_bytes(numpy_helper.from_optional(vectors, "o").SerializeToString())
     (directory / "tensor.pb").write_bytes(constant("t", np.float32([[1, 2], [3, 4]])).SerializeToString())
 
 

@@ -138,11 +138,16 @@ std::string type_text(const ValueInfo& v) {
     if (i) dims += ", ";
     dims += v.dims[i] >= 0 ? std::to_string(v.dims[i]) : i < v.symbols.size() && !v.symbols[i].empty() ? std::string(v.symbols[i]) : "?";
   }
-  return std::string(name_of(v.dtype)) + "[" + (v.ranked ? dims : "...") + "]";
+  std::string text = std::string(name_of(v.dtype)) + "[" + (v.ranked ? dims : "...") + "]";
+  if (v.sequence) text = "sequence(" + text + ")";
+  return v.nullable ? "optional(" + text + ")" : text;
 }
 
-std::string type_text(DType dtype, Span<const int64_t> dims) {
-  std::string text(name_of(dtype));
+std::string type_text(const Tensor& t) {
+  const Span<const int64_t> dims = t.dims();
+  std::string text(name_of(t.dtype()));
+  if (t.kind() == Kind::kSequence) return "sequence of " + std::to_string(t.items().size()) + " " + text;
+  if (t.kind() == Kind::kNone) return "none";
   text += "[";
   for (size_t i = 0; i < dims.size(); ++i) text += (i ? ", " : "") + std::to_string(dims[i]);
   return text + "]";
@@ -214,11 +219,20 @@ Json type_json(const ValueInfo& v) {
       else shape.push_back(nullptr);
     }
   }
-  return {{"name", std::string(v.name)}, {"dtype", std::string(name_of(v.dtype))}, {"shape", shape}, {"optional", v.optional}};
+  return {{"name", std::string(v.name)},
+          {"dtype", std::string(name_of(v.dtype))},
+          {"shape", shape},
+          {"optional", v.optional},
+          {"sequence", v.sequence},
+          {"nullable", v.nullable}};
 }
 
 // A name in a model may hold any bytes; what is not UTF-8 is replaced.
 void print_json(const Json& json) { std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n"; }
+
+bool ends_with(std::string_view text, std::string_view tail) {
+  return text.size() >= tail.size() && text.substr(text.size() - tail.size()) == tail;
+}
 
 std::string read_file(const std::string& path) {
   std::ifstream in(path, std::ios::binary);

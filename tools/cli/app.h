@@ -53,7 +53,7 @@ CancelToken interrupt_token();
 bool color_of(FILE* stream);
 std::string bold(const std::string& text);
 std::string type_text(const ValueInfo& v);
-std::string type_text(DType dtype, Span<const int64_t> dims);
+std::string type_text(const Tensor& t);
 std::string bytes_text(double bytes);
 std::string time_text(double seconds);
 std::string count_text(uint64_t n);
@@ -61,6 +61,7 @@ std::string count_text(uint64_t n);
 void print_table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows, const std::string& right = "");
 Json type_json(const ValueInfo& v);
 void print_json(const Json& json);
+bool ends_with(std::string_view text, std::string_view tail);
 std::string read_file(const std::string& path);
 void write_file(const std::string& path, std::string_view bytes);
 /// The figures of /proc/self/status in bytes: "VmRSS", "VmHWM"; 0 where there are none.

@@ -159,7 +159,7 @@ int Bench::operator()() {
     for (const double p : kPercentiles) j["p" + std::to_string(static_cast<int>(p))] = percentile(times, p);
     j["runs_per_second"] = rate, j["resident_bytes"] = resident, j["resident_peak_bytes"] = peak, j["wall_seconds"] = wall;
     j["inputs"] = Json::object();
-    for (const auto& [name, t] : in) j["inputs"][name] = type_text(t.dtype(), t.dims());
+    for (const auto& [name, t] : in) j["inputs"][name] = type_text(t);
     j["operators"] = Json::array();
     for (const Share& s : table) {
       Json row = {{"op", s.op},
@@ -174,7 +174,7 @@ int Bench::operator()() {
     return kOk;
   }
   std::cout << bold(model.path) << "\n";
-  for (const auto& [name, t] : in) std::cout << "  " << name << ": " << type_text(t.dtype(), t.dims()) << "\n";
+  for (const auto& [name, t] : in) std::cout << "  " << name << ": " << type_text(t) << "\n";
   std::cout << "\n  load       " << time_text(load_seconds) << "\n  first run  " << time_text(first_seconds) << "\n  memory     "
             << bytes_text(static_cast<double>(resident)) << " resident, peak " << bytes_text(static_cast<double>(peak)) << "\n\n";
   std::cout << "  " << count_text(times.size()) << " runs";

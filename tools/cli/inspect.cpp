@@ -93,7 +93,8 @@ void Inspect::print(const Model& m, const std::vector<NodeInfo>& all) const {
   std::cout << "\nloaded in " << time_text(static_cast<double>(info.load_nanoseconds) * 1e-9) << "\n";
   const auto list = [](const char* title, const std::vector<ValueInfo>& values) {
     std::cout << "\n" << bold(title) << "\n";
-    for (const ValueInfo& v : values) std::cout << "  " << v.name << ": " << type_text(v) << (v.optional ? " (has a default)" : "") << "\n";
+    for (const ValueInfo& v : values)
+      std::cout << "  " << v.name << ": " << type_text(v) << (v.optional && !v.nullable ? " (has a default)" : "") << "\n";
   };
   list("Inputs", m.inputs());
   list("Outputs", m.outputs());

@@ -169,6 +169,8 @@ Tensor parse_npy(std::string_view bytes, const std::string& name, DType wanted) 
 }
 
 std::string format_npy(const Tensor& tensor) {
+  if (tensor.kind() != Kind::kTensor)
+    throw Failure{kFile, "a sequence or none is no array: save it as .json, a sequence also as a .npz of its own"};
   std::string descr, data;
   if (tensor.dtype() == DType::kString) {
     size_t width = 1;

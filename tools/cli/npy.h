@@ -12,6 +12,7 @@ namespace tenon::cli {
 /// The array in the bytes of a .npy file. Fortran order is transposed; big-endian bytes are swapped. Failure when malformed.
 /// ml_dtypes arrays are stored by NumPy as raw bytes ("V2"): they take the type `wanted` when its size fits.
 Tensor parse_npy(std::string_view bytes, const std::string& name, DType wanted = DType::kUndefined);
+/// Failure when it is no tensor.
 std::string format_npy(const Tensor& tensor);
 
 /// Every array of a .npz archive by name, in the order of the archive.

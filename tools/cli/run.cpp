@@ -44,6 +44,12 @@ Summary summarise(const Tensor& t) {
 }
 
 Json output_json(const Tensor& t, bool full) {
+  if (t.kind() == Kind::kNone) return nullptr;
+  if (t.kind() == Kind::kSequence) {
+    Json items = Json::array();
+    for (const Tensor& item : t.items()) items.push_back(output_json(item, full));
+    return {{"dtype", std::string(name_of(t.dtype()))}, {"items", items}};
+  }
   Json j = {{"dtype", std::string(name_of(t.dtype()))}, {"shape", Dims(t.dims().begin(), t.dims().end())}};
   if (const Summary s = summarise(t); s.numbers) j["min"] = s.least, j["max"] = s.most, j["mean"] = s.mean;
   if (full || t.count() <= 1000) j["data"] = to_json(t);
@@ -57,11 +63,29 @@ std::string number(double v) {
 }
 
 void save(const std::string& path, const Tensor& t) {
-  if (path.size() > 5 && path.compare(path.size() - 5, 5, ".json") == 0) {
+  if (ends_with(path, ".json")) {
     write_file(path, output_json(t, true).dump(2) + "\n");
+  } else if (t.kind() == Kind::kSequence && ends_with(path, ".npz")) {
+    std::vector<std::pair<std::string, Tensor>> items;
+    for (const Tensor& item : t.items()) items.emplace_back("item_" + std::to_string(items.size()), item);
+    write_npz(path, items);
   } else {
     write_file(path, format_npy(t));
   }
+}
+
+void print(const std::string& title, const Tensor& t, bool full) {
+  std::cout << title << ": " << type_text(t) << "\n";
+  if (t.kind() == Kind::kNone) return;
+  if (t.kind() == Kind::kSequence) {
+    size_t i = 0;
+    for (const Tensor& item : t.items()) print("  [" + std::to_string(i++) + "]", item, full);
+    return;
+  }
+  if (const Summary s = summarise(t); s.numbers && t.count() > 1) {
+    std::cout << "  min " << number(s.least) << ", max " << number(s.most) << ", mean " << number(s.mean) << "\n";
+  }
+  std::cout << "  " << (full ? to_json(t).dump(-1, ' ', false, Json::error_handler_t::replace) : preview(t)) << "\n";
 }
 
 void Run::add_to(CLI::App& app) {
@@ -117,7 +141,7 @@ int Run::operator()() {
   for (const auto& text : expects) {
     const auto [name, path] = name_and_path(text, "--expect");
     const Tensor& got = out[name];
-    const Difference d = compare(got, read_tensor(path, got.dtype()), rtol, atol);
+    const Difference d = compare(got, read_value(path, m.output(m.find_output(name))), rtol, atol);
     all_equal &= d.equal;
     lines.push_back(name + (d.equal ? ": as expected, largest difference " + number(d.worst) : ": " + d.text));
     report["expected"][name] = {{"equal", d.equal}, {"largest_difference", d.worst}, {"text", d.text}};
@@ -126,13 +150,7 @@ int Run::operator()() {
     for (const auto& [name, t] : out) report["outputs"][name] = output_json(t, full);
     print_json(report);
   } else {
-    for (const auto& [name, t] : out) {
-      std::cout << bold(name) << ": " << type_text(t.dtype(), t.dims()) << "\n";
-      if (const Summary s = summarise(t); s.numbers && t.count() > 1) {
-        std::cout << "  min " << number(s.least) << ", max " << number(s.most) << ", mean " << number(s.mean) << "\n";
-      }
-      std::cout << "  " << (full ? to_json(t).dump(-1, ' ', false, Json::error_handler_t::replace) : preview(t)) << "\n";
-    }
+    for (const auto& [name, t] : out) print(bold(name), t, full);
     for (const auto& line : lines) std::cout << line << "\n";
     if (!model.quiet) std::cout << "ran in " << time_text(seconds) << "\n";
   }

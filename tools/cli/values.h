@@ -1,4 +1,4 @@
-// Tensors of the command line: read from files and JSON, made up, printed, compared.
+// Values of the command line: read from files and JSON, made up, printed, compared.
 #pragma once
 
 #include <map>
@@ -24,18 +24,21 @@ Inputs random_inputs(const Model& model, const Inputs& given, const RandomOption
 
 /// Element `i` as a double; complex: its real part. Not for strings.
 double element(const Tensor& t, size_t i);
-/// The elements as nested lists.
+/// Writes a number, `d` or `n`, as the tensor's type. Types that have no arithmetic here (float8, float4) take the number as their bits.
+void set_element(const Tensor& t, size_t i, double d, int64_t n);
+/// The elements as nested lists; a sequence's items as a list, none as null.
 Json to_json(const Tensor& t);
 /// The first elements on one line.
 std::string preview(const Tensor& t, size_t most = 8);
 
 struct Difference {
-  bool equal = true;  ///< within the tolerances, of the same dtype and dims
+  bool equal = true;  ///< within the tolerances, of the same kind, dtype and dims
   double worst = 0;   ///< largest absolute difference
   std::string text;   ///< what differs
 };
 Difference compare(const Tensor& got, const Tensor& expected, double rtol, double atol);
-/// The tensor in a file: .npy, .npz (a single array, or `path:key`), .pb or .json.
-Tensor read_tensor(const std::string& path, DType wanted);
+/// The value in a file, for an input or output of this type. Tensors: .npy, .npz (a single array, or `path:key`), .pb or .json. Sequences:
+/// .npz, .pb (SequenceProto) or .json; optionals as well from .pb (OptionalProto).
+Tensor read_value(const std::string& path, const ValueInfo& v);
 
 }  // namespace tenon::cli
