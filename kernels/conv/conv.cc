@@ -20,6 +20,7 @@ int64_t max_tile_blocks() { return float_lanes() >= 8 ? 4 : 2; }
 /// Multiply-adds a part should have, for about 30 microseconds.
 constexpr int64_t kPartWork = int64_t{3} << 20;
 constexpr int64_t kWeightsInL1 = 24 << 10;
+constexpr int64_t kLinesInL1 = 24 << 10;
 constexpr int64_t kInputInL2 = 256 << 10;
 constexpr int64_t kTransformsInL2 = 512 << 10;
 
@@ -92,9 +93,20 @@ int64_t plan_conv(ConvParams& p) {
     if (bytes() > kMaxConvScratch) return -1;
     p.scratch = static_cast<int64_t>(bytes());
   }
-  if (grouped && p.channels == p.groups && p.filters == p.groups && depthwise_lines(p)) {
-    const int64_t width = (p.out[2] - 1) * p.stride[2] + p.kernel[2];
-    p.scratch = ((p.rows - 1) * p.stride[1] + (p.kernel[1] - 1) * p.dilation[1] + 1) * width * block * 4;
+  if (grouped && p.channels == p.groups && p.filters == p.groups) {
+    if (depthwise_lines(p)) {
+      const int64_t width = (p.out[2] - 1) * p.stride[2] + p.kernel[2];
+      p.scratch = ((p.rows - 1) * p.stride[1] + (p.kernel[1] - 1) * p.dilation[1] + 1) * width * block * 4;
+    }
+  } else if (grouped) {
+    const ConvRing ring = conv_ring(p);
+    const double lines = size(p.kernel[0]) * size(ring.slots) * std::max(0.0, size(ring.width));
+    const double channel = lines * size(block * 4) + kConvLanesBytes;
+    if (channel > kMaxConvScratch) return -1;
+    const int64_t most = std::max<int64_t>(1, kLinesInL1 / static_cast<int64_t>(channel));
+    const int64_t chunks = (group_channels + most - 1) / most;
+    p.chunk = (group_channels + chunks - 1) / chunks;
+    p.scratch = p.chunk * static_cast<int64_t>(channel);
   }
   if (p.out_rows() * p.out[2] == 0) return 0;
   if (grouped) return p.batch * blocks_of(p.filters) * p.row_parts();

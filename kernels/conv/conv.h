@@ -13,7 +13,8 @@ namespace tenon::kernels {
 struct Epilogue {
   bool bias = false;
   bool residual = false;  ///< a tensor of the output's shape and layout
-  int64_t shared_residual = -1;  ///< where it lies in Call::shared, in bytes; -1: it is input 3
+  /// Where they lie in Call::shared, in bytes; -1: they are inputs 2 and 3.
+  int64_t shared_bias = -1, shared_residual = -1;
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
   UnaryTile tile = nullptr;
@@ -50,7 +51,7 @@ struct ConvParams {
   int64_t weights_offset = 0;  ///< floats into the packed weights
 
   int64_t rows = 1;     ///< output rows (depth x height) a part
-  int64_t chunk = 1;    ///< input channels whose weights are kept in L1 while a part's rows pass by; a multiple of the block
+  int64_t chunk = 1;    ///< input channels whose weights (a multiple of the block) or lines (kGrouped) stay in L1 while a part's rows pass by
   int64_t scratch = 0;  ///< bytes a thread needs
 
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
@@ -72,6 +73,17 @@ inline bool depthwise_lines(const ConvParams& p) {
   return p.in[0] == 1 && p.kernel[0] == 1 && p.pad[0] == 0 && p.out[0] == 1 && p.dilation[2] == 1 && (p.kernel[2] == 3 || p.kernel[2] == 5) &&
          p.stride[2] <= 2;
 }
+
+/// The ring of input lines that kGrouped keeps for each channel of a chunk and each tap in depth: `slots` lines of `width` pixels, of which
+/// each is `pitch` input pixels from the one before. With it come kConvLanesBytes a channel for where its lanes come from.
+struct ConvRing {
+  int64_t slots, width, pitch;
+};
+inline ConvRing conv_ring(const ConvParams& p) {
+  const int64_t pitch = p.kernel[2] == 1 ? p.stride[2] : 1;
+  return {(p.kernel[1] - 1) * p.dilation[1] + 1, (p.out[2] - 1) * (p.stride[2] / pitch) + (p.kernel[2] - 1) * p.dilation[2] + 1, pitch};
+}
+inline constexpr int64_t kConvLanesBytes = 256;
 
 /// Floats of the packed weights.
 int64_t packed_conv_weights(const ConvParams& p);

@@ -1,5 +1,5 @@
-// Depthwise convolution (one filter a channel) and groups that do not fill whole blocks, both blocked. A part is a run of output rows of
-// one block of filters. Weights: [block][channel of the group][tap][filter of the block].
+// Depthwise convolution (one filter a channel), blocked. A part is a run of output rows of one block of filters. Weights:
+// [block][tap][filter of the block].
 #include "kernels/conv/conv.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -7,35 +7,12 @@
 #include "hwy/foreach_target.h"
 
 #include "hwy/highway.h"
-#include "kernels/conv/tile-inl.h"
+#include "kernels/conv/part-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 namespace {
-
-struct Part {
-  int64_t image, block, row_begin, row_end;
-  int64_t in_plane, out_plane;
-  float* dst;             ///< the block's plane
-  const float* residual;  ///< likewise
-  alignas(64) float bias[kBlock];
-
-  Part(const ConvParams& p, const Call& call, int64_t part) {
-    const int64_t row_parts = p.row_parts();
-    const int64_t blocks = (p.filters + kBlock - 1) / kBlock;
-    row_begin = part % row_parts * p.rows;
-    row_end = row_begin + p.rows < p.out_rows() ? row_begin + p.rows : p.out_rows();
-    block = part / row_parts % blocks;
-    image = part / row_parts / blocks;
-    in_plane = p.in[0] * p.in[1] * p.in[2] * kBlock;
-    out_plane = p.out[0] * p.out[1] * p.out[2] * kBlock;
-    const int64_t offset = (image * blocks + block) * out_plane;
-    dst = Result0(call, p.shared_output) + offset;
-    residual = p.epilogue.residual ? Operand(call, 3, p.epilogue.shared_residual) + offset : nullptr;
-    CopyBias(p.epilogue.bias ? call.in<float>(2) : nullptr, block * kBlock, kBlock, p.filters, bias);
-  }
-};
 
 alignas(64) constexpr float kZeros[16] = {};
 
@@ -196,71 +173,6 @@ void DepthwiseLines(const ConvParams& p, const Call& call, const Part& part, con
   }
 }
 
-/// Any grouping: lanes gather the input channel they need. Lanes beyond the real filters read channel 0 against zero weights.
-void GroupedRow(const ConvParams& p, const Part& part, const float* image, const float* w, int64_t r) {
-  const DF d;
-  const hn::RebindToSigned<DF> di;
-  const int64_t group_channels = p.channels / p.groups;
-  const int64_t group_filters = p.filters / p.groups;
-  const int64_t z = r / p.out[1] * p.stride[0] - p.pad[0];
-  const int64_t y = r % p.out[1] * p.stride[1] - p.pad[1];
-  const TapRange zs = ValidTaps(z, p.dilation[0], p.kernel[0], p.in[0]);
-  const TapRange ys = ValidTaps(y, p.dilation[1], p.kernel[1], p.in[1]);
-  float* row = part.dst + r * p.out[2] * kBlock;
-  const float* residual = part.residual != nullptr ? part.residual + r * p.out[2] * kBlock : nullptr;
-  const VF low = hn::Set(d, p.epilogue.low);
-  const VF high = hn::Set(d, p.epilogue.high);
-
-  for (int v = 0; v < kVectorsABlock; ++v) {
-    for (int64_t ox = 0; ox < p.out[2]; ++ox) {
-      hn::StoreU(hn::LoadU(d, part.bias + v * kLanes), d, row + ox * kBlock + v * kLanes);
-    }
-    for (int64_t k = 0; k < group_channels; ++k) {
-      // All lanes in one vector of the input: a shuffle. Otherwise a gather.
-      int64_t channel[kLanes] = {};
-      bool one = true;
-      for (int i = 0; i < kLanes; ++i) {
-        const int64_t f = part.block * kBlock + v * kLanes + i;
-        channel[i] = f < p.filters ? f / group_filters * group_channels + k : channel[0];
-        one = one && channel[i] / kLanes == channel[0] / kLanes;
-      }
-      HWY_ALIGN int32_t lane[kLanes];
-      // Blocks before the first one used are added to the base, so that offsets stay small.
-      const int64_t base_block = channel[0] / kBlock;
-      for (int i = 0; i < kLanes; ++i) {
-        lane[i] = static_cast<int32_t>(one ? channel[i] % kLanes : (channel[i] / kBlock - base_block) * part.in_plane + channel[i] % kBlock);
-      }
-      const auto lanes = hn::Load(di, lane);
-      const auto table = hn::IndicesFromVec(d, one ? lanes : hn::Zero(di));
-      const float* base = image + base_block * part.in_plane + (one ? channel[0] % kBlock / kLanes * kLanes : 0);
-      for (int64_t ox = 0; ox < p.out[2]; ++ox) {
-        const int64_t x = ox * p.stride[2] - p.pad[2];
-        const TapRange xs = ValidTaps(x, p.dilation[2], p.kernel[2], p.in[2]);
-        VF acc = hn::LoadU(d, row + ox * kBlock + v * kLanes);
-        for (int64_t kz = zs.begin; kz < zs.end; ++kz) {
-          for (int64_t ky = ys.begin; ky < ys.end; ++ky) {
-            const float* line = base + ((z + kz * p.dilation[0]) * p.in[1] + y + ky * p.dilation[1]) * p.in[2] * kBlock;
-            const float* weights = w + ((k * p.kernel[0] + kz) * p.kernel[1] + ky) * p.kernel[2] * kBlock + v * kLanes;
-            for (int64_t kx = xs.begin; kx < xs.end; ++kx) {
-              const float* from = line + (x + kx * p.dilation[2]) * kBlock;
-              const VF value = one ? hn::TableLookupLanes(hn::LoadU(d, from), table) : hn::GatherIndex(d, from, lanes);
-              acc = hn::MulAdd(value, hn::LoadU(d, weights + kx * kBlock), acc);
-            }
-          }
-        }
-        hn::StoreU(acc, d, row + ox * kBlock + v * kLanes);
-      }
-    }
-  }
-  for (int64_t i = 0; i < p.out[2] * kBlock; i += kLanes) {
-    VF value = hn::LoadU(d, row + i);
-    if (residual != nullptr) value = hn::Add(value, hn::LoadU(d, residual + i));
-    hn::StoreU(hn::Min(high, hn::Max(low, value)), d, row + i);
-  }
-  const Epilogue& e = p.epilogue;
-  if (e.tile != nullptr) e.tile(e.alpha, e.beta, row, row, p.out[2] * kBlock);
-}
-
 }  // namespace
 
 void ConvDepthwise(const ConvParams& p, const Call& call, Range range) {
@@ -277,16 +189,6 @@ void ConvDepthwise(const ConvParams& p, const Call& call, Range range) {
   }
 }
 
-void ConvGrouped(const ConvParams& p, const Call& call, Range range) {
-  for (int64_t i = range.begin; i < range.end; ++i) {
-    const Part part(p, call, i);
-    const int64_t blocks = (p.channels + kBlock - 1) / kBlock;
-    const float* image = Operand(call, 0, p.shared_input) + part.image * blocks * part.in_plane;
-    const float* w = Operand(call, 1, p.shared_weights) + part.block * (p.channels / p.groups) * p.taps() * kBlock;
-    for (int64_t r = part.row_begin; r < part.row_end; ++r) GroupedRow(p, part, image, w, r);
-  }
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace tenon::kernels
 HWY_AFTER_NAMESPACE();
@@ -295,8 +197,6 @@ HWY_AFTER_NAMESPACE();
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
 HWY_EXPORT(ConvDepthwise);
-HWY_EXPORT(ConvGrouped);
 Kernel<ConvParams> ConvDepthwisePointer() { return TENON_POINTER(ConvDepthwise); }
-Kernel<ConvParams> ConvGroupedPointer() { return TENON_POINTER(ConvGrouped); }
 }  // namespace tenon::kernels
 #endif

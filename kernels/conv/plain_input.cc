@@ -110,7 +110,7 @@ void PlainPart(const ConvParams& p, const Call& call, int64_t part) {
   float* dst = Result0(call, p.shared_output) + out_offset;
   const float* residual = p.epilogue.residual ? Operand(call, 3, p.epilogue.shared_residual) + out_offset : nullptr;
   alignas(64) float bias[kMaxVectors * kLanes];
-  CopyBias(p.epilogue.bias ? call.in<float>(2) : nullptr, group * (p.filters / p.groups) + tiles.begin(tile) * kBlock, vectors * kLanes,
+  CopyBias(p.epilogue.bias ? Operand(call, 2, p.epilogue.shared_bias) : nullptr, group * (p.filters / p.groups) + tiles.begin(tile) * kBlock, vectors * kLanes,
            p.filters, bias);
 
   Lines lines;

@@ -114,7 +114,7 @@ std::vector<float> Run(const Case& c, ConvFormat format, const std::vector<float
   std::vector<std::byte> scratch(p.scratch + 64);
   const void* in[] = {src.data(), packed.data(), c.bias ? b.data() : nullptr, add.data()};
   void* out[] = {dst.data()};
-  Call call{in, out, scratch.data()};
+  Call call{in, out, scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64};
   for (const auto& row : conv) {
     if (row.refuse(p) != nullptr) continue;
     for (int64_t i = parts - 1; i >= 0; --i) row.pointer()(p, call, {i, i + 1});
@@ -233,6 +233,16 @@ TEST(Conv, SmallGroupsAndMultipliers) {
   CheckOnEveryTarget(Conv2d(30, 30, 7, 9, 3, 2, 1, 10), {kGrouped});  // 3 a group
   CheckOnEveryTarget(Conv2d(10, 30, 7, 9, 3, 1, 1, 10), {kGrouped});  // multiplier 3
   CheckOnEveryTarget(Conv2d(40, 8, 7, 9, 3, 1, 1, 8), {kGrouped});    // 5 to 1
+  CheckOnEveryTarget(Conv2d(72, 48, 7, 9, 3, 1, 1, 3), {kGrouped});   // 24 to 16: groups begin within blocks
+  CheckOnEveryTarget(Conv2d(24, 36, 5, 31, 1, 1, 0, 6), {kGrouped});
+  CheckOnEveryTarget(Conv2d(24, 36, 6, 31, 1, 2, 1, 6), {kGrouped});  // the stride skips pixels that no tap reads
+  CheckOnEveryTarget(Conv2d(200, 20, 9, 70, 5, 1, 2, 2), {kGrouped});  // several chunks of channels
+  for (int64_t w = 1; w < 33; ++w) CheckOnEveryTarget(Conv2d(12, 20, 3, w, 3, 1 + w % 2, 1, 4), {kGrouped});
+  Case c = Conv2d(20, 30, 11, 12, 3, 1, 0, 5);
+  c.batch = 2;
+  c.kernel[1] = 2, c.kernel[2] = 5, c.stride[1] = 2, c.dilation[1] = 3, c.dilation[2] = 2;
+  c.pad[1] = 9, c.pad_end[1] = 8, c.pad[2] = 16, c.pad_end[2] = 1;  // whole windows beyond the image
+  CheckOnEveryTarget(c, {kGrouped});
 }
 
 }  // namespace
