@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/parallel.h"
-#include "kernels/reorder/reorder.h"
+#include "ops/blocked_step.h"
 #include "ops/elements.h"
 
 namespace tenon::ops {
@@ -83,56 +83,28 @@ Status add_conv(Step& step, const BindContext& ctx, ConvParams p, double work) {
 
 struct PackPhase {
   ConvParams conv;
-  int64_t to;
+  int64_t from, to;  ///< in Call::shared; from -1: input 1
 };
 
-int64_t blocked_bytes(int64_t batch, int64_t channels, const int64_t* dims) {
-  const int64_t block = kernels::channel_block();
-  return batch * ((channels + block - 1) / block) * block * dims[0] * dims[1] * dims[2] * 4;
+void run_pack(const PackPhase& k, const kernels::Call& call, kernels::Range range) {
+  const float* weights = k.from >= 0 ? reinterpret_cast<const float*>(call.shared + k.from) : call.in<float>(1);
+  kernels::pack_conv_weights(k.conv, weights, reinterpret_cast<float*>(call.shared + k.to), range);
 }
 
-/// Plain float32 in and out through the blocked kernels: reorder, pack the weights, convolve, reorder.
-Result<Step> bind_through_blocked(const Conv& op, const BindContext& ctx, ConvFormat format) {
-  const Dims &x = ctx.dims(0), &w = ctx.dims(1), &y = ctx.out_dims(0);
-  ConvParams p = params_of(op, x, w, y);
-  p.format = format;
-  p.epilogue = epilogue_of(op, ctx);
-  Step step;
-  int64_t shared = 0;
-  const auto reserve = [&](int64_t bytes) {
-    const int64_t at = shared;
-    shared += (bytes + 127) / 64 * 64;
-    return at;
-  };
-  const auto reorder = [&](bool to_blocked, int64_t channels, const int64_t* dims, int input, int64_t from, int64_t to) {
-    kernels::ReorderParams r;
-    r.to_blocked = to_blocked, r.batch = p.batch, r.channels = channels, r.pixels = dims[0] * dims[1] * dims[2];
-    r.block = kernels::channel_block(), r.input = input, r.shared_input = from, r.shared_output = to;
-    plan_reorder(r);
-    step.phases.push_back(Step::phase(kernels::ReorderPointer(), r, r.parts(), static_cast<double>(p.batch * channels * r.pixels) * 0.3));
-  };
-  if (format != ConvFormat::kPlainInput) {
-    p.shared_input = reserve(blocked_bytes(p.batch, p.channels, p.in));
-    reorder(true, p.channels, p.in, 0, -1, p.shared_input);
-  }
-  if (p.epilogue.residual) {
-    p.epilogue.shared_residual = reserve(blocked_bytes(p.batch, p.filters, p.out));
-    reorder(true, p.filters, p.out, 3, -1, p.epilogue.shared_residual);
-  }
-  p.shared_weights = reserve(kernels::packed_conv_weights(p) * 4);
-  const PackPhase pack{p, p.shared_weights};
-  step.phases.push_back(Step::phase<PackPhase>(
-      [](const PackPhase& k, const kernels::Call& call, kernels::Range range) {
-        for (int64_t i = range.begin; i < range.end; ++i) {
-          kernels::pack_conv_weights(k.conv, call.in<float>(1), reinterpret_cast<float*>(call.shared + k.to));
-        }
-      },
-      pack, 1, work_of(w, {})));
-  p.shared_output = reserve(blocked_bytes(p.batch, p.filters, p.out));
-  TENON_TRY(add_conv(step, ctx, p, work_of(w, y)));
-  reorder(false, p.filters, p.out, 0, p.shared_output, -1);
-  step.shared_bytes = static_cast<size_t>(shared);
-  return step;
+/// Plain tensors through the blocked kernels: reorder, pack the weights, convolve, reorder.
+Result<Step> bind_through_blocked(const ConvParams& params, const BindContext& ctx) {
+  ConvParams p = params;
+  BlockedStep to(ctx);
+  p.shared_input = p.format == ConvFormat::kPlainInput ? to.plain(0) : to.blocked(0);
+  if (p.epilogue.bias) p.epilogue.shared_bias = to.plain(2);
+  if (p.epilogue.residual) p.epilogue.shared_residual = to.blocked(3);
+  const int64_t weights = to.plain(1);
+  p.shared_weights = to.reserve(kernels::packed_conv_weights(p) * 4);
+  to.step.phases.push_back(
+      Step::phase<PackPhase>(run_pack, {p, weights, p.shared_weights}, kernels::conv_pack_parts(p), work_of(ctx.dims(1), {})));
+  p.shared_output = to.result();
+  TENON_TRY(add_conv(to.step, ctx, p, work_of(ctx.dims(1), ctx.out_dims(0))));
+  return std::move(to).finish(p.shared_output);
 }
 
 }  // namespace
@@ -286,15 +258,11 @@ Result<Step> bind(const Conv& op, const BindContext& ctx) {
     TENON_TRY(add_conv(step, ctx, p, work_of(w, y)));
     return step;
   }
-  if (ctx.dtype(0) == DType::kFloat32) {
-    const bool few = op.group == 1 && x[1] <= 4;
-    if (x.size() <= 5 && x[1] > 0 && count_of(y) > 0) {
-      if (ConvParams p = params_of(op, x, w, y); few) {
-        p.format = ConvFormat::kPlainInput;
-        if (plan_conv(p) < 0) return bind_plain(op, ctx);
-      }
-      return bind_through_blocked(op, ctx, few ? ConvFormat::kPlainInput : direct_format(op, w[0], x[1]));
-    }
+  if (ctx.dtype(0) != DType::kFloat64 && x.size() <= 5 && x[1] > 0 && count_of(y) > 0) {
+    ConvParams p = params_of(op, x, w, y);
+    p.format = op.group == 1 && x[1] <= 4 ? ConvFormat::kPlainInput : direct_format(op, w[0], x[1]);
+    p.epilogue = epilogue_of(op, ctx);
+    if (ConvParams planned = p; plan_conv(planned) >= 0) return bind_through_blocked(p, ctx);
   }
   return bind_plain(op, ctx);
 }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/reorder/reorder.h"
+#include "ops/blocked_step.h"
 #include "ops/elements.h"
 
 namespace tenon::ops {
@@ -102,11 +102,6 @@ Status add_phases(Step& step, const BindContext& ctx, const TransposedParams& t,
   return {};
 }
 
-struct PackPhase {
-  TransposedParams t;
-  int64_t to;
-};
-
 void pack_all(const TransposedParams& t, const float* weights, float* packed) {
   for (int64_t i = 0; i < t.phases(); ++i) {
     const TransposedPhase phase = transposed_phase(t, i);
@@ -121,40 +116,27 @@ int64_t packed_size(const TransposedParams& t) {
   return n;
 }
 
-/// Plain float32 through the blocked kernels.
+struct PackPhase {
+  TransposedParams t;
+  int64_t from, to;  ///< in Call::shared; from -1: input 1
+};
+
+void run_pack(const PackPhase& k, const kernels::Call& call, kernels::Range range) {
+  const float* weights = k.from >= 0 ? reinterpret_cast<const float*>(call.shared + k.from) : call.in<float>(1);
+  if (range.begin < range.end) pack_all(k.t, weights, reinterpret_cast<float*>(call.shared + k.to));
+}
+
+/// Plain tensors through the blocked kernels.
 Result<Step> bind_through_blocked(const BindContext& ctx, TransposedParams t, double work) {
-  Step step;
-  int64_t shared = 0;
-  const int64_t block = kernels::channel_block();
-  const auto reserve = [&](int64_t floats) {
-    const int64_t at = shared;
-    shared += (floats * 4 + 127) / 64 * 64;
-    return at;
-  };
-  const auto reorder = [&](bool to_blocked, int64_t channels, const int64_t* dims) {
-    kernels::ReorderParams r;
-    r.to_blocked = to_blocked, r.batch = t.conv.batch, r.channels = channels, r.pixels = dims[0] * dims[1] * dims[2], r.block = block;
-    (to_blocked ? r.shared_output : r.shared_input) = reserve(r.batch * ((channels + block - 1) / block) * block * r.pixels);
-    plan_reorder(r);
-    step.phases.push_back(Step::phase(kernels::ReorderPointer(), r, r.parts(), static_cast<double>(r.batch * channels * r.pixels) * 0.3));
-    return to_blocked ? r.shared_output : r.shared_input;
-  };
-  t.conv.shared_input = reorder(true, t.conv.channels, t.conv.in);
-  t.conv.shared_weights = reserve(packed_size(t));
-  step.phases.push_back(Step::phase<PackPhase>(
-      [](const PackPhase& k, const kernels::Call& call, kernels::Range range) {
-        for (int64_t i = range.begin; i < range.end; ++i) pack_all(k.t, call.in<float>(1), reinterpret_cast<float*>(call.shared + k.to));
-      },
-      PackPhase{t, t.conv.shared_weights}, 1, 1e3));
-  // The convolutions come before the reorder that reads them.
-  Step last;
-  std::swap(step.phases, last.phases);
-  t.conv.shared_output = reorder(false, t.conv.filters, t.conv.out);
-  std::swap(step.phases, last.phases);
-  TENON_TRY(add_phases(step, ctx, t, work));
-  step.phases.push_back(std::move(last.phases[0]));
-  step.shared_bytes = static_cast<size_t>(shared);
-  return step;
+  BlockedStep to(ctx);
+  t.conv.shared_input = to.blocked(0);
+  if (t.conv.epilogue.bias) t.conv.epilogue.shared_bias = to.plain(2);
+  const int64_t weights = to.plain(1);
+  t.conv.shared_weights = to.reserve(packed_size(t) * 4);
+  to.step.phases.push_back(Step::phase<PackPhase>(run_pack, {t, weights, t.conv.shared_weights}, 1, 1e3));
+  t.conv.shared_output = to.result();
+  TENON_TRY(add_phases(to.step, ctx, t, work));
+  return std::move(to).finish(t.conv.shared_output);
 }
 
 }  // namespace
@@ -257,7 +239,7 @@ Result<Step> bind(const ConvTranspose& op, const BindContext& ctx) {
   const int spatial = static_cast<int>(x.size()) - 2;
   const double work = work_of(x, w);
   const kernels::Epilogue epilogue = epilogue_of(op, ctx.has_input(2));
-  if (ctx.dtype(0) == DType::kFloat32 && count_of(y) > 0 && has_blocked_kernel(op, y[1], x[1], spatial)) {
+  if (ctx.dtype(0) != DType::kFloat64 && count_of(y) > 0 && has_blocked_kernel(op, y[1], x[1], spatial)) {
     TransposedParams t = params_of(op, x, w, y);
     t.conv.epilogue = epilogue;
     if (ctx.layout(1).plain()) return bind_through_blocked(ctx, t, work);
