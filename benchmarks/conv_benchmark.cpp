@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "benchmark/benchmark.h"
+#include "benchmarks/machine.h"
 #include "kernels/conv/conv.h"
 #include "kernels/dispatch.h"
 
@@ -29,7 +30,8 @@ constexpr Shape kShapes[] = {
     {"mobilenet/24-144-56-1", 24, 144, 56, 1, 1, 1}, {"mobilenet/384-64-14-1", 384, 64, 14, 1, 1, 1}, {"mobilenet/320-1280-7-1", 320, 1280, 7, 1, 1, 1},
     {"mobilenet/dw96-112-3s2", 96, 96, 112, 3, 2, 96}, {"mobilenet/dw144-56-3", 144, 144, 56, 3, 1, 144}, {"mobilenet/dw576-14-3", 576, 576, 14, 3, 1, 576},
     {"mobilenet/dw960-7-3", 960, 960, 7, 3, 1, 960}, {"efficientnet/dw240-28-5", 240, 240, 28, 5, 1, 240},
-    {"resnext/g32-128-56-3", 128, 128, 56, 3, 1, 32},
+    {"resnext/g32-128-56-3", 128, 128, 56, 3, 1, 32}, {"resnext/g32-256-28-3", 256, 256, 28, 3, 1, 32}, {"resnext/g32-256-56-3s2", 256, 256, 56, 3, 2, 32},
+    {"resnext/g32-512-14-3", 512, 512, 14, 3, 1, 32}, {"resnext/g32-1024-7-3", 1024, 1024, 7, 3, 1, 32}, {"shufflenet/g3-240-60-28-1", 240, 60, 28, 1, 1, 3},
 };
 
 using Clock = std::chrono::steady_clock;
@@ -48,27 +50,6 @@ ConvParams ParamsOf(const Shape& s, ConvFormat format) {
   return p;
 }
 
-/// Multiply-adds a second of the best case there is: a pointwise convolution whose operands sit in L1.
-double Peak() {
-  static const double peak = [] {
-    double best = 0;
-    for (int i = 0; i < 50; ++i) {
-      ConvParams p = ParamsOf({"", 64, 64, 1, 1, 1, 1}, ConvFormat::kDirect);
-      p.in[2] = p.out[2] = 48;
-      const int64_t parts = plan_conv(p);
-      std::vector<float> x(64 * 48), w(packed_conv_weights(p)), b(64), y(64 * 48);
-      const void* in[] = {x.data(), w.data(), b.data(), nullptr};
-      void* out[] = {y.data()};
-      Call call{in, out};
-      const auto start = Clock::now();
-      for (int k = 0; k < 200; ++k) ConvDirectPointer()(p, call, {0, parts});
-      best = std::max(best, 200.0 * 48 * 64 * 64 / Seconds(start));
-    }
-    return best;
-  }();
-  return peak;
-}
-
 void Run(benchmark::State& state, const Shape& shape, ConvFormat format) {
   ConvParams p = ParamsOf(shape, format);
   const double work = double(p.filters) * p.out[1] * p.out[2] * (p.channels / p.groups) * p.taps();
@@ -78,7 +59,7 @@ void Run(benchmark::State& state, const Shape& shape, ConvFormat format) {
   std::vector<std::byte> scratch(p.scratch + 64);
   const void* in[] = {x.data(), w.data(), b.data(), nullptr};
   void* out[] = {y.data()};
-  Call call{in, out, scratch.data()};
+  Call call{in, out, scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64};
   Kernel<ConvParams> kernel = nullptr;
   for (const auto& row : conv) {
     if (row.refuse(p) == nullptr) {
@@ -93,7 +74,7 @@ void Run(benchmark::State& state, const Shape& shape, ConvFormat format) {
     best = std::min(best, Seconds(start));
   }
   state.counters["gmac"] = work / best / 1e9;
-  state.counters["peak"] = 100 * work / best / Peak();
+  state.counters["peak"] = 100 * 2e-9 * work / best / tenon::benchmarks::peak_gflops();
   state.counters["parts"] = double(parts);
 }
 
@@ -101,7 +82,8 @@ void Run(benchmark::State& state, const Shape& shape, ConvFormat format) {
 
 int main(int argc, char** argv) {
   for (const Shape& s : kShapes) {
-    const ConvFormat direct = s.groups > 1 ? ConvFormat::kGrouped : s.channels < 8 ? ConvFormat::kPlainInput : ConvFormat::kDirect;
+    const bool whole = s.channels / s.groups % channel_block() == 0 && s.filters / s.groups % channel_block() == 0;
+    const ConvFormat direct = s.groups > 1 && !whole ? ConvFormat::kGrouped : s.channels < 8 ? ConvFormat::kPlainInput : ConvFormat::kDirect;
     if (s.kernel == 3 && s.stride == 1 && s.groups == 1 && s.channels >= 16) {
       benchmark::RegisterBenchmark((std::string(s.name) + "/winograd").c_str(), [s](benchmark::State& state) { Run(state, s, ConvFormat::kWinograd4); })
           ->Unit(benchmark::kMicrosecond);

@@ -1,74 +1,18 @@
 // Matrix products against the multiply-add peak of one core, measured in the same process. One thread.
 //   gemm_benchmark [--benchmark_filter=...]; TENON_MAX_ISA=avx2 caps the instruction set.
-#undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "benchmarks/gemm_benchmark.cpp"
-#include "hwy/foreach_target.h"
-
-#include "hwy/highway.h"
-#include "kernels/dispatch.h"
-
-HWY_BEFORE_NAMESPACE();
-namespace tenon::kernels::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-/// Runs `turns` times 12 independent multiply-adds on full vectors; returns something that depends on all of them.
-float MultiplyAdds(int64_t turns, float x) {
-  const hn::CappedTag<float, 16> d;
-  // Different values, or the compiler computes one of them only.
-  auto a0 = hn::Set(d, x), a1 = hn::Set(d, x + 1), a2 = hn::Set(d, x + 2), a3 = hn::Set(d, x + 3), a4 = hn::Set(d, x + 4), a5 = hn::Set(d, x + 5);
-  auto a6 = hn::Set(d, x + 6), a7 = hn::Set(d, x + 7), a8 = hn::Set(d, x + 8), a9 = hn::Set(d, x + 9), a10 = hn::Set(d, x + 10), a11 = hn::Set(d, x + 11);
-  const auto factor = hn::Set(d, 0.5f), add = hn::Set(d, x);
-  for (; turns > 0; --turns) {
-    a0 = hn::MulAdd(a0, factor, add);
-    a1 = hn::MulAdd(a1, factor, add);
-    a2 = hn::MulAdd(a2, factor, add);
-    a3 = hn::MulAdd(a3, factor, add);
-    a4 = hn::MulAdd(a4, factor, add);
-    a5 = hn::MulAdd(a5, factor, add);
-    a6 = hn::MulAdd(a6, factor, add);
-    a7 = hn::MulAdd(a7, factor, add);
-    a8 = hn::MulAdd(a8, factor, add);
-    a9 = hn::MulAdd(a9, factor, add);
-    a10 = hn::MulAdd(a10, factor, add);
-    a11 = hn::MulAdd(a11, factor, add);
-  }
-  const auto s0 = hn::Add(hn::Add(a0, a1), hn::Add(a2, a3)), s1 = hn::Add(hn::Add(a4, a5), hn::Add(a6, a7));
-  return hn::GetLane(hn::Add(hn::Add(s0, s1), hn::Add(hn::Add(a8, a9), hn::Add(a10, a11))));
-}
-
-}  // namespace tenon::kernels::HWY_NAMESPACE
-HWY_AFTER_NAMESPACE();
-
-#if HWY_ONCE
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <vector>
 
+#include "benchmarks/machine.h"
 #include "kernels/gemm/gemm.h"
 
 namespace tenon::kernels {
-HWY_EXPORT(MultiplyAdds);
-
 namespace {
 
-double peak_gflops() {
-  static const double peak = [] {
-    const auto run = TENON_POINTER(MultiplyAdds);
-    double best = 0;
-    for (int i = 0; i < 200; ++i) {
-      const auto start = std::chrono::steady_clock::now();
-      constexpr int64_t kTurns = 20000;
-      benchmark::DoNotOptimize(run(kTurns, 1.0f));
-      const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-      best = std::max(best, 24e-9 * kTurns * float_lanes() / seconds);
-    }
-    return best;
-  }();
-  return peak;
-}
+using benchmarks::peak_gflops;
 
 struct Buffer {
   explicit Buffer(int64_t floats) : data(static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(floats * 4 + 127) / 64 * 64))) {
@@ -138,4 +82,3 @@ BENCHMARK_CAPTURE(product, dynamic_transposed, false, true, false)->Args({128, 1
 }  // namespace tenon::kernels
 
 BENCHMARK_MAIN();
-#endif

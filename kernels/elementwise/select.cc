@@ -91,7 +91,7 @@ void clip_plain(const ClipParams& p, const Call& call, int64_t begin, int64_t en
 
 void ClipPlain(const ClipParams& p, const Call& call, Range range) {
   const int64_t end = range.end * p.chunk < p.count ? range.end * p.chunk : p.count;
-  dispatch<double, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(
+  dispatch<float, double, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(
       p.dtype, [&](auto t) { clip_plain<decltype(t)>(p, call, range.begin * p.chunk, end); });
 }
 
