@@ -19,6 +19,17 @@ Result<bool> condition(const Tensor* t, const char* what) {
   return *t->as<bool>();
 }
 
+/// Gives the run the bytes of these strings, which belong to tensors that may go before they do.
+void own_bytes(ExecContext& ctx, const Tensor& strings) {
+  for (int64_t i = 0; i < strings.count(); ++i) {
+    StringRef& s = strings.as<StringRef>()[i];
+    if (s.size == 0) continue;
+    char* bytes = ctx.string_bytes(s.size);
+    std::memcpy(bytes, s.data, s.size);
+    s.data = bytes;
+  }
+}
+
 /// Stacks equal-shaped elements along a new axis: element i goes to position i, or from the end when `reverse`.
 Result<Tensor> stack(ExecContext& ctx, const std::vector<Tensor>& elements, DType dtype, const Shape& element_shape, int64_t axis, bool reverse) {
   Dims dims;
@@ -44,6 +55,7 @@ Result<Tensor> stack(ExecContext& ctx, const std::vector<Tensor>& elements, DTyp
       if (piece) std::memcpy(out.as<std::byte>() + static_cast<size_t>(o * n + to) * piece, elements[e].as<std::byte>() + static_cast<size_t>(o) * piece, piece);
     }
   }
+  if (dtype == DType::kString) own_bytes(ctx, out);
   return out;
 }
 

@@ -373,6 +373,8 @@ class Compiler {
     for (size_t i = 0; i < n; ++i)
       if (buffer_of[i] >= 0) plan_->slots[i].offset = buffers[buffer_of[i]].offset;
     for (size_t i = 0; i < n; ++i) {
+      // The bytes of strings are viewed by whatever was picked from them.
+      if (plan_->slots[i].type.dtype == DType::kString) continue;
       if (plan_->slots[i].kind == Slot::Kind::kDynamic && last[i] >= 0 && last[i] < steps) plan_->steps[last[i]].release.push_back(static_cast<int32_t>(i));
     }
   }

@@ -43,7 +43,7 @@ struct PlanStep {
   bool deferred = false;      ///< bound while running, when shapes that depend on data are known
   std::vector<Operand> inputs;
   std::vector<Operand> outputs;
-  std::vector<int32_t> release;  ///< dynamic slots that nobody reads afterwards
+  std::vector<int32_t> release;  ///< dynamic slots that nobody reads afterwards; those of strings stay until the end
   std::vector<Type> input_types, output_types;  ///< as compiled; not static where data decides
 };
 

@@ -59,6 +59,33 @@ Graph if_graph() {
   return g;
 }
 
+/// Every turn gives the words; the stack of them is picked from before it is an output.
+TEST(Loop, StringsOutliveTheTensorsTheyCameIn) {
+  Graph g;
+  const ValueId trips = *g.add_input(0, "trips", Type::of(DType::kInt64, Shape{}));
+  const ValueId words = *g.add_input(0, "words", Type::of(DType::kString, Shape{Dim::symbol("n")}));
+  const ValueId rows = *g.add_input(0, "rows", Type::of(DType::kInt64, Shape{Dim::symbol("k")}));
+  const RegionId body = g.add_region(0, "body");
+  const ValueId i = *g.add_input(body, "i", Type::of(DType::kInt64, Shape{}));
+  const ValueId c = *g.add_input(body, "c", Type::of(DType::kBool, Shape{}));
+  EXPECT_TRUE(g.add_output(body, c).ok());
+  EXPECT_TRUE(g.add_output(body, add(g, body, ops::Gather{}, {words, i})).ok());
+  ops::Loop op;
+  op.body = body;
+  op.results = {{DType::kString, Shape{Dim::unknown()}}};
+  const ValueId all = add(g, 0, op, {trips});
+  EXPECT_TRUE(g.add_output(0, add(g, 0, ops::Gather{}, {all, rows})).ok());
+  std::vector<std::string> text;
+  std::vector<int64_t> backwards;
+  for (int64_t k = 0; k < 50; ++k) {
+    text.push_back("a string too long to lie in its own handle, number " + std::to_string(k));
+    backwards.push_back(49 - k);
+  }
+  const auto out = run(std::move(g), {Tensor::scalar<int64_t>(50), *Tensor::strings({50}, text), Tensor::of<int64_t>({50}, backwards)});
+  ASSERT_TRUE(out.ok()) << out.status().message();
+  for (int64_t k = 0; k < 50; ++k) EXPECT_EQ((*out)[0].as<StringRef>()[k].view(), text[static_cast<size_t>(49 - k)]);
+}
+
 TEST(If, TakesTheBranchAndSeesOuterValues) {
   auto yes = run(if_graph(), {flag(true), floats({2}, {0, 1})});
   ASSERT_TRUE(yes.ok()) << yes.status().message();
