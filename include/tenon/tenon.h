@@ -518,7 +518,8 @@ typedef struct tenon_infer_context tenon_infer_context;
 typedef struct tenon_compute_context tenon_compute_context;
 typedef struct tenon_attributes tenon_attributes;
 
-/** An operator of the host application. The callbacks may be called by several threads at once and return TENON_OK or the class of the failure. */
+/** An operator of the host application, from tensors to tensors. The callbacks may be called by several threads at once and return TENON_OK or
+ *  the class of the failure. */
 typedef struct tenon_custom_op {
   size_t size;
   tenon_string domain; /* not "" */

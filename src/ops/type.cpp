@@ -1,5 +1,7 @@
 #include "ops/type.h"
 
+#include <algorithm>
+
 namespace tenon {
 
 std::string Layout::str() const {
@@ -34,30 +36,28 @@ bool agrees(const Tensor& tensor, DType dtype, const Shape& shape) {
   if (tensor.dtype() != dtype) return false;
   if (!shape.ranked()) return true;
   const Dims& dims = tensor.dims();
-  if (dims.size() != shape.dims().size()) return false;
-  for (size_t d = 0; d < dims.size(); ++d) {
-    if (shape[d].is_const() && shape[d].value() != dims[d]) return false;
-  }
-  return true;
+  return std::equal(dims.begin(), dims.end(), shape.begin(), shape.end(),
+                    [](int64_t dim, const Dim& known) { return !known.is_const() || known.value() == dim; });
 }
 
 }  // namespace
 
 std::optional<std::string> Type::mismatch(const Tensor& value) const {
-  bool fits = false;
   switch (value.kind()) {
-    case Tensor::Kind::kTensor: fits = !structure.sequence && agrees(value, dtype, shape); break;
-    case Tensor::Kind::kNone: fits = structure.optional; break;
-    case Tensor::Kind::kSequence: {
-      fits = structure.sequence && value.dtype() == dtype;
-      const std::span<const Tensor> items = value.items();
-      for (size_t i = 0; fits && i < items.size(); ++i) {
-        if (!agrees(items[i], dtype, shape)) return value.str() + ", of which item " + std::to_string(i) + " is " + items[i].str();
-      }
+    case Tensor::Kind::kTensor:
+      if (!structure.sequence && agrees(value, dtype, shape)) return std::nullopt;
       break;
+    case Tensor::Kind::kNone:
+      if (structure.optional) return std::nullopt;
+      break;
+    case Tensor::Kind::kSequence: {
+      if (!structure.sequence || value.dtype() != dtype) break;
+      const std::span<const Tensor> items = value.items();
+      const auto wrong = std::find_if(items.begin(), items.end(), [&](const Tensor& item) { return !agrees(item, dtype, shape); });
+      if (wrong == items.end()) return std::nullopt;
+      return value.str() + ", of which item " + std::to_string(wrong - items.begin()) + " is " + wrong->str();
     }
   }
-  if (fits) return std::nullopt;
   return value.str();
 }
 

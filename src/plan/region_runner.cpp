@@ -286,21 +286,24 @@ class DynamicValues {
   Frame& frame_;
 };
 
-/// The memory of what sequences and optionals among the inputs hold: a run may pass it on, but not out. Tensors are only viewed.
-void collect_buffers(std::span<const Tensor> values, const std::vector<Type>& types, std::unordered_set<const Buffer*>& out) {
-  for (size_t i = 0; i < values.size(); ++i) {
+/// The memory of what sequences and optionals among the inputs hold, in order: a run may pass it on, but not out. Tensors are only viewed.
+std::vector<const Buffer*> shared_buffers(std::span<const Tensor> inputs, const std::vector<Type>& types) {
+  std::vector<const Buffer*> all;
+  for (size_t i = 0; i < inputs.size(); ++i) {
     if (types[i].is_tensor()) continue;
-    if (values[i].is_tensor()) out.insert(values[i].buffer().get());
-    for (const Tensor& item : values[i].items()) out.insert(item.buffer().get());
+    if (inputs[i].is_tensor()) all.push_back(inputs[i].buffer().get());
+    for (const Tensor& item : inputs[i].items()) all.push_back(item.buffer().get());
   }
+  std::sort(all.begin(), all.end());
+  return all;
 }
 
 /// `value` as the run's caller may keep it: memory that is the caller's is copied, and so are strings, whose bytes end with the run.
-Result<Tensor> handed_over(const Tensor& value, const std::unordered_set<const Buffer*>& theirs,
-                           const std::shared_ptr<Allocator>& allocator) {
+Result<Tensor> handed_over(Tensor value, const std::vector<const Buffer*>& theirs, const std::shared_ptr<Allocator>& allocator) {
   if (value.kind() == Tensor::Kind::kNone) return value;
   if (value.is_tensor()) {
-    return value.dtype() == DType::kString || theirs.contains(value.buffer().get()) ? value.clone(allocator) : Result<Tensor>(value);
+    const bool copied = value.dtype() == DType::kString || std::binary_search(theirs.begin(), theirs.end(), value.buffer().get());
+    return copied ? value.clone(allocator) : Result<Tensor>(std::move(value));
   }
   std::vector<Tensor> items;
   for (const Tensor& item : value.items()) {
@@ -312,25 +315,22 @@ Result<Tensor> handed_over(const Tensor& value, const std::unordered_set<const B
 
 }  // namespace
 
-/// Brings output number `output` to `place`, which holds memory for it or an empty handle.
-Status RegionRunner::finish_output(int output, const std::unordered_set<const Buffer*>& theirs, Tensor& place) const {
+/// Brings output number `output`, which was computed elsewhere, to `place`, which holds memory for it or an empty handle.
+Status RegionRunner::finish_output(int output, const std::vector<const Buffer*>& theirs, Tensor& place) const {
   const Operand& o = frame_->plan->outputs[static_cast<size_t>(output)];
   const Type& type = frame_->plan->output_types[static_cast<size_t>(output)];
   const Slot& slot = frame_->plan->slots[static_cast<size_t>(o.slot)];
   const std::shared_ptr<Allocator>& allocator = model_.allocator();
-  if (slot.kind == Slot::Kind::kOutput && slot.index == output && o.offset == 0) {
-    if (place.dtype() == DType::kString) {
-      TENON_ASSIGN(place, place.clone(allocator));
-    }
-    return {};
-  }
   TENON_ASSIGN(Tensor result, operand_tensor(o, type));
   if (place.empty_handle()) {
-    // What was made while running is handed over; tensors in memory of the caller, the model or the arena are copied.
+    // Tensors in memory of the caller, the model or the arena are copied; all else is shared inside a run, and handed over at its end.
+    // Strings may view the bytes of any value before them, so they are copied here too.
     if (slot.kind != Slot::Kind::kDynamic && type.is_tensor()) {
       TENON_ASSIGN(place, result.clone(allocator));
+    } else if (parent_ && type.dtype != DType::kString) {
+      place = std::move(result);
     } else {
-      TENON_ASSIGN(place, handed_over(result, theirs, allocator));
+      TENON_ASSIGN(place, handed_over(std::move(result), theirs, allocator));
     }
     return {};
   }
@@ -403,10 +403,17 @@ Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::s
     for (const int32_t slot : s.release) f.dynamic[static_cast<size_t>(slot)] = Tensor();
   }
 
-  // Inside a run everybody shares; what leaves it is the caller's alone.
-  std::unordered_set<const Buffer*> theirs;
-  if (!parent_) collect_buffers(inputs, plan.input_types, theirs);
-  for (size_t i = 0; i < outputs.size(); ++i) TENON_TRY(finish_output(static_cast<int>(i), theirs, outputs[i]));
+  std::vector<const Buffer*> theirs;
+  if (!parent_) theirs = shared_buffers(inputs, plan.input_types);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Operand& o = plan.outputs[i];
+    const Slot& slot = plan.slots[static_cast<size_t>(o.slot)];
+    if (slot.kind != Slot::Kind::kOutput || slot.index != static_cast<int>(i) || o.offset != 0) {
+      TENON_TRY(finish_output(static_cast<int>(i), theirs, outputs[i]));
+    } else if (outputs[i].dtype() == DType::kString) {
+      TENON_ASSIGN(outputs[i], outputs[i].clone(model_.allocator()));
+    }
+  }
   return {};
 }
 

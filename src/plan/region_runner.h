@@ -2,7 +2,6 @@
 #pragma once
 
 #include <span>
-#include <unordered_set>
 #include <vector>
 
 #include "plan/session.h"
@@ -30,7 +29,7 @@ class RegionRunner {
   Status phases(const Step& work, const kernels::Call& call);
   Result<Tensor> operand_tensor(const Operand& o, const Type& type) const;
   Result<Tensor> keep(const Operand& o, const Type& type) const;
-  Status finish_output(int output, const std::unordered_set<const Buffer*>& theirs, Tensor& place) const;
+  Status finish_output(int output, const std::vector<const Buffer*>& theirs, Tensor& place) const;
   Status set_dynamic(const PlanStep& step, int output, Tensor tensor);
 
   const Model& model_;

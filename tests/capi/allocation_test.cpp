@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 
 #include "capi/models.h"
 #include "tenon/tenon.hpp"
@@ -136,11 +137,48 @@ tenon_status load_and_run(const std::string& bytes, const tenon::Dims& dims) {
   return status;
 }
 
-/// Lets every allocation of load_and_run fail in turn: once, or for good from there on.
-void fail_everywhere(const std::string& path, const tenon::Dims& dims) {
-  std::ifstream in(path, std::ios::binary);
-  const std::string bytes((std::istreambuf_iterator<char>(in)), {});
-  ASSERT_EQ(load_and_run(bytes, dims), TENON_OK);  // what is made once in a process is made now
+/// Makes sequences, runs a model that takes and gives them, and looks at what comes out; the first failure's status.
+tenon_status make_and_run_sequences(const std::string& model_bytes, const std::string& proto) {
+  tenon_error* error = nullptr;
+  tenon_model* model = nullptr;
+  tenon_tensor *cond = nullptr, *vector = nullptr, *a = nullptr, *b = nullptr, *copy = nullptr, *item = nullptr;
+  tenon_tensor* out[2] = {};
+  const int64_t dims[] = {2};
+  const float values[] = {1, 2};
+  const uint8_t yes = 1;
+  tenon_status status = tenon_model_load_memory(model_bytes.data(), model_bytes.size(), nullptr, &model, &error);
+  const auto next = [&](auto call) {
+    if (status == TENON_OK) status = call();
+  };
+  next([&] { return tenon_tensor_copy(TENON_BOOL, nullptr, 0, &yes, 1, &cond, &error); });
+  next([&] { return tenon_tensor_copy(TENON_FLOAT32, dims, 1, values, sizeof values, &vector, &error); });
+  next([&] {
+    const tenon_tensor* items[] = {vector, vector};
+    return tenon_sequence_new(TENON_FLOAT32, items, 2, &a, &error);
+  });
+  next([&] { return tenon_sequence_parse(proto.data(), proto.size(), TENON_FLOAT32, nullptr, &b, &error); });
+  next([&] {
+    const tenon_tensor* inputs[] = {cond, a, b, vector};
+    return tenon_model_run(model, inputs, 4, out, 2, nullptr, &error);
+  });
+  next([&] { return tenon_tensor_clone(out[0], &copy, &error); });
+  next([&] { return tenon_sequence_item(copy, 1, &item, &error); });
+  next([&] { return static_cast<const float*>(tenon_tensor_data(item))[1] == 2 ? TENON_OK : TENON_INTERNAL; });
+  EXPECT_EQ(tenon_error_code(error), status);
+  tenon_error_free(error);
+  for (tenon_tensor* t : {cond, vector, a, b, copy, item, out[0], out[1]}) tenon_tensor_free(t);
+  tenon_model_free(model);
+  return status;
+}
+
+std::string read(const std::string& name) {
+  std::ifstream in(model_path(name), std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+/// Lets every allocation of `work` fail in turn: once, or for good from there on.
+void fail_everywhere(const std::function<tenon_status()>& work) {
+  ASSERT_EQ(work(), TENON_OK);  // what is made once in a process is made now
   for (const bool for_good : {false, true}) {
     fail_on = for_good;
     int failures = 0;
@@ -148,7 +186,7 @@ void fail_everywhere(const std::string& path, const tenon::Dims& dims) {
       fail_at = k;
       allocations = 0;
       counting = true;
-      const tenon_status status = load_and_run(bytes, dims);
+      const tenon_status status = work();
       counting = false;
       if (status == TENON_OK && allocations < k) break;
       failures += status != TENON_OK;
@@ -158,12 +196,20 @@ void fail_everywhere(const std::string& path, const tenon::Dims& dims) {
     EXPECT_GT(failures, 100);
   }
   fail_at = 0;
-  EXPECT_EQ(load_and_run(bytes, dims), TENON_OK);
+  EXPECT_EQ(work(), TENON_OK);
+}
+void fail_everywhere(const std::string& name, const tenon::Dims& dims) {
+  const std::string bytes = read(name);
+  fail_everywhere([&] { return load_and_run(bytes, dims); });
 }
 
-TEST(Allocation, EveryFailureBecomesAStatus) { fail_everywhere(model_path("mlp.onnx"), {2, 8}); }
-TEST(Allocation, EveryFailureBecomesAStatusInConvolutions) { fail_everywhere(model_path("../../examples/digits/digits.onnx"), {1, 1, 8, 8}); }
-TEST(Allocation, EveryFailureBecomesAStatusInDynamicShapes) { fail_everywhere(model_path("nonzero.onnx"), {4}); }
+TEST(Allocation, EveryFailureBecomesAStatus) { fail_everywhere("mlp.onnx", {2, 8}); }
+TEST(Allocation, EveryFailureBecomesAStatusInConvolutions) { fail_everywhere("../../examples/digits/digits.onnx", {1, 1, 8, 8}); }
+TEST(Allocation, EveryFailureBecomesAStatusInDynamicShapes) { fail_everywhere("nonzero.onnx", {4}); }
+TEST(Allocation, EveryFailureBecomesAStatusInSequences) {
+  const std::string model = read("sequence.onnx"), proto = read("sequence.pb");
+  fail_everywhere([&] { return make_and_run_sequences(model, proto); });
+}
 
 }  // namespace
 
