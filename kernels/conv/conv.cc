@@ -5,24 +5,23 @@
 #include <iterator>
 #include <numeric>
 
+#include "kernels/conv/winograd.h"
 #include "kernels/dispatch.h"
 
 namespace tenon::kernels {
 
 int channel_block() { return float_lanes() >= 16 ? 16 : 8; }
+int64_t max_tile_blocks() { return float_lanes() >= 8 ? 4 : 2; }
 
 namespace {
 
 int64_t blocks_of(int64_t channels) { return (channels + channel_block() - 1) / channel_block(); }
-/// Blocks of the widest tile: four vectors.
-int64_t max_tile_blocks() { return float_lanes() >= 8 ? 4 : 2; }
 
 /// Multiply-adds a part should have, for about 30 microseconds.
 constexpr int64_t kPartWork = int64_t{3} << 20;
 constexpr int64_t kWeightsInL1 = 24 << 10;
 constexpr int64_t kLinesInL1 = 24 << 10;
 constexpr int64_t kInputInL2 = 256 << 10;
-constexpr int64_t kTransformsInL2 = 512 << 10;
 
 void fold_pointwise(ConvParams& p) {
   for (int i = 0; i < 3; ++i) {
@@ -39,26 +38,13 @@ void fold_pointwise(ConvParams& p) {
   p.in[2] = p.out[2] = p.out[2] * join;
 }
 
-/// Patches a part, in p.rows: as many as keep their transforms in L2, in equal parts of whole register tiles.
-int64_t plan_winograd(ConvParams& p) {
-  const int64_t block = channel_block();
-  const int64_t channels = blocks_of(p.channels) * block;
-  const int64_t patches = ((p.out[1] + 3) / 4) * ((p.out[2] + 3) / 4);
-  if (patches == 0) return 0;
-  const int64_t most = std::clamp<int64_t>(kTransformsInL2 / (36 * channels * 4) / 12 * 12, 24, 96);
-  const int64_t parts = (patches + most - 1) / most;
-  p.rows = (patches + parts - 1) / parts;
-  const int64_t tile = std::min(max_tile_blocks(), blocks_of(p.filters)) * block;
-  p.scratch = 36 * (channels + tile) * p.rows * 4;
-  return p.batch * ((patches + p.rows - 1) / p.rows);
-}
-
 }  // namespace
 
 FilterTiles filter_tiles(const ConvParams& p) {
   FilterTiles t;
   t.blocks = blocks_of(p.filters / p.groups);
-  t.tiles = (t.blocks + max_tile_blocks() - 1) / max_tile_blocks();
+  const int64_t widest = p.tile_blocks != 0 ? p.tile_blocks : max_tile_blocks();
+  t.tiles = (t.blocks + widest - 1) / widest;
   return t;
 }
 
@@ -113,16 +99,21 @@ int64_t plan_conv(ConvParams& p) {
   return p.groups * filter_tiles(p).tiles * p.batch * p.row_parts();
 }
 
+namespace {
+/// Whether weights are packed as [block of filters][channel][tap][filter of the block].
+bool packs_blocks(const ConvParams& p) { return p.format == ConvFormat::kGrouped || p.format == ConvFormat::kWinograd4; }
+}  // namespace
+
 int64_t packed_conv_weights(const ConvParams& p) {
-  const int64_t per_filter = p.channels / p.groups * (p.format == ConvFormat::kWinograd4 ? 36 : p.taps());
-  if (p.format == ConvFormat::kGrouped) return blocks_of(p.filters) * channel_block() * per_filter;
+  const int64_t per_filter = p.channels / p.groups * p.taps();
+  if (packs_blocks(p)) return blocks_of(p.filters) * channel_block() * per_filter;
   return p.groups * filter_tiles(p).blocks * channel_block() * per_filter;
 }
 
 namespace {
 
 /// weight(filter, channel of its group, tap) gives a plain weight. Order: [tile][channel block][tap][channel of the block][filter].
-/// One part a block of filters (kGrouped) or a tile of filters of a group.
+/// One part a block of filters or a tile of filters of a group.
 template <class Weight>
 void pack(const ConvParams& p, float* packed_all, Range parts, Weight&& weight) {
   const int64_t block = channel_block();
@@ -138,7 +129,7 @@ void pack(const ConvParams& p, float* packed_all, Range parts, Weight&& weight) 
       }
     }
   };
-  if (p.format == ConvFormat::kGrouped) {
+  if (packs_blocks(p)) {
     for (int64_t b = parts.begin; b < parts.end; ++b) {
       tile(packed_all + b * block * group_channels * taps, b * block, block, p.filters, 1);
     }
@@ -154,45 +145,12 @@ void pack(const ConvParams& p, float* packed_all, Range parts, Weight&& weight) 
 
 }  // namespace
 
-namespace {
-
-/// G g G^T of each 3x3 kernel; the 36 results take the place of taps, each with its own matrix of channels by filters.
-/// One part a channel of a filter tile.
-void pack_winograd(const ConvParams& p, const float* weights, float* packed, Range parts) {
-  static constexpr double kG[6][3] = {{1.0 / 4, 0, 0},           {-1.0 / 6, -1.0 / 6, -1.0 / 6}, {-1.0 / 6, 1.0 / 6, -1.0 / 6},
-                                      {1.0 / 24, 1.0 / 12, 1.0 / 6}, {1.0 / 24, -1.0 / 12, 1.0 / 6}, {0, 0, 1}};
-  const int64_t block = channel_block();
-  const FilterTiles tiles = filter_tiles(p);
-  for (int64_t part = parts.begin; part < parts.end; ++part) {
-    const int64_t t = part / p.channels, c = part % p.channels;
-    const int64_t first = tiles.begin(t) * block, width = (tiles.begin(t + 1) - tiles.begin(t)) * block;
-    for (int64_t j = 0; j < width; ++j) {
-      double half[6][3] = {};
-      if (first + j < p.filters) {
-        const float* g = weights + ((first + j) * p.channels + c) * 9;
-        for (int i = 0; i < 6; ++i) {
-          for (int x = 0; x < 3; ++x) half[i][x] = kG[i][0] * g[x] + kG[i][1] * g[3 + x] + kG[i][2] * g[6 + x];
-        }
-      }
-      for (int y = 0; y < 6; ++y) {
-        for (int x = 0; x < 6; ++x) {
-          const double u = half[y][0] * kG[x][0] + half[y][1] * kG[x][1] + half[y][2] * kG[x][2];
-          packed[first * p.channels * 36 + ((y * 6 + x) * p.channels + c) * width + j] = static_cast<float>(u);
-        }
-      }
-    }
-  }
-}
-
-}  // namespace
-
 int64_t conv_pack_parts(const ConvParams& p) {
-  if (p.format == ConvFormat::kGrouped) return blocks_of(p.filters);
-  return filter_tiles(p).tiles * (p.format == ConvFormat::kWinograd4 ? p.channels : p.groups);
+  if (packs_blocks(p)) return blocks_of(p.filters);
+  return filter_tiles(p).tiles * p.groups;
 }
 
 void pack_conv_weights(const ConvParams& p, const float* weights, float* packed, Range parts) {
-  if (p.format == ConvFormat::kWinograd4) return pack_winograd(p, weights, packed, parts);
   const int64_t group_channels = p.channels / p.groups, taps = p.taps();
   pack(p, packed, parts, [&](int64_t f, int64_t c, int64_t t) { return weights[(f * group_channels + c) * taps + t]; });
 }

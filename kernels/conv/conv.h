@@ -28,7 +28,7 @@ enum class ConvFormat : uint16_t {
   kDirect = 100,    ///< blocked input, blocked output
   kPlainInput,      ///< plain input (few channels), blocked output
   kGrouped,         ///< blocked; groups that do not fill whole blocks, depthwise above all
-  kWinograd4,       ///< blocked, 3x3 with stride 1: output tiles of 4x4
+  kWinograd4,       ///< blocked, 3x3 with stride 1: output tiles of 4x4; the weights are packed as they are and transformed while running
 };
 
 /// Channels a block of the blocked layout for the instruction set in use: 8 or 16.
@@ -47,12 +47,16 @@ struct ConvParams {
   /// Output pixel o of dim i is pixel o * out_step[i] + out_first[i] of a tensor with out_size[i] (0: out[i]) pixels; kDirect only.
   int64_t out_step[3] = {1, 1, 1}, out_first[3] = {0, 0, 0}, out_size[3] = {0, 0, 0};
   /// Where operands lie in Call::shared instead of the operator's tensors, in bytes; -1: not there.
-  int64_t shared_input = -1, shared_weights = -1, shared_output = -1;
+  int64_t shared_input = -1, shared_weights = -1, shared_output = -1, shared_patches = -1;
   int64_t weights_offset = 0;  ///< floats into the packed weights
 
-  int64_t rows = 1;     ///< output rows (depth x height) a part
+  int64_t rows = 1;     ///< output rows (depth x height) a part; kWinograd4: patches a group
   int64_t chunk = 1;    ///< input channels whose weights (a multiple of the block) or lines (kGrouped) stay in L1 while a part's rows pass by
+  int64_t filter_parts = 1;  ///< kWinograd4: parts a group of patches
+  int64_t tile_blocks = 0;   ///< blocks of the widest filter tile; 0: as wide as registers allow
+  int64_t tiles = 1;    ///< kWinograd4: filter tiles of a part whose sums are kept at once
   int64_t scratch = 0;  ///< bytes a thread needs
+  int64_t patches = 0;  ///< kWinograd4: bytes of Call::shared for transformed patches, which a phase before the convolution fills
 
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t out_rows() const { return out[0] * out[1]; }
@@ -116,6 +120,13 @@ struct FilterTiles {
   int64_t begin(int64_t i) const { return i * blocks / tiles; }
 };
 FilterTiles filter_tiles(const ConvParams& p);
+/// Blocks of the widest tile, four vectors.
+int64_t max_tile_blocks();
+
+/// The phase before ConvWinograd when p.patches is not 0: transforms the patches into Call::shared, from p.shared_patches on. One part a channel
+/// block of a group.
+Kernel<ConvParams> ConvWinogradPatchesPointer();
+int64_t patch_parts(const ConvParams& p);
 
 /// Inputs x, packed weights, bias, residual.
 #define KERNEL(Name, when, why) Kernel<ConvParams> Name##Pointer();

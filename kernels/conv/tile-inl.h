@@ -84,7 +84,7 @@ HWY_INLINE void LoadTile(const float* HWY_RESTRICT from, int64_t pitch, int64_t 
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
     const float* vector = from + VectorOffset(v, plane);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < R; ++r) acc[r][v] = hn::LoadU(d, vector + r * pitch);
   }
 }
@@ -106,7 +106,7 @@ HWY_INLINE void StoreTile(const VF (&acc)[R][V], float* HWY_RESTRICT to, int64_t
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
     float* vector = to + VectorOffset(v, plane);
-#pragma GCC unroll 8
+#pragma GCC unroll 12
     for (int r = 0; r < R; ++r) hn::StoreU(acc[r][v], d, vector + r * pitch);
   }
 }

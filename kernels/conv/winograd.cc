@@ -1,6 +1,10 @@
-// 3x3 convolution with stride 1 by Winograd's minimal filtering F(4x4, 3x3): every 6x6 patch of the input becomes 36 numbers, each of which
-// meets its own matrix of transformed weights, and 36 sums become a 4x4 patch of the output: 36 products instead of 144.
-// A part is a run of patches of one image: it transforms them for all input channels, then does one tile of filters after another.
+// 3x3 convolution with stride 1 by Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray, "Fast algorithms for convolutional neural
+// networks"): every 6x6 patch of the input becomes 36 numbers, each of which meets its own matrix of transformed weights, and 36 sums
+// become a 4x4 patch of the output: 36 products instead of 144.
+//
+// Weights stay 3x3 in memory. One row of points, one chunk of channels and one tile of filters of them is transformed at a time, into scratch that
+// stays in the nearest caches while all patches of the part pass by. A part is a group of patches of one image and a run of filter tiles. Where
+// several parts share a group, its patches are transformed by a phase of their own before.
 #include "kernels/conv/conv.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -9,13 +13,63 @@
 
 #include "hwy/highway.h"
 #include "kernels/conv/tile-inl.h"
+#include "kernels/conv/winograd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-constexpr int kIn = 6, kOut = 4, kPoints = kIn * kIn;
+constexpr int kIn = 6, kOut = 4, kTaps = 3, kPoints = kIn * kIn;
+/// Most patches of a register tile of v vectors of filters: its sums, the weights and a broadcast fill the registers.
+constexpr int MaxPatches(int v) { return kLanes >= 16 && v <= 2 ? 12 : MaxPixels(v); }
+
+/// One dim of the filter transform: o = G i.
+HWY_INLINE void TransformFilter(VF i0, VF i1, VF i2, VF* HWY_RESTRICT o) {
+  const DF d;
+  const VF sixth = hn::Set(d, 1.0f / 6), twelfth = hn::Set(d, 1.0f / 12);
+  o[0] = hn::Mul(hn::Set(d, 0.25f), i0);
+  const VF a = hn::Mul(sixth, hn::Add(i0, i2));
+  o[1] = hn::NegMulSub(sixth, i1, a);
+  o[2] = hn::MulSub(sixth, i1, a);
+  const VF b = hn::MulAdd(hn::Set(d, 1.0f / 24), i0, hn::Mul(sixth, i2));
+  o[3] = hn::MulAdd(twelfth, i1, b);
+  o[4] = hn::NegMulAdd(twelfth, i1, b);
+  o[5] = i2;
+}
+
+/// Row y of G times a column.
+template <int Y>
+HWY_INLINE VF FilterRow(VF i0, VF i1, VF i2) {
+  const DF d;
+  if constexpr (Y == 0) return hn::Mul(hn::Set(d, 0.25f), i0);
+  if constexpr (Y == 1) return hn::Mul(hn::Set(d, -1.0f / 6), hn::Add(hn::Add(i0, i2), i1));
+  if constexpr (Y == 2) return hn::Mul(hn::Set(d, -1.0f / 6), hn::Sub(hn::Add(i0, i2), i1));
+  if constexpr (Y == 3 || Y == 4) {
+    const VF even = hn::MulAdd(hn::Set(d, 1.0f / 24), i0, hn::Mul(hn::Set(d, 1.0f / 6), i2));
+    return hn::MulAdd(hn::Set(d, Y == 3 ? 1.0f / 12 : -1.0f / 12), i1, even);
+  }
+  return i2;
+}
+
+/// Row Y of the transformed weights of one block of filters: g [channel][tap][block] becomes u [point of the row][channel][block], where channels
+/// lie `width` floats apart.
+template <int Y>
+HWY_NOINLINE void TransformFilters(int64_t channels, const float* HWY_RESTRICT g, int64_t width, float* HWY_RESTRICT u) {
+  const DF d;
+  for (int64_t c = 0; c < channels; ++c, g += kTaps * kTaps * kBlock, u += width) {
+    for (int lane = 0; lane < kBlock; lane += kLanes) {
+      const auto column = [&](int x) HWY_ATTR {
+        const float* from = g + x * kBlock + lane;
+        return FilterRow<Y>(hn::LoadU(d, from), hn::LoadU(d, from + kTaps * kBlock), hn::LoadU(d, from + 2 * kTaps * kBlock));
+      };
+      VF out[kIn];
+      TransformFilter(column(0), column(1), column(2), out);
+#pragma GCC unroll 6
+      for (int x = 0; x < kIn; ++x) hn::StoreU(out[x], d, u + x * channels * width + lane);
+    }
+  }
+}
 
 /// One dim of the input transform: o = B^T i.
 HWY_INLINE void TransformIn(VF i0, VF i1, VF i2, VF i3, VF i4, VF i5, VF* HWY_RESTRICT o, int step) {
@@ -41,6 +95,7 @@ HWY_INLINE void TransformOut(VF i0, VF i1, VF i2, VF i3, VF i4, VF i5, VF& o0, V
   o3 = hn::Add(hn::MulAdd(hn::Set(d, 8.0f), e, b), i5);
 }
 
+/// A group of patches of one image.
 struct Patches {
   int64_t across;  ///< in one row of patches
   int64_t begin, count;
@@ -48,91 +103,172 @@ struct Patches {
   int64_t x(int64_t i) const { return (begin + i) % across * kOut; }
 };
 
-/// v: [point][channel block][patch][block].
-void TransformPatches(const ConvParams& p, const float* src, const Patches& patches, float* HWY_RESTRICT v) {
+Patches patches_of(const ConvParams& p, int64_t group) {
+  Patches patches;
+  patches.across = (p.out[2] + kOut - 1) / kOut;
+  const int64_t total = WinogradLayout(p).patches;
+  patches.begin = group * p.rows;
+  patches.count = patches.begin + p.rows < total ? p.rows : total - patches.begin;
+  return patches;
+}
+
+/// One block of channels. plane: its first pixel; v: first point, first patch.
+void TransformPatches(const ConvParams& p, const float* plane, const Patches& patches, int64_t point, float* HWY_RESTRICT v) {
   const DF d;
-  const int64_t blocks = (p.channels + kBlock - 1) / kBlock;
   const int64_t height = p.in[1], width = p.in[2];
-  const int64_t point = blocks * patches.count * kBlock;
-  for (int64_t block = 0; block < blocks; ++block) {
-    const float* plane = src + block * height * width * kBlock;
-    for (int64_t i = 0; i < patches.count; ++i) {
-      const int64_t y0 = patches.y(i) - p.pad[1], x0 = patches.x(i) - p.pad[2];
-      const bool inside = y0 >= 0 && x0 >= 0 && y0 + kIn <= height && x0 + kIn <= width;
-      for (int lane = 0; lane < kBlock; lane += kLanes) {
-        VF rows[kPoints];  // after the transform along x
-        for (int y = 0; y < kIn; ++y) {
-          VF in[kIn];
-          const int64_t iy = y0 + y;
-          const float* line = plane + (iy * width + x0) * kBlock + lane;
-          if (inside) {
+  for (int64_t i = 0; i < patches.count; ++i) {
+    const int64_t y0 = patches.y(i) - p.pad[1], x0 = patches.x(i) - p.pad[2];
+    const bool inside = y0 >= 0 && x0 >= 0 && y0 + kIn <= height && x0 + kIn <= width;
+    for (int lane = 0; lane < kBlock; lane += kLanes) {
+      VF rows[kPoints];  // after the transform along x
+      for (int y = 0; y < kIn; ++y) {
+        VF in[kIn];
+        const int64_t iy = y0 + y;
+        const float* line = plane + (iy * width + x0) * kBlock + lane;
+        if (inside) {
 #pragma GCC unroll 6
-            for (int x = 0; x < kIn; ++x) in[x] = hn::LoadU(d, line + x * kBlock);
-          } else {
+          for (int x = 0; x < kIn; ++x) in[x] = hn::LoadU(d, line + x * kBlock);
+        } else {
 #pragma GCC unroll 6
-            for (int x = 0; x < kIn; ++x) {
-              const bool real = iy >= 0 && iy < height && x0 + x >= 0 && x0 + x < width;
-              in[x] = real ? hn::LoadU(d, line + x * kBlock) : hn::Zero(d);
-            }
+          for (int x = 0; x < kIn; ++x) {
+            const bool real = iy >= 0 && iy < height && x0 + x >= 0 && x0 + x < width;
+            in[x] = real ? hn::LoadU(d, line + x * kBlock) : hn::Zero(d);
           }
-          TransformIn(in[0], in[1], in[2], in[3], in[4], in[5], rows + y * kIn, 1);
         }
-        float* to = v + (block * patches.count + i) * kBlock + lane;
-        for (int x = 0; x < kIn; ++x) {
-          VF out[kIn];
-          TransformIn(rows[x], rows[kIn + x], rows[2 * kIn + x], rows[3 * kIn + x], rows[4 * kIn + x], rows[5 * kIn + x], out, 1);
+        TransformIn(in[0], in[1], in[2], in[3], in[4], in[5], rows + y * kIn, 1);
+      }
+      float* to = v + i * kBlock + lane;
+      for (int x = 0; x < kIn; ++x) {
+        VF out[kIn];
+        TransformIn(rows[x], rows[kIn + x], rows[2 * kIn + x], rows[3 * kIn + x], rows[4 * kIn + x], rows[5 * kIn + x], out, 1);
 #pragma GCC unroll 6
-          for (int y = 0; y < kIn; ++y) hn::StoreU(out[y], d, to + (y * kIn + x) * point);
-        }
+        for (int y = 0; y < kIn; ++y) hn::StoreU(out[y], d, to + (y * kIn + x) * point);
       }
     }
   }
 }
 
-/// m: [point][block of the tile][patch][block], for one point.
-template <int R, int V>
-HWY_NOINLINE void PointTile(int64_t channels, int64_t patches, const float* v, const float* w, float* m) {
-  const int64_t plane = patches * kBlock;
-  VF acc[R][V];
-  const DF d;
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 4
-    for (int i = 0; i < V; ++i) acc[r][i] = hn::Zero(d);
-  }
-  AccumulatePointwise<R, V>(v, kBlock, plane, w, channels, acc);
-  StoreTile<R, V>(acc, m, kBlock, plane);
+/// Block `block` of the input of image `image` for group `patches`. v: the group.
+void TransformBlock(const ConvParams& p, const Call& call, int64_t image, int64_t block, const Patches& patches, float* v) {
+  const WinogradLayout layout(p);
+  const int64_t blocks = (p.channels + kBlock - 1) / kBlock, chunk = p.chunk / kBlock;
+  const float* plane = Operand(call, 0, p.shared_input) + (image * blocks + block) * p.in[1] * p.in[2] * kBlock;
+  TransformPatches(p, plane, patches, layout.point, v + block / chunk * layout.chunk + block % chunk * patches.count * kBlock);
 }
 
-using PointFunction = void (*)(int64_t, int64_t, const float*, const float*, float*);
+/// `tiles` register tiles of R patches for one point and one chunk of channels. v: [channel block][patch][block], blocks `plane` floats apart;
+/// u: [channel][V vectors]; m: [block of the tile][patch][block]. Adds to m unless `first`.
+template <int R, int V>
+HWY_NOINLINE void PointTiles(int64_t tiles, int64_t channels, int64_t plane, const float* HWY_RESTRICT v, const float* HWY_RESTRICT u,
+                             float* HWY_RESTRICT m, bool first) {
+  const DF d;
+  for (; tiles > 0; --tiles, v += R * kBlock, m += R * kBlock) {
+    VF acc[R][V];
+    if (first) {
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+        for (int i = 0; i < V; ++i) acc[r][i] = hn::Zero(d);
+      }
+    } else {
+      LoadTile<R, V>(m, kBlock, plane, acc);
+    }
+    const float* x = v;
+    const float* w = u;
+    for (int64_t left = channels; left > 0; left -= kBlock, x += plane) {
+      const int64_t n = left < kBlock ? left : kBlock;
+      for (int64_t i = 0; i < n; ++i, w += V * kLanes) {
+        VF weights[V];
+#pragma GCC unroll 4
+        for (int j = 0; j < V; ++j) weights[j] = hn::LoadU(d, w + j * kLanes);
+#pragma GCC unroll 12
+        for (int r = 0; r < R; ++r) {
+          const VF value = hn::Set(d, x[r * kBlock + i]);
+#pragma GCC unroll 4
+          for (int j = 0; j < V; ++j) acc[r][j] = hn::MulAdd(value, weights[j], acc[r][j]);
+        }
+      }
+    }
+    StoreTile<R, V>(acc, m, kBlock, plane);
+  }
+}
+
+using PointFunction = void (*)(int64_t, int64_t, int64_t, const float*, const float*, float*, bool);
 template <int V, int R = 1>
 HWY_INLINE PointFunction Select(int64_t r) {
-  if constexpr (R >= MaxPixels(V)) {
-    return PointTile<R, V>;
+  if constexpr (R >= MaxPatches(V)) {
+    return PointTiles<R, V>;
   } else {
-    return r == R ? PointFunction(PointTile<R, V>) : Select<V, R + 1>(r);
+    return r == R ? PointFunction(PointTiles<R, V>) : Select<V, R + 1>(r);
   }
 }
 
-template <int V>
-void AllPoints(int64_t channels, int64_t patches, int64_t blocks, const float* v, const float* w, float* m) {
-  const Pieces pieces(patches, MaxPixels(V));
-  const int64_t small = patches / pieces.count;
-  const PointFunction tiles[2] = {Select<V>(small), Select<V>(small + 1)};
-  const int64_t v_point = blocks * patches * kBlock, m_point = V * kLanes * patches, w_point = channels * V * kLanes;
-  for (int point = 0; point < kPoints; ++point) {
-    for (int64_t i = 0; i < pieces.count; ++i) {
-      const int64_t at = pieces.begin(i);
-      tiles[pieces.begin(i + 1) - at - small](channels, patches, v + point * v_point + at * kBlock, w + point * w_point, m + point * m_point + at * kBlock);
+/// The weights of one chunk of channels for one tile of filters, as they lie in memory: [block][channel][tap][filter of the block].
+struct FilterChunk {
+  const float* g;
+  int64_t channels, blocks;
+  int64_t pitch;  ///< floats from one block to the next
+
+  int64_t size() const { return channels * kTaps * kTaps * kBlock; }  ///< of one block
+  /// Asks for a 36th of the chunk.
+  HWY_INLINE void Fetch(int64_t piece) const {
+    for (int64_t b = 0; b < blocks; ++b) {
+      for (int64_t i = size() * piece / kPoints; i < size() * (piece + 1) / kPoints; i += 16) __builtin_prefetch(g + b * pitch + i, 0, 2);
     }
   }
-}
+};
 
-/// The 4x4 output patches of one tile of filters, with epilogue. dst, residual: first block of the tile.
-void FinishPatches(const ConvParams& p, const Patches& patches, const float* m, int64_t tile_blocks, const float* bias, float* dst, const float* residual) {
+/// Multiplies the patches of a group with chunks of a tile of V vectors of filters.
+template <int V>
+class TileProducts {
+ public:
+  /// u: scratch for a row of points of transformed weights.
+  TileProducts(int64_t patches, float* u) : plane_(patches * kBlock), u_(u) {
+    const Pieces pieces(patches, MaxPatches(V));
+    small_ = patches / pieces.count;
+    large_tiles_ = patches % pieces.count;
+    small_tiles_ = pieces.count - large_tiles_;
+    small_function_ = Select<V>(small_), large_function_ = Select<V>(small_ + 1);
+  }
+
+  /// v, m: the first point, with points v_point and m_point floats apart. Meanwhile fetches `next`, the chunk wanted after this one.
+  void Chunk(const FilterChunk& chunk, const float* v, int64_t v_point, float* m, int64_t m_point, bool first,
+             const FilterChunk& next) const {
+    Row<0>(chunk, v, v_point, m, m_point, first, next);
+    Row<1>(chunk, v, v_point, m, m_point, first, next);
+    Row<2>(chunk, v, v_point, m, m_point, first, next);
+    Row<3>(chunk, v, v_point, m, m_point, first, next);
+    Row<4>(chunk, v, v_point, m, m_point, first, next);
+    Row<5>(chunk, v, v_point, m, m_point, first, next);
+  }
+
+ private:
+  template <int Y>
+  void Row(const FilterChunk& chunk, const float* v, int64_t v_point, float* m, int64_t m_point, bool first,
+           const FilterChunk& next) const {
+    for (int64_t b = 0; b < chunk.blocks; ++b) TransformFilters<Y>(chunk.channels, chunk.g + b * chunk.pitch, V * kLanes, u_ + b * kBlock);
+    for (int x = 0; x < kIn; ++x) {
+      const int point = Y * kIn + x;
+      next.Fetch(point);
+      const float* from = v + point * v_point;
+      float* to = m + point * m_point;
+      const float* u = u_ + x * chunk.channels * V * kLanes;
+      small_function_(small_tiles_, chunk.channels, plane_, from, u, to, first);
+      const int64_t done = small_tiles_ * small_ * kBlock;
+      if (large_tiles_ > 0) large_function_(large_tiles_, chunk.channels, plane_, from + done, u, to + done, first);
+    }
+  }
+
+  int64_t plane_, small_, small_tiles_, large_tiles_;
+  PointFunction small_function_, large_function_;
+  float* u_;
+};
+
+/// The 4x4 output patches of one tile of filters, with epilogue. m: points `point` floats apart; dst, residual: first block of the tile.
+void FinishPatches(const ConvParams& p, const Patches& patches, const float* m, int64_t point, int64_t tile_blocks, const float* bias,
+                   float* dst, const float* residual) {
   const DF d;
   const int64_t height = p.out[1], width = p.out[2];
-  const int64_t point = tile_blocks * patches.count * kBlock;
   const VF low = hn::Set(d, p.epilogue.low), high = hn::Set(d, p.epilogue.high);
   for (int64_t block = 0; block < tile_blocks; ++block) {
     for (int64_t i = 0; i < patches.count; ++i) {
@@ -172,38 +308,65 @@ void FinishPatches(const ConvParams& p, const Patches& patches, const float* m, 
   }
 }
 
-void WinogradPart(const ConvParams& p, const Call& call, int64_t part) {
-  Patches patches;
-  patches.across = (p.out[2] + kOut - 1) / kOut;
-  const int64_t total = patches.across * ((p.out[1] + kOut - 1) / kOut);
-  const int64_t parts = (total + p.rows - 1) / p.rows;
-  const int64_t image = part / parts;
-  patches.begin = part % parts * p.rows;
-  patches.count = patches.begin + p.rows < total ? p.rows : total - patches.begin;
-
-  const int64_t in_blocks = (p.channels + kBlock - 1) / kBlock, out_blocks = (p.filters + kBlock - 1) / kBlock;
-  const int64_t out_plane = p.out[1] * p.out[2] * kBlock;
-  float* v = reinterpret_cast<float*>(call.scratch);
-  float* m = v + kPoints * in_blocks * patches.count * kBlock;
-  TransformPatches(p, Operand(call, 0, p.shared_input) + image * in_blocks * p.in[1] * p.in[2] * kBlock, patches, v);
-
+/// Tiles [begin, end) of filters with one group of patches. v: the transformed patches of the group; u, m: scratch.
+void FilterPart(const ConvParams& p, const Call& call, int64_t image, const Patches& patches, const float* v, float* u, float* m,
+                int64_t begin, int64_t end) {
   const FilterTiles tiles = filter_tiles(p);
+  const WinogradLayout layout(p);
   const float* weights = Operand(call, 1, p.shared_weights);
-  for (int64_t t = 0; t < tiles.tiles; ++t) {
-    const int64_t first = tiles.begin(t), blocks = tiles.begin(t + 1) - first;
-    const float* w = weights + first * kBlock * p.channels * kPoints;
-    const int64_t vectors = blocks * kVectorsABlock;
-    if constexpr (kVectorsABlock == 1) {
-      if (vectors == 1) AllPoints<1>(p.channels, patches.count, in_blocks, v, w, m);
-      if (vectors == 3) AllPoints<3>(p.channels, patches.count, in_blocks, v, w, m);
+  const auto blocks = [&](int64_t t) { return tiles.begin(t + 1) - tiles.begin(t); };
+  const auto chunk_of = [&](int64_t t, int64_t channel) {
+    FilterChunk chunk;
+    chunk.pitch = p.channels * kTaps * kTaps * kBlock;
+    chunk.g = weights + tiles.begin(t) * chunk.pitch + channel * kTaps * kTaps * kBlock;
+    chunk.channels = channel + p.chunk < p.channels ? p.chunk : p.channels - channel;
+    chunk.blocks = channel < p.channels ? blocks(t) : 0;
+    return chunk;
+  };
+  const auto m_point = [&](int64_t t) { return blocks(t) * patches.count * kBlock + WinogradLayout::kPad; };
+
+  for (int64_t channel = 0; channel < p.channels; channel += p.chunk) {
+    for (int64_t t = begin; t < end; ++t) {
+      const auto products = [&](auto tile) {
+        tile.Chunk(chunk_of(t, channel), v + channel / p.chunk * layout.chunk, layout.point, m + (t - begin) * layout.sums, m_point(t),
+                   channel == 0, t + 1 < end ? chunk_of(t + 1, channel) : chunk_of(begin, channel + p.chunk));
+      };
+      const int64_t vectors = blocks(t) * kVectorsABlock;
+      if constexpr (kVectorsABlock == 1) {
+        if (vectors == 1) products(TileProducts<1>(patches.count, u));
+        if (vectors == 3) products(TileProducts<3>(patches.count, u));
+      }
+      if (vectors == 2) products(TileProducts<2>(patches.count, u));
+      if (vectors == 4) products(TileProducts<4>(patches.count, u));
     }
-    if (vectors == 2) AllPoints<2>(p.channels, patches.count, in_blocks, v, w, m);
-    if (vectors == 4) AllPoints<4>(p.channels, patches.count, in_blocks, v, w, m);
+  }
+  const int64_t out_blocks = (p.filters + kBlock - 1) / kBlock, out_plane = p.out[1] * p.out[2] * kBlock;
+  for (int64_t t = begin; t < end; ++t) {
     alignas(64) float bias[kMaxVectors * kLanes];
-    CopyBias(p.epilogue.bias ? call.in<float>(2) : nullptr, first * kBlock, blocks * kBlock, p.filters, bias);
-    const int64_t offset = (image * out_blocks + first) * out_plane;
-    FinishPatches(p, patches, m, blocks, bias, Result0(call, p.shared_output) + offset,
+    CopyBias(p.epilogue.bias ? Operand(call, 2, p.epilogue.shared_bias) : nullptr, tiles.begin(t) * kBlock, blocks(t) * kBlock, p.filters, bias);
+    const int64_t offset = (image * out_blocks + tiles.begin(t)) * out_plane;
+    FinishPatches(p, patches, m + (t - begin) * layout.sums, m_point(t), blocks(t), bias, Result0(call, p.shared_output) + offset,
                   p.epilogue.residual ? Operand(call, 3, p.epilogue.shared_residual) + offset : nullptr);
+  }
+}
+
+void WinogradPart(const ConvParams& p, const Call& call, int64_t part) {
+  const WinogradLayout layout(p);
+  const int64_t run = part % p.filter_parts, group = part / p.filter_parts % layout.groups, image = part / p.filter_parts / layout.groups;
+  const Patches patches = patches_of(p, group);
+  float* u = reinterpret_cast<float*>(call.scratch);
+  float* m = u + layout.weights;
+  const float* v;
+  if (p.patches > 0) {
+    v = reinterpret_cast<const float*>(call.shared + p.shared_patches) + (image * layout.groups + group) * layout.group;
+  } else {
+    float* own = m + p.tiles * layout.sums;
+    for (int64_t block = 0; block * kBlock < p.channels; ++block) TransformBlock(p, call, image, block, patches, own);
+    v = own;
+  }
+  const int64_t tiles = filter_tiles(p).tiles, end = (run + 1) * tiles / p.filter_parts;
+  for (int64_t t = run * tiles / p.filter_parts; t < end; t += p.tiles) {
+    FilterPart(p, call, image, patches, v, u, m, t, t + p.tiles < end ? t + p.tiles : end);
   }
 }
 
@@ -211,6 +374,16 @@ void WinogradPart(const ConvParams& p, const Call& call, int64_t part) {
 
 void ConvWinograd(const ConvParams& p, const Call& call, Range range) {
   for (int64_t part = range.begin; part < range.end; ++part) WinogradPart(p, call, part);
+}
+
+void ConvWinogradPatches(const ConvParams& p, const Call& call, Range range) {
+  const WinogradLayout layout(p);
+  const int64_t blocks = (p.channels + kBlock - 1) / kBlock;
+  for (int64_t part = range.begin; part < range.end; ++part) {
+    const int64_t group = part / blocks;
+    TransformBlock(p, call, group / layout.groups, part % blocks, patches_of(p, group % layout.groups),
+                   reinterpret_cast<float*>(call.shared + p.shared_patches) + group * layout.group);
+  }
 }
 
 }  // namespace HWY_NAMESPACE
@@ -221,6 +394,8 @@ HWY_AFTER_NAMESPACE();
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
 HWY_EXPORT(ConvWinograd);
+HWY_EXPORT(ConvWinogradPatches);
 Kernel<ConvParams> ConvWinogradPointer() { return TENON_POINTER(ConvWinograd); }
+Kernel<ConvParams> ConvWinogradPatchesPointer() { return TENON_POINTER(ConvWinogradPatches); }
 }  // namespace tenon::kernels
 #endif

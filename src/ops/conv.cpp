@@ -54,7 +54,8 @@ Result<Step> bind_plain(const Conv& op, const BindContext& ctx) {
   kernels::PlainConvParams p{};
   p.dtype = ctx.dtype(0);
   p.spatial = static_cast<int32_t>(x.size()) - 2;
-  if (p.spatial > kernels::kMaxSpatial) return limit_error("Conv over ", p.spatial, " spatial dims, expected at most ", kernels::kMaxSpatial);
+  if (p.spatial > kernels::kMaxSpatial)
+    return limit_error("Conv over ", p.spatial, " spatial dims, expected at most ", kernels::kMaxSpatial);
   p.batch = x[0], p.groups = op.group, p.channels = x[1], p.filters = w[0];
   for (int i = 0; i < p.spatial; ++i) {
     const WindowDim d = window_dim(op.window, i, w[2 + i], x[2 + i], y[2 + i]);
@@ -73,6 +74,12 @@ Result<Step> bind_plain(const Conv& op, const BindContext& ctx) {
 Status add_conv(Step& step, const BindContext& ctx, ConvParams p, double work) {
   const int64_t parts = plan_conv(p);
   if (parts < 0) return limit_error("strides, dilations or pads make the lines that a window covers too long for the memory of a thread");
+  if (p.patches > 0) {
+    p.shared_patches = static_cast<int64_t>(step.shared_bytes);
+    step.shared_bytes += static_cast<size_t>(p.patches);
+    const double elements = static_cast<double>(p.patches) / 4;
+    step.phases.push_back(Step::phase(kernels::ConvWinogradPatchesPointer(), p, patch_parts(p), elements * 0.15));
+  }
   TENON_ASSIGN(Step one, ctx.choose(kernels::conv, p, parts, work / kBlockedSpeed));
   step.kernel = one.kernel;
   step.refusals = std::move(one.refusals);
@@ -154,8 +161,8 @@ Result<Types> infer(const Conv& op, const Types& in) {
       const auto channels = checked_mul(w.shape[1].value(), op.group);
       if (!channels || *channels != x.shape[1].value()) {
         return input_error(1, w.shape.str(), " has ", w.shape[1].value(), " channels a group, expected ",
-                           x.shape[1].value() % op.group == 0 ? str(std::vector<int64_t>{x.shape[1].value() / op.group}) : "a divisor", " (input 0 has ",
-                           x.shape[1].value(), " channels, group is ", op.group, ")");
+                           x.shape[1].value() % op.group == 0 ? str(std::vector<int64_t>{x.shape[1].value() / op.group}) : "a divisor",
+                           " (input 0 has ", x.shape[1].value(), " channels, group is ", op.group, ")");
       }
     }
   }
@@ -207,23 +214,19 @@ ConvFormat direct_format(const Conv& op, int64_t filters, int64_t channels) {
   return channels / op.group % block == 0 && filters / op.group % block == 0 ? ConvFormat::kDirect : ConvFormat::kGrouped;
 }
 
-/// Whether Winograd's method is the faster one. It needs a third to a quarter of the multiplications but reads four times the weights,
-/// which for small images come from memory.
+/// Whether Winograd's method is the faster one: it needs a quarter of the multiplications but transforms patches, weights and sums.
 bool winograd_pays(const Conv& op, const Dims& w, const Shape& x) {
   if (w.size() != 4 || w[2] != 3 || w[3] != 3 || op.group != 1 || w[0] < 16 || w[1] < 16) return false;
   for (int i = 0; i < 2; ++i) {
     if (op.window.stride(i) != 1 || op.window.dilation(i) != 1) return false;
   }
-  const double weights = 36.0 * 4 * static_cast<double>(w[0]) * static_cast<double>(w[1]);
-  if (!x[2].is_const() || !x[3].is_const()) return weights <= 3e6;
-  const int64_t h = x[2].value(), width = x[3].value();
-  if (h < 4 || width < 4) return false;
-  const double products = static_cast<double>(w[0] * w[1]) * 9;
-  const double direct = products * static_cast<double>(h * width) / (kernels::channel_block() == 16 ? 120.0 : 60.0);
-  const double patches = static_cast<double>((h + 3) / 4 * ((width + 3) / 4));
-  const double transformed = products * 4 * patches / (kernels::channel_block() == 16 ? 100.0 : 55.0);  // 36 of 9 * 16 products a patch
-  const double memory = weights / 20;  // nanoseconds at 20 GB/s
-  return std::max(transformed, memory) < 0.75 * direct;
+  if (!x[2].is_const() || !x[3].is_const()) return true;
+  const double pixels = static_cast<double>(x[2].value()) * static_cast<double>(x[3].value());
+  const double patches = static_cast<double>((x[2].value() + 3) / 4) * static_cast<double>((x[3].value() + 3) / 4);
+  const double filters = static_cast<double>(w[0]), channels = static_cast<double>(w[1]);
+  // In multiply-adds of the same time, as measured: 140 a weight, 11 a number of a transformed patch or sum.
+  const double winograd = 36 * patches * (filters * channels + 11 * (filters + channels)) + 140 * filters * channels;
+  return winograd < 9 * pixels * filters * channels;
 }
 
 }  // namespace

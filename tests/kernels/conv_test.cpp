@@ -95,8 +95,8 @@ void Poison(std::vector<float>& blocked, int64_t channels, int64_t pixels) {
   }
 }
 
-std::vector<float> Run(const Case& c, ConvFormat format, const std::vector<float>& x, const std::vector<float>& w, const std::vector<float>& b,
-                       const std::vector<float>& res) {
+std::vector<float> Run(const Case& c, ConvFormat format, const std::vector<float>& x, const std::vector<float>& w,
+                       const std::vector<float>& b, const std::vector<float>& res) {
   ConvParams p = ParamsOf(c, format);
   const ConvParams sizes = p;
   const int64_t parts = plan_conv(p);
@@ -114,7 +114,12 @@ std::vector<float> Run(const Case& c, ConvFormat format, const std::vector<float
   std::vector<std::byte> scratch(p.scratch + 64);
   const void* in[] = {src.data(), packed.data(), c.bias ? b.data() : nullptr, add.data()};
   void* out[] = {dst.data()};
-  Call call{in, out, scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64};
+  std::vector<std::byte> shared(p.patches + 64);
+  Call call{in, out, scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64, nullptr, shared.data()};
+  if (p.patches > 0) {
+    p.shared_patches = 64;
+    for (int64_t i = patch_parts(p) - 1; i >= 0; --i) ConvWinogradPatchesPointer()(p, call, {i, i + 1});
+  }
   for (const auto& row : conv) {
     if (row.refuse(p) != nullptr) continue;
     for (int64_t i = parts - 1; i >= 0; --i) row.pointer()(p, call, {i, i + 1});
@@ -139,7 +144,8 @@ void CheckOnEveryTarget(const Case& c, std::initializer_list<ConvFormat> formats
       const auto got = Run(c, format, x, w, b, res);
       ASSERT_EQ(got.size(), want.size());
       for (size_t i = 0; i < want.size(); ++i) {
-        ASSERT_NEAR(got[i], want[i], tolerance) << "target " << hwy::TargetName(targets[t]) << " format " << int(format) << " element " << i;
+        ASSERT_NEAR(got[i], want[i], tolerance)
+            << "target " << hwy::TargetName(targets[t]) << " format " << int(format) << " element " << i;
       }
     }
   }
@@ -168,10 +174,18 @@ TEST(Conv, Kernels) {
 TEST(Conv, Winograd) {
   for (int64_t w : {1, 3, 4, 6, 13, 31}) CheckOnEveryTarget(Conv2d(19, 72, 9, w, 3, 1, 1), {ConvFormat::kWinograd4});
   for (int64_t pad : {0, 2}) CheckOnEveryTarget(Conv2d(33, 20, 12, 30, 3, 1, pad), {ConvFormat::kWinograd4});
+  CheckOnEveryTarget(Conv2d(150, 104, 26, 25, 3, 1, 1),
+                     {ConvFormat::kWinograd4});                                 // wide tiles, several chunks, patches transformed before
+  CheckOnEveryTarget(Conv2d(70, 40, 8, 8, 3, 1, 1), {ConvFormat::kWinograd4});  // narrow tiles
+  CheckOnEveryTarget(Conv2d(17, 72, 90, 170, 3, 1, 1),
+                     {ConvFormat::kWinograd4});  // enough groups that each part transforms its own patches
   for (const bool tile : {false, true}) {
     Case c = Conv2d(8, 24, 40, 41, 3, 1, 1);
     c.batch = 2, c.residual = true, c.relu = true;
-    if (tile) c.tile = [](float, float, const float* s, float* d, int64_t n) { for (int64_t i = 0; i < n; ++i) d[i] = s[i] * 2 + 1; };
+    if (tile)
+      c.tile = [](float, float, const float* s, float* d, int64_t n) {
+        for (int64_t i = 0; i < n; ++i) d[i] = s[i] * 2 + 1;
+      };
     CheckOnEveryTarget(c, {ConvFormat::kWinograd4});
   }
 }
@@ -197,7 +211,10 @@ TEST(Conv, Epilogues) {
       for (const bool tile : {false, true}) {
         Case c = Conv2d(24, 40, 6, 6, 3, 1, 1);
         c.batch = 2, c.bias = bias, c.residual = residual, c.relu = true;
-        if (tile) c.tile = [](float, float, const float* s, float* d, int64_t n) { for (int64_t i = 0; i < n; ++i) d[i] = s[i] * 2 + 1; };
+        if (tile)
+          c.tile = [](float, float, const float* s, float* d, int64_t n) {
+            for (int64_t i = 0; i < n; ++i) d[i] = s[i] * 2 + 1;
+          };
         CheckOnEveryTarget(c, {kDirect, kPlainInput});
         c.groups = 8;
         CheckOnEveryTarget(c, {kGrouped});
