@@ -4,10 +4,12 @@
 #include "hwy/foreach_target.h"
 
 #include <cmath>
+#include <limits>
 
 #include "kernels/dispatch.h"
 #include "kernels/elementwise/binary.h"
 #include "kernels/elementwise/half.h"
+#include "hwy/contrib/math/math-inl.h"
 #include "kernels/elementwise/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -41,8 +43,29 @@ float FloorMod(float a, float b) {
 }
 TENON_SCALAR(Mod, FloorMod(a, b))
 TENON_SCALAR(Fmod, std::fmod(a, b))
-TENON_SCALAR(AnyPow, std::pow(a, b))
 #undef TENON_SCALAR
+
+/// exp(b ln a) in double, which rounds to what pow() gives but for rare last bits; what is not finite, or no positive base, is left to the C
+/// library.
+void AnyPowTile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<float, decltype(d)> df;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto infinity = hn::Set(df, std::numeric_limits<float>::infinity());
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto a = sa ? hn::LoadU(df, pa + i) : hn::Set(df, pa[0]);
+    const auto b = sb ? hn::LoadU(df, pb + i) : hn::Set(df, pb[0]);
+    if (hn::AllTrue(df, hn::And(hn::Gt(a, hn::Zero(df)), hn::And(hn::Lt(a, infinity), hn::Lt(hn::Abs(b), infinity))))) {
+      const auto power = hn::Mul(hn::PromoteTo(d, b), hn::Log(d, hn::PromoteTo(d, a)));
+      const auto bounded = hn::Min(hn::Max(power, hn::Set(d, -120.0)), hn::Set(d, 120.0));
+      hn::StoreU(hn::DemoteTo(df, hn::Exp(d, bounded)), df, dst + i);
+    } else {
+      for (int64_t k = i; k < i + lanes; ++k) dst[k] = std::pow(pa[k * sa], pb[k * sb]);
+    }
+  }
+  for (; i < n; ++i) dst[i] = std::pow(pa[i * sa], pb[i * sb]);
+}
 
 // Exponents that networks use are done by arithmetic that gives what pow() rounds to, within 1 ULP.
 void PowTile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {

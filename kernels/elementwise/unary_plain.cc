@@ -119,8 +119,9 @@ void UnaryPlain(const UnaryParams& p, const Call& call, Range range) {
     return;
   }
   if (p.dtype == DType::kBool) {
-    const auto* src = call.in<bool>(0) + begin;
-    for (int64_t i = 0; i < n; ++i) call.out<bool>(0)[begin + i] = !src[i];
+    const auto* src = call.in<uint8_t>(0) + begin;
+    auto* dst = call.out<uint8_t>(0) + begin;
+    for (int64_t i = 0; i < n; ++i) dst[i] = src[i] == 0;
     return;
   }
   if (dispatch<int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(p.dtype, [&](auto t) {

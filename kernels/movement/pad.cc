@@ -60,17 +60,23 @@ void pad(const PadParams& p, const Call& call, Range range) {
   const int last = p.rank - 1;
   const int64_t row_bytes = p.dst_dims[last] * p.element;
   const int64_t begin = range.begin * p.rows_per_part, end = std::min(p.rows, range.end * p.rows_per_part);
-  for (int64_t row = begin; row < end; ++row) {
-    int64_t rest = row, offset = 0, stride = p.src_dims[last] * p.element;
+  const int64_t inner = last > 0 ? p.dst_dims[last - 1] : 1;
+  const int64_t src_row = p.src_dims[last] * p.element;
+  for (int64_t row = begin; row < end;) {
+    // Where the rows of this turn of the outer dims come from; false: all of them are padding.
+    int64_t rest = row / inner, base = 0, stride = src_row * (last > 0 ? p.src_dims[last - 1] : 1);
     bool inside = true;
-    for (int i = last - 1; i >= 0 && inside; --i) {
+    for (int i = last - 2; i >= 0 && inside; --i) {
       const int64_t at = source_index(p.mode, rest % p.dst_dims[i] - p.before[i], p.src_dims[i]);
       rest /= p.dst_dims[i];
       inside = at >= 0;
-      offset += at * stride;
+      base += at * stride;
       stride *= p.src_dims[i];
     }
-    pad_row(p, inside ? call.in<std::byte>(0) + offset : nullptr, call.out<std::byte>(0) + row * row_bytes, value);
+    for (int64_t i = row % inner; i < inner && row < end; ++i, ++row) {
+      const int64_t at = !inside ? -1 : last > 0 ? source_index(p.mode, i - p.before[last - 1], p.src_dims[last - 1]) : 0;
+      pad_row(p, at >= 0 ? call.in<std::byte>(0) + base + at * src_row : nullptr, call.out<std::byte>(0) + row * row_bytes, value);
+    }
   }
 }
 

@@ -57,6 +57,9 @@ struct LpNormParams {
   int64_t inner = 1;
   int64_t chunk = 1;  ///< lines (of the outer * inner) a part
 };
+#define KERNEL(Name, when, why) Kernel<LpNormParams> Name##Pointer();
+#include "kernels/normalization/lp_norm.inc"
+#undef KERNEL
 extern const Table<LpNormParams> lp_norm;
 
 }  // namespace tenon::kernels

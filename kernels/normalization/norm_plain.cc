@@ -106,8 +106,14 @@ void LpNormPlain(const LpNormParams& p, const Call& call, Range range) {
 
 Kernel<LayerNormParams> LayerNormPlainPointer() { return LayerNormPlain; }
 Kernel<GroupNormParams> GroupNormPlainPointer() { return GroupNormPlain; }
+Kernel<LpNormParams> LpNormPlainPointer() { return LpNormPlain; }
 
-static const Row<LpNormParams> kLpRows[] = {{"LpNormPlain", [](const LpNormParams&) -> const char* { return nullptr; }, [] { return Kernel<LpNormParams>(LpNormPlain); }}};
-const Table<LpNormParams> lp_norm{"lp_norm", kLpRows, 1};
+#define KERNEL(Name, when, why) \
+  {#Name, [](const LpNormParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+static const Row<LpNormParams> kLpRows[] = {
+#include "kernels/normalization/lp_norm.inc"
+};
+#undef KERNEL
+const Table<LpNormParams> lp_norm{"lp_norm", kLpRows, sizeof(kLpRows) / sizeof(kLpRows[0])};
 
 }  // namespace tenon::kernels

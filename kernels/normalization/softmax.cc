@@ -18,15 +18,17 @@ namespace HWY_NAMESPACE {
 float MaxOf(const float* src, size_t n) {
   const hn::ScalableTag<float> d;
   const size_t lanes = hn::Lanes(d);
-  auto a = hn::Set(d, -std::numeric_limits<float>::infinity()), b = a;
+  constexpr size_t kChains = 4;
+  const auto lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
+  hn::Vec<decltype(d)> acc[kChains] = {lowest, lowest, lowest, lowest};
   size_t i = 0;
-  for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    a = hn::Max(a, hn::LoadU(d, src + i));
-    b = hn::Max(b, hn::LoadU(d, src + i + lanes));
+  for (; i + kChains * lanes <= n; i += kChains * lanes) {
+#pragma GCC unroll 4
+    for (size_t k = 0; k < kChains; ++k) acc[k] = hn::Max(acc[k], hn::LoadU(d, src + i + k * lanes));
   }
-  if (i + lanes <= n) a = hn::Max(a, hn::LoadU(d, src + i)), i += lanes;
-  if (i < n) a = hn::Max(a, hn::IfThenElse(hn::FirstN(d, n - i), LoadPart(d, src + i, n - i), hn::Set(d, -std::numeric_limits<float>::infinity())));
-  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(a, b)));
+  for (; i + lanes <= n; i += lanes) acc[0] = hn::Max(acc[0], hn::LoadU(d, src + i));
+  if (i < n) acc[1] = hn::Max(acc[1], hn::IfThenElse(hn::FirstN(d, n - i), LoadPart(d, src + i, n - i), lowest));
+  return hn::GetLane(hn::MaxOfLanes(d, hn::Max(hn::Max(acc[0], acc[1]), hn::Max(acc[2], acc[3]))));
 }
 
 /// dst = exp(src - shift) when `store`; returns the sum.

@@ -8,50 +8,15 @@
 #include <limits>
 
 #include "hwy/highway.h"
+#include "kernels/pool/window-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-namespace hn = hwy::HWY_NAMESPACE;
 using DF = hn::CappedTag<float, 16>;
 using VF = hn::Vec<DF>;
-
-/// Larger of two, NaN when either is.
-HWY_INLINE VF MaxNan(VF a, VF b) {
-  const VF larger = hn::Max(b, a);  // a when one of them is NaN
-  return hn::IfThenElse(hn::IsNaN(b), b, larger);
-}
-
-/// Depth, height, width, whatever the number of spatial dims.
-struct Dims3 {
-  int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1}, kernel[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};
-  int64_t pad[3] = {0, 0, 0}, pad_end[3] = {0, 0, 0};
-  explicit Dims3(const PoolParams& p) {
-    for (int i = 0; i < p.spatial; ++i) {
-      const int at = 3 - p.spatial + i;
-      in[at] = p.in[i], out[at] = p.out[i], kernel[at] = p.kernel[i], stride[at] = p.stride[i], dilation[at] = p.dilation[i];
-      pad[at] = p.pad[i], pad_end[at] = p.pad_end[i];
-    }
-  }
-};
-
-/// Taps inside the input from `first` on, and how many lie inside the input with its pads.
-struct Taps {
-  int64_t begin = 0, end, padded;
-  Taps(const Dims3& d, int i, int64_t o) : end(d.kernel[i]) {
-    const int64_t first = o * d.stride[i] - d.pad[i], step = d.dilation[i];
-    if (first < 0) begin = (-first + step - 1) / step;
-    const auto up_to = [&](int64_t limit) {
-      const int64_t n = first >= limit ? 0 : (limit - 1 - first) / step + 1;
-      return n < d.kernel[i] ? n : d.kernel[i];
-    };
-    end = up_to(d.in[i]);
-    padded = up_to(d.in[i] + d.pad_end[i]);
-    if (begin > end) begin = end;
-  }
-};
 
 template <PoolKind kKind>
 void PoolRow(const PoolParams& p, const Dims3& d, const float* plane, float* dst, int64_t row) {
@@ -59,12 +24,12 @@ void PoolRow(const PoolParams& p, const Dims3& d, const float* plane, float* dst
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(df));
   const int64_t block = p.block;
   const int64_t oz = row / d.out[1], oy = row % d.out[1];
-  const Taps zs(d, 0, oz), ys(d, 1, oy);
+  const Taps3 zs(d, 0, oz), ys(d, 1, oy);
   const int64_t z = oz * d.stride[0] - d.pad[0], y = oy * d.stride[1] - d.pad[1];
   for (int64_t ox = 0; ox < d.out[2]; ++ox) {
-    const Taps xs(d, 2, ox);
+    const Taps3 xs(d, 2, ox);
     const int64_t x = ox * d.stride[2] - d.pad[2];
-    const auto size = [&](const Taps& t) { return static_cast<double>(p.count_include_pad ? t.padded : t.end - t.begin); };
+    const auto size = [&](const Taps3& t) { return static_cast<double>(p.count_include_pad ? t.padded : t.end - t.begin); };
     const VF scale = hn::Set(df, static_cast<float>(1.0 / (size(zs) * size(ys) * size(xs))));
     for (int64_t c = 0; c < block; c += lanes) {
       VF acc = kKind == PoolKind::kMax ? hn::Set(df, -std::numeric_limits<float>::infinity()) : hn::Zero(df);

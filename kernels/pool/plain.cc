@@ -234,6 +234,19 @@ int64_t plan_pool(PoolParams& p) {
   return rows * p.out[p.spatial - 1] == 0 ? 0 : p.planes * p.row_parts();
 }
 
+int64_t pool_line_bytes(const PoolParams& p) {
+  constexpr double kLanes = 16;
+  const int i = p.spatial - 1;
+  const auto real = [](int64_t v) { return static_cast<double>(v); };
+  const double with_pads = real(p.pad[i]) + real(p.in[i]);
+  const double reach = real(p.out[i] - 1) * real(p.stride[i]) + real(p.kernel[i] - 1) * real(p.dilation[i]) + 1;
+  return static_cast<int64_t>(std::min(1e15, (std::max(with_pads, reach) + kLanes * (real(p.stride[i]) + 1) + real(p.out[i])) * sizeof(float)));
+}
+bool takes_pool_lines(const PoolParams& p) {
+  return p.block == 0 && p.dtype == DType::kFloat32 && p.kind != PoolKind::kLp && !p.indices && p.spatial <= 3 && p.out[p.spatial - 1] > 0 &&
+         pool_line_bytes(p) <= 1 << 20;
+}
+
 Kernel<PoolParams> PoolPlainPointer() { return pool_any; }
 Kernel<GlobalPoolParams> GlobalPoolPlainPointer() { return global_any; }
 Kernel<LrnParams> LrnPointer() { return lrn_any; }

@@ -34,6 +34,11 @@ struct PoolParams {
 /// Chooses rows; returns the number of parts.
 int64_t plan_pool(PoolParams& p);
 
+/// Scratch memory of PoolLines: a line of the input with its pads and what vectors may read beyond, and a number an output column.
+int64_t pool_line_bytes(const PoolParams& p);
+/// Whether PoolLines takes it. Not when pads, strides or dilations make a line too long for the memory of a thread.
+bool takes_pool_lines(const PoolParams& p);
+
 #define KERNEL(Name, when, why) Kernel<PoolParams> Name##Pointer();
 #include "kernels/pool/pool.inc"
 #undef KERNEL

@@ -1,5 +1,7 @@
 #include "kernels/reduction/arg_reduce.h"
 
+#include <cstdint>
+#include <iterator>
 #include <type_traits>
 
 namespace tenon::kernels {
@@ -79,8 +81,13 @@ void CumulativePlain(const CumulativeParams& p, const Call& call, Range range) {
 Kernel<ArgReduceParams> ArgReducePlainPointer() { return ArgReducePlain; }
 Kernel<CumulativeParams> CumulativePlainPointer() { return CumulativePlain; }
 
-static const Row<ArgReduceParams> kArgRows[] = {{"ArgReducePlain", [](const ArgReduceParams&) -> const char* { return nullptr; }, ArgReducePlainPointer}};
-const Table<ArgReduceParams> arg_reduce{"arg_reduce", kArgRows, 1};
+#define KERNEL(Name, when, why) \
+  {#Name, [](const ArgReduceParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+static const Row<ArgReduceParams> kArgRows[] = {
+#include "kernels/reduction/arg_reduce.inc"
+};
+#undef KERNEL
+const Table<ArgReduceParams> arg_reduce{"arg_reduce", kArgRows, std::size(kArgRows)};
 static const Row<CumulativeParams> kCumulativeRows[] = {{"CumulativePlain", [](const CumulativeParams&) -> const char* { return nullptr; }, CumulativePlainPointer}};
 const Table<CumulativeParams> cumulative{"cumulative", kCumulativeRows, 1};
 

@@ -5,6 +5,7 @@
 
 namespace tenon::kernels {
 
+/// Of equal extremes the first; NaN wins over everything, the first one again, also when `last`.
 struct ArgReduceParams {
   DType dtype = DType::kFloat32;
   bool min = false;
@@ -26,9 +27,10 @@ struct CumulativeParams {
   int64_t chunk = 1;  ///< lines (of the outer * inner) a part
 };
 
-#define KERNEL(Name, Params, when, why) Kernel<Params> Name##Pointer();
+#define KERNEL(Name, when, why) Kernel<ArgReduceParams> Name##Pointer();
 #include "kernels/reduction/arg_reduce.inc"
 #undef KERNEL
+Kernel<CumulativeParams> CumulativePlainPointer();
 extern const Table<ArgReduceParams> arg_reduce;
 extern const Table<CumulativeParams> cumulative;
 

@@ -134,44 +134,47 @@ void InnerLogSumExp(const ReduceParams& p, const float* src, float* dst, int64_t
   });
 }
 
-/// Folds `n` columns that lie side by side: dst[c] over all reduced elements at src + c.
+/// acc[c] joined with the rows at src[0..count), column by column, in their order.
+template <Fold fold, int kRows, class Map>
+HWY_INLINE void JoinRows(const float* const* src, float* acc, int64_t n, Map map) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t c = 0;
+  for (; c + lanes <= n; c += lanes) {
+    auto a = hn::LoadU(d, acc + c);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) a = Combine<fold>(a, map(d, hn::LoadU(d, src[r] + c)));
+    hn::StoreU(a, d, acc + c);
+  }
+  if (c == n) return;
+  const size_t m = static_cast<size_t>(n - c);
+  auto a = LoadPart(d, acc + c, m);
+  for (int r = 0; r < kRows; ++r) a = Combine<fold>(a, map(d, LoadPart(d, src[r] + c, m)));
+  StorePart(a, d, acc + c, m);
+}
+
+/// Folds `n` columns that lie side by side: dst[c] over all reduced elements at src + c. Whole stretches of rows are read, in the order
+/// in which they lie.
 template <Fold fold, class Map>
 void FoldColumns(const ReduceParams& p, const float* src, float* dst, int64_t n, Map map) {
-  const hn::ScalableTag<float> d;
-  using V = hn::Vec<decltype(d)>;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  const V neutral = hn::Set(d, Neutral<fold>());
-  int64_t c = 0;
-  for (; c + 4 * lanes <= n; c += 4 * lanes) {
-    V t0 = neutral, t1 = neutral, t2 = neutral, t3 = neutral;
+  constexpr int64_t kColumns = 512;
+  constexpr int kRows = 4;
+  HWY_ALIGN float acc[kColumns];
+  for (int64_t c = 0; c < n; c += kColumns) {
+    const int64_t width = n - c < kColumns ? n - c : kColumns;
+    for (int64_t i = 0; i < width; ++i) dst[c + i] = Neutral<fold>();
     for (int64_t r = 0; r < p.reduced; r += kBlock) {
-      V a0 = neutral, a1 = neutral, a2 = neutral, a3 = neutral;
+      for (int64_t i = 0; i < width; ++i) acc[i] = Neutral<fold>();
+      const float* rows[kRows];
+      int waiting = 0;
       walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, r, r + kBlock < p.reduced ? r + kBlock : p.reduced, [&](int64_t offset) HWY_ATTR {
-        const float* at = src + offset + c;
-        a0 = Combine<fold>(a0, map(d, hn::LoadU(d, at)));
-        a1 = Combine<fold>(a1, map(d, hn::LoadU(d, at + lanes)));
-        a2 = Combine<fold>(a2, map(d, hn::LoadU(d, at + 2 * lanes)));
-        a3 = Combine<fold>(a3, map(d, hn::LoadU(d, at + 3 * lanes)));
+        rows[waiting++] = src + offset + c;
+        if (waiting == kRows) JoinRows<fold, kRows>(rows, acc, width, map), waiting = 0;
       });
-      t0 = Combine<fold>(t0, a0), t1 = Combine<fold>(t1, a1), t2 = Combine<fold>(t2, a2), t3 = Combine<fold>(t3, a3);
+      for (int i = 0; i < waiting; ++i) JoinRows<fold, 1>(rows + i, acc, width, map);
+      const float* const block[] = {acc};
+      JoinRows<fold, 1>(block, dst + c, width, Identity());
     }
-    hn::StoreU(t0, d, dst + c);
-    hn::StoreU(t1, d, dst + c + lanes);
-    hn::StoreU(t2, d, dst + c + 2 * lanes);
-    hn::StoreU(t3, d, dst + c + 3 * lanes);
-  }
-  for (; c < n; c += lanes) {
-    const size_t m = static_cast<size_t>(n - c < lanes ? n - c : lanes);
-    V t = neutral;
-    for (int64_t r = 0; r < p.reduced; r += kBlock) {
-      V a = neutral;
-      walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, r, r + kBlock < p.reduced ? r + kBlock : p.reduced, [&](int64_t offset) HWY_ATTR {
-        const float* at = src + offset + c;
-        a = Combine<fold>(a, map(d, m == static_cast<size_t>(lanes) ? hn::LoadU(d, at) : LoadPart(d, at, m)));
-      });
-      t = Combine<fold>(t, a);
-    }
-    StorePart(t, d, dst + c, m);
   }
 }
 
@@ -202,6 +205,37 @@ void OuterLogSumExp(const ReduceParams& p, const float* src, float* dst, int64_t
   });
 }
 
+/// Outputs that lie side by side, each over a run of few elements: lane by lane, element k of every run at once.
+constexpr int64_t kShort = 32;
+bool IsShort(const ReduceParams& p) {
+  return p.reduced_rank == 1 && p.reduced_strides[0] == 1 && p.reduced <= kShort && p.kept_rank == 1 && p.kept_strides[0] == p.reduced;
+}
+
+template <Fold fold, class Map>
+void FoldShort(const float* src, float* dst, int64_t runs, int64_t n, Map map) {
+  const hn::ScalableTag<float> d;
+  const hn::RebindToSigned<decltype(d)> di;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto index = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(n)));
+  int64_t r = 0;
+  for (; r + lanes <= runs; r += lanes) {
+    auto acc = hn::Set(d, Neutral<fold>());
+    for (int64_t k = 0; k < n; ++k) acc = Combine<fold>(acc, map(d, hn::GatherIndex(d, src + r * n + k, index)));
+    hn::StoreU(acc, d, dst + r);
+  }
+  for (; r < runs; ++r) {
+    double acc = Neutral<fold>();
+    for (int64_t k = 0; k < n; ++k) acc = CombineScalar<fold>(acc, map.One(src[r * n + k]));
+    dst[r] = static_cast<float>(acc);
+  }
+}
+
+template <Fold fold, class Map, class Finish>
+void Short(const ReduceParams& p, const float* src, float* dst, int64_t begin, int64_t end, Map map, Finish finish) {
+  FoldShort<fold>(src + begin * p.reduced, dst + begin, end - begin, p.reduced, map);
+  for (int64_t i = begin; i < end; ++i) dst[i] = static_cast<float>(finish(dst[i]));
+}
+
 void ReduceFloat32(const ReduceParams& p, const Call& call, Range range) {
   const float* src = call.in<float>(0);
   float* dst = call.out<float>(0);
@@ -213,8 +247,11 @@ void ReduceFloat32(const ReduceParams& p, const Call& call, Range range) {
   const auto logarithm = [](double x) { return std::log(x); };
   const double n = static_cast<double>(p.reduced);
   const auto average = [n](double x) { return x / n; };
-#define TENON_REDUCE(fold, map, finish) \
-  return outer ? Outer<Fold::fold>(p, src, dst, begin, end, map(), finish) : Inner<Fold::fold>(p, src, dst, begin, end, map(), finish)
+  const bool is_short = IsShort(p);
+#define TENON_REDUCE(fold, map, finish)                                              \
+  return outer      ? Outer<Fold::fold>(p, src, dst, begin, end, map(), finish)      \
+         : is_short ? Short<Fold::fold>(p, src, dst, begin, end, map(), finish)      \
+                    : Inner<Fold::fold>(p, src, dst, begin, end, map(), finish)
   switch (p.kind) {
     case ReduceKind::kL1: TENON_REDUCE(kSum, Absolute, same);
     case ReduceKind::kL2: TENON_REDUCE(kSum, Square, root);

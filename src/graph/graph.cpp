@@ -231,6 +231,15 @@ int Graph::remove_dead() {
   if (removed > 0) {
     for (Region& r : regions_) std::erase_if(r.nodes, [&](NodeId id) { return nodes_[id].dead; });
   }
+  // Outputs that nobody reads are not wanted: kernels then leave them out.
+  for (Node& n : nodes_) {
+    if (n.dead) continue;
+    for (ValueId& v : n.outputs) {
+      if (v == kNone || !values_[v].users.empty() || values_[v].output_uses > 0) continue;
+      values_[v].producer = kNone;
+      v = kNone;
+    }
+  }
   for (ValueId v = 0; v < values(); ++v) release_if_unread(v);
   return removed;
 }

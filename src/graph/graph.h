@@ -113,7 +113,8 @@ class Graph {
   void release_if_unread(ValueId id);
   /// Creates a node that is in no region yet (see Patch).
   Result<NodeId> make_detached(RegionId region, Op op, std::vector<ValueId> inputs, NodeSpec spec, int outputs);
-  /// Removes nodes without effect, in every region; returns how many. Also drops the tensors of constants nobody reads.
+  /// Removes nodes without effect, in every region; returns how many. Also drops the tensors of constants nobody reads, and marks outputs
+  /// of live nodes that nobody reads as not wanted.
   int remove_dead();
   void set_type(ValueId id, Type type);
   /// Infers node `id` again from its inputs and updates its outputs' types.

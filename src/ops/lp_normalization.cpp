@@ -23,7 +23,7 @@ Result<Step> bind(const LpNormalization& op, const BindContext& ctx) {
   p.dtype = ctx.dtype(0);
   p.p = static_cast<int32_t>(op.p);
   for (int64_t i = 0; i < static_cast<int64_t>(dims.size()); ++i) (i < axis ? p.outer : i == axis ? p.n : p.inner) *= dims[i];
-  Cut c = cut(p.outer * p.inner, 6.0 * static_cast<double>(p.n) + 10);
+  Cut c = cut(p.outer * p.inner, (p.dtype == DType::kFloat32 ? 0.3 : 6.0) * static_cast<double>(p.n) + 10);
   p.chunk = c.chunk;
   if (count_of(dims) == 0) c.parts = 0;
   TENON_ASSIGN(Step step, ctx.choose(kernels::lp_norm, p, c.parts, c.nanoseconds));

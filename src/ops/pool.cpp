@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/reduction/reduce.h"
 #include "ops/elements.h"
 
 namespace tenon::ops {
@@ -73,8 +74,11 @@ Result<Step> bind(const Pool& op, const BindContext& ctx) {
   p.p = op.p;
   // Without indices, what they count does not matter, and neither do maxima of empty planes.
   const int64_t parts = count_of(y) == 0 ? 0 : plan_pool(p);
-  const double each = p.block != 0 ? 0.1 : 1.0;
-  return ctx.choose(kernels::pool, p, parts, static_cast<double>(count_of(y)) * taps * each);
+  const bool lines = kernels::takes_pool_lines(p);
+  const double each = p.block != 0 || lines ? 0.1 : 1.0;
+  TENON_ASSIGN(Step step, ctx.choose(kernels::pool, p, parts, static_cast<double>(count_of(y)) * taps * each));
+  if (lines) step.scratch_bytes = static_cast<size_t>(kernels::pool_line_bytes(p));
+  return step;
 }
 
 Result<Types> infer(const GlobalPool& op, const Types& in) {
@@ -93,6 +97,23 @@ Result<Types> infer(const GlobalPool& op, const Types& in) {
   return Types{std::move(y)};
 }
 
+namespace {
+
+/// Plain planes are rows of a matrix: a reduction along its last axis.
+Result<Step> bind_as_reduction(const kernels::GlobalPoolParams& pool, const BindContext& ctx) {
+  using K = kernels::ReduceKind;
+  kernels::ReduceParams p;
+  p.kind = pool.kind == kernels::PoolKind::kMax ? K::kMax : pool.kind == kernels::PoolKind::kAverage ? K::kMean : pool.p == 1 ? K::kL1 : K::kL2;
+  p.kept_rank = p.reduced_rank = 1;
+  p.kept_dims[0] = p.outputs = pool.planes, p.kept_strides[0] = pool.pixels;
+  p.reduced_dims[0] = p.reduced = pool.pixels, p.reduced_strides[0] = 1;
+  const Cut c = cut(p.outputs, 0.1 * static_cast<double>(p.reduced) + 3);
+  p.chunk = c.chunk;
+  return ctx.choose(kernels::reduce, p, c.parts, c.nanoseconds);
+}
+
+}  // namespace
+
 Result<Step> bind(const GlobalPool& op, const BindContext& ctx) {
   const Dims& x = ctx.dims(0);
   kernels::GlobalPoolParams p;
@@ -102,6 +123,7 @@ Result<Step> bind(const GlobalPool& op, const BindContext& ctx) {
   p.planes = planes_of(x, ctx.layout(0));
   for (size_t i = 2; i < x.size(); ++i) p.pixels *= x[i];
   p.p = op.p;
+  if (p.block == 0 && p.dtype == DType::kFloat32 && p.pixels > 0 && (op.kind != GlobalPool::Kind::kLp || op.p <= 2)) return bind_as_reduction(p, ctx);
   return ctx.choose(kernels::global_pool, p, p.planes, static_cast<double>(physical_count(x, ctx.layout(0))) * 0.15);
 }
 

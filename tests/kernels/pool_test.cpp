@@ -26,7 +26,8 @@ std::vector<float> RunKernel(Kernel<Params> kernel, const Params& p, const std::
   std::vector<float> dst(static_cast<size_t>(size), -77.0f);
   const void* in[] = {src.data()};
   void* out[] = {dst.data()};
-  Call call{in, out};
+  std::vector<std::byte> scratch(1 << 16);
+  Call call{in, out, scratch.data()};
   for (int64_t i = parts - 1; i >= 0; --i) kernel(p, call, {i, i + 1});
   return dst;
 }
@@ -75,6 +76,9 @@ void Check(PoolParams p, int64_t batch, int64_t channels) {
     const auto y = RunKernel(pool.rows[0].pointer(), blocked, Reordered(x, batch, channels, in, true), blocked.planes * blocked.block * out, blocked_parts);
     const auto got = Reordered(y, batch, channels, out, false);
     for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-6f) << i;
+    ASSERT_TRUE(takes_pool_lines(plain));
+    const auto lines = RunKernel(PoolLinesPointer(), plain, x, batch * channels * out, parts);
+    for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(lines[i], want[i], 1e-6f) << i;
   });
 }
 
@@ -89,6 +93,18 @@ TEST(Pool, BlockedWindows) {
         p.out[i] = (in[i] + pad[i] + pad_end[i] - (kernel[i] - 1) * dilation[i] - 1) / stride[i] + 1;
       }
       Check(p, 2, 21);
+    }
+  }
+  for (const int64_t stride : {1, 2, 3}) {  // lines longer than any vector, and odd ends
+    for (const PoolKind kind : {PoolKind::kMax, PoolKind::kAverage}) {
+      PoolParams p{};
+      p.kind = kind, p.spatial = 2;
+      p.in[0] = 5, p.in[1] = 75;
+      for (int i = 0; i < 2; ++i) {
+        p.kernel[i] = 3, p.stride[i] = stride, p.dilation[i] = 1, p.pad[i] = 2, p.pad_end[i] = 1;
+        p.out[i] = (p.in[i] + 3 - 3) / stride + 1;
+      }
+      Check(p, 1, 3);
     }
   }
   PoolParams one{};

@@ -1,0 +1,251 @@
+#!/usr/bin/env python3
+"""Tenon beside onnxruntime, one operator at a time: single-node models at sizes that real networks use.
+
+    make bench-operators                                       all of them, one thread
+    make bench-operators BENCH_ARGS='Pool Slice --seconds 3'   those whose name contains one of the words
+
+Both engines are bound to the same inputs and to outputs of their own, alternate run by run in one process, and must agree. The ratio is
+the median of the paired ratios: above 1, Tenon is faster.
+"""
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+F, F16, I64, BOOL = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.BOOL
+OPSET = 18
+
+
+class Case:
+    """inputs: (name, dtype, dims) fed at run time; constants: name -> array."""
+
+    def __init__(self, label, op, inputs, constants=None, order=None, outputs=("y",), domain="", **attributes):
+        self.label = label
+        names = order or [i[0] for i in inputs] + list(constants or {})
+        node = helper.make_node(op, names, list(outputs), domain=domain, **attributes)
+        graph = helper.make_graph(
+            [node], label, [helper.make_tensor_value_info(n, t, d) for n, t, d in inputs],
+            [helper.make_value_info(o, onnx.TypeProto()) for o in outputs if o],
+            [numpy_helper.from_array(a, n) for n, a in (constants or {}).items()])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+        self.bytes = onnx.shape_inference.infer_shapes(model).SerializeToString()
+        self.inputs = inputs
+
+    def arrays(self):
+        rng = np.random.default_rng(1)
+        made = {}
+        for name, dtype, dims in self.inputs:
+            if dtype == I64:
+                made[name] = rng.integers(0, 100, dims)
+            elif dtype == BOOL:
+                made[name] = rng.integers(0, 2, dims).astype(bool)
+            else:
+                made[name] = rng.uniform(0.1, 1, dims).astype(np.float16 if dtype == F16 else np.float32)
+        return made
+
+
+def ints(*values):
+    return np.array(values, np.int64)
+
+
+def floats(*dims):
+    return np.random.default_rng(2).uniform(-1, 1, dims).astype(np.float32)
+
+
+IMAGE = [("x", F, [1, 64, 112, 112])]
+MATRIX = [("x", F, [1024, 1024])]
+
+
+def cases():
+    unary = "Relu Sigmoid Tanh Exp Log Sqrt Erf HardSwish HardSigmoid LeakyRelu Elu Softplus Mish Sin Floor Round Neg Abs Reciprocal Sign"
+    for op in unary.split():
+        yield Case(op, op, MATRIX)
+    for op in "Add Sub Mul Div Max Min Pow".split():
+        yield Case(op, op, [("a", F, [1024, 1024]), ("b", F, [1024, 1024])])
+        yield Case(f"{op} row", op, [("a", F, [1024, 1024]), ("b", F, [1024])])
+        yield Case(f"{op} column", op, [("a", F, [1024, 1024]), ("b", F, [1024, 1])])
+        yield Case(f"{op} channel", op, [("a", F, [1, 64, 112, 112]), ("b", F, [64, 1, 1])])
+    for op in "Greater LessOrEqual Equal".split():
+        yield Case(op, op, [("a", F, [1024, 1024]), ("b", F, [1024, 1024])])
+    for op in "Add Mul Div Mod Equal".split():
+        yield Case(f"{op} int64", op, [("a", I64, [512, 1024])], {"b": ints(7)})
+    yield Case("And", "And", [("a", BOOL, [1024, 1024]), ("b", BOOL, [1024, 1024])])
+    yield Case("Not", "Not", [("a", BOOL, [1024, 1024])])
+    yield Case("Where", "Where", [("c", BOOL, [1024, 1024]), ("x", F, [1024, 1024])], {"z": np.zeros((), np.float32)})
+    yield Case("Where mask", "Where", [("c", BOOL, [1, 1, 128, 128]), ("x", F, [8, 12, 128, 128])], {"z": np.zeros((), np.float32)})
+    yield Case("Clip", "Clip", MATRIX, {"low": np.float32(0), "high": np.float32(6)})
+    yield Case("PRelu", "PRelu", IMAGE, {"slope": floats(64, 1, 1)})
+    yield Case("Cast int64 to float", "Cast", [("x", I64, [1024, 512])], to=F)
+    yield Case("Cast float to int64", "Cast", MATRIX, to=I64)
+    yield Case("Cast float to half", "Cast", MATRIX, to=F16)
+    yield Case("Cast half to float", "Cast", [("x", F16, [1024, 1024])], to=F)
+    yield Case("Cast bool to float", "Cast", [("x", BOOL, [1024, 1024])], to=F)
+
+    for op in "ReduceSum ReduceMean ReduceMax ReduceL2 ReduceProd ReduceLogSumExp".split():
+        for label, axes, dims in (("rows", (1,), [2048, 1024]), ("columns", (0,), [2048, 1024]), ("all", (0, 1), [2048, 1024]),
+                                  ("space", (2, 3), [1, 256, 56, 56]), ("channels", (1,), [1, 256, 56, 56]), ("short", (2,), [64, 512, 8])):
+            yield Case(f"{op} {label}", op, [("x", F, dims)], {"axes": ints(*axes)})
+    yield Case("ArgMax rows", "ArgMax", [("x", F, [16, 50257])], axis=-1)
+    yield Case("ArgMax channels", "ArgMax", [("x", F, [1, 21, 256, 256])], axis=1)
+    yield Case("TopK", "TopK", [("x", F, [4, 50257])], {"k": ints(50)}, outputs=("y", "i"))
+    yield Case("CumSum", "CumSum", [("x", F, [64, 4096])], {"axis": np.array(1)})
+    yield Case("Softmax rows", "Softmax", [("x", F, [4096, 512])], axis=-1)
+    yield Case("Softmax short rows", "Softmax", [("x", F, [65536, 16])], axis=-1)
+    yield Case("Softmax channels", "Softmax", [("x", F, [1, 21, 128, 128])], axis=1)
+    yield Case("LogSoftmax", "LogSoftmax", [("x", F, [64, 50257])], axis=-1)
+    yield Case("LayerNormalization", "LayerNormalization", [("x", F, [2048, 768])], {"scale": floats(768), "bias": floats(768)})
+    yield Case("InstanceNormalization", "InstanceNormalization", [("x", F, [1, 64, 128, 128])], {"scale": floats(64), "bias": floats(64)})
+    yield Case("BatchNormalization", "BatchNormalization", IMAGE,
+               {"scale": floats(64), "bias": floats(64), "mean": floats(64), "var": np.abs(floats(64))})
+    yield Case("LpNormalization", "LpNormalization", [("x", F, [2048, 768])], axis=-1, p=2)
+    yield Case("LRN", "LRN", [("x", F, [1, 96, 56, 56])], size=5)
+
+    for kind in "MaxPool AveragePool".split():
+        yield Case(f"{kind} 3x3/2", kind, IMAGE, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+        yield Case(f"{kind} 2x2/2", kind, IMAGE, kernel_shape=[2, 2], strides=[2, 2])
+        yield Case(f"{kind} 5x5/1", kind, [("x", F, [1, 256, 20, 20])], kernel_shape=[5, 5], strides=[1, 1], pads=[2, 2, 2, 2])
+        yield Case(f"{kind} 1-D", kind, [("x", F, [8, 64, 4000])], kernel_shape=[4], strides=[4])
+    yield Case("GlobalAveragePool", "GlobalAveragePool", [("x", F, [8, 256, 28, 28])])
+    yield Case("GlobalMaxPool", "GlobalMaxPool", [("x", F, [8, 256, 28, 28])])
+    yield Case("LpPool", "LpPool", [("x", F, [1, 64, 56, 56])], kernel_shape=[2, 2], strides=[2, 2])
+
+    yield Case("Conv 3x3", "Conv", [("x", F, [1, 64, 56, 56])], {"w": floats(64, 64, 3, 3)}, pads=[1, 1, 1, 1])
+    yield Case("Conv 3x3/2", "Conv", [("x", F, [1, 64, 56, 56])], {"w": floats(128, 64, 3, 3)}, pads=[1, 1, 1, 1], strides=[2, 2])
+    yield Case("Conv 1x1", "Conv", [("x", F, [1, 256, 28, 28])], {"w": floats(256, 256, 1, 1)})
+    yield Case("Conv 7x7/2 image", "Conv", [("x", F, [1, 3, 224, 224])], {"w": floats(64, 3, 7, 7)}, pads=[3] * 4, strides=[2, 2])
+    yield Case("Conv depthwise", "Conv", [("x", F, [1, 96, 56, 56])], {"w": floats(96, 1, 3, 3)}, pads=[1] * 4, group=96)
+    yield Case("Conv depthwise 7x7", "Conv", [("x", F, [1, 96, 56, 56])], {"w": floats(96, 1, 7, 7)}, pads=[3] * 4, group=96)
+    yield Case("Conv 32 groups", "Conv", [("x", F, [1, 128, 56, 56])], {"w": floats(128, 4, 3, 3)}, pads=[1] * 4, group=32)
+    yield Case("Conv dilated", "Conv", [("x", F, [1, 64, 56, 56])], {"w": floats(64, 64, 3, 3)}, pads=[2] * 4, dilations=[2, 2])
+    yield Case("Conv 1-D", "Conv", [("x", F, [1, 80, 3000])], {"w": floats(384, 80, 3)}, pads=[1, 1])
+    yield Case("Conv 3-D", "Conv", [("x", F, [1, 16, 16, 32, 32])], {"w": floats(32, 16, 3, 3, 3)}, pads=[1] * 6)
+    yield Case("ConvTranspose 2x2/2", "ConvTranspose", [("x", F, [1, 128, 28, 28])], {"w": floats(128, 64, 2, 2)}, strides=[2, 2])
+    yield Case("ConvTranspose 4x4/2", "ConvTranspose", [("x", F, [1, 128, 28, 28])], {"w": floats(128, 64, 4, 4)}, strides=[2, 2], pads=[1] * 4)
+    for m in (1, 4, 16, 128):
+        yield Case(f"MatMul {m}x768x3072", "MatMul", [("x", F, [m, 768])], {"w": floats(768, 3072)})
+    yield Case("MatMul 512", "MatMul", [("a", F, [512, 512]), ("b", F, [512, 512])])
+    yield Case("MatMul heads", "MatMul", [("a", F, [1, 12, 128, 64]), ("b", F, [1, 12, 64, 128])])
+    yield Case("Gemm transB", "Gemm", [("x", F, [8, 1024])], {"w": floats(1000, 1024), "c": floats(1000)}, transB=1)
+    yield Case("Einsum", "Einsum", [("a", F, [2, 128, 12, 64]), ("b", F, [2, 128, 12, 64])], equation="bqhd,bkhd->bhqk")
+    for op, gates in (("LSTM", 4), ("GRU", 3)):
+        yield Case(op, op, [("x", F, [50, 1, 128])], {"w": floats(1, gates * 256, 128) / 10, "r": floats(1, gates * 256, 256) / 10}, hidden_size=256)
+
+    yield Case("Transpose 2-D", "Transpose", MATRIX, perm=[1, 0])
+    yield Case("Transpose to NHWC", "Transpose", IMAGE, perm=[0, 2, 3, 1])
+    yield Case("Transpose heads", "Transpose", [("x", F, [8, 128, 12, 64])], perm=[0, 2, 1, 3])
+    yield Case("Slice step 2", "Slice", [("x", F, [1, 3, 640, 640])], {"s": ints(0, 1), "e": ints(10**9, 10**9), "a": ints(2, 3), "t": ints(2, 2)})
+    yield Case("Slice backwards", "Slice", [("x", F, [1, 3, 640, 640])], {"s": ints(-1), "e": ints(-10**9), "a": ints(3), "t": ints(-1)})
+    yield Case("Slice columns", "Slice", MATRIX, {"s": ints(100), "e": ints(612), "a": ints(1)})
+    yield Case("Concat channels", "Concat", [("a", F, [4, 128, 28, 28]), ("b", F, [4, 128, 28, 28])], axis=1)
+    yield Case("Concat last", "Concat", [("a", F, [4096, 64]), ("b", F, [4096, 64])], axis=1)
+    yield Case("Split", "Split", [("x", F, [4096, 192])], outputs=("p", "q", "r"), axis=1, num_outputs=3)
+    yield Case("Pad", "Pad", [("x", F, [1, 64, 56, 56])], {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)})
+    yield Case("Pad reflect", "Pad", [("x", F, [1, 64, 56, 56])], {"p": ints(0, 0, 1, 1, 0, 0, 1, 1)}, mode="reflect")
+    yield Case("Expand", "Expand", [("x", F, [1024, 1])], {"s": ints(1024, 1024)})
+    yield Case("Tile", "Tile", [("x", F, [64, 64])], {"r": ints(8, 8)})
+    yield Case("Gather rows", "Gather", [("i", I64, [2048])], {"x": floats(30000, 256)}, order=["x", "i"])
+    yield Case("Gather columns", "Gather", [("x", F, [4096, 128]), ("i", I64, [64])], axis=1)
+    yield Case("GatherElements", "GatherElements", [("x", F, [1024, 512]), ("i", I64, [1024, 512])], axis=1)
+    yield Case("GatherND", "GatherND", [("x", F, [100, 100, 64]), ("i", I64, [2048, 2])])
+    yield Case("ScatterND", "ScatterND", [("x", F, [4096, 256]), ("i", I64, [64, 1]), ("u", F, [64, 256])])
+    yield Case("ScatterElements", "ScatterElements", [("x", F, [1024, 512]), ("i", I64, [1024, 64]), ("u", F, [1024, 64])], axis=1)
+    yield Case("OneHot", "OneHot", [("i", I64, [4096])], {"d": ints(128), "v": np.array([0, 1], np.float32)})
+    yield Case("DepthToSpace", "DepthToSpace", [("x", F, [1, 64, 128, 128])], blocksize=2)
+    yield Case("SpaceToDepth", "SpaceToDepth", [("x", F, [1, 64, 128, 128])], blocksize=2)
+    yield Case("Trilu", "Trilu", MATRIX)
+    for label, attributes in (("nearest", {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
+                              ("linear", {"mode": "linear"}), ("cubic", {"mode": "cubic"})):
+        yield Case(f"Resize {label}", "Resize", [("x", F, [1, 64, 48, 48])], {"s": np.array([1, 1, 2, 2], np.float32)}, order=["x", "", "s"], **attributes)
+    yield Case("NonZero", "NonZero", [("x", BOOL, [512, 512])])
+
+
+# ----------------------------------------------------------------------------------------------------------------------- timing
+
+def bound(engine, case, threads, arrays):
+    """A call that runs the case once, and its outputs from a first run."""
+    if engine == "tenon":
+        import tenon
+        session = tenon.load(case.bytes, threads=threads).session()
+        for name, array in arrays.items():
+            session.bind_input(name, array)
+        first = {name: array.copy() for name, array in session.run().items()}
+        if case.label != "NonZero":
+            for name, array in first.items():
+                session.bind_output(name, np.empty_like(array))
+        return session.run, first
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(case.bytes, options, providers=["CPUExecutionProvider"])
+    names = [o.name for o in session.get_outputs()]
+    first = dict(zip(names, session.run(None, arrays)))
+    binding = session.io_binding()
+    held = [binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array)) for name, array in arrays.items()]
+    if case.label == "NonZero":
+        binding.bind_output(names[0])
+    else:
+        held = {name: onnxruntime.OrtValue.ortvalue_from_numpy(np.empty_like(array)) for name, array in first.items()}
+        for name, value in held.items():
+            binding.bind_ortvalue_output(name, value)
+    return lambda: session.run_with_iobinding(binding), first
+
+
+def timed(run):
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def measure(case, threads, seconds):
+    arrays = case.arrays()
+    ours, want = bound("tenon", case, threads, arrays)
+    theirs, reference = bound("onnxruntime", case, threads, arrays)
+    for name, array in reference.items():
+        np.testing.assert_allclose(want[name].astype(np.float64), array.astype(np.float64), rtol=2e-3, atol=1e-4)
+    a, b = [], []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end or len(a) < 5:
+        a.append(timed(ours))
+        b.append(timed(theirs))
+    return {"operator": case.label, "tenon_us": statistics.median(a) * 1e6, "onnxruntime_us": statistics.median(b) * 1e6,
+            "ratio": statistics.median(y / x for x, y in zip(a, b))}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", help="only operators whose label contains one of these")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=0.5, help="timing of one operator")
+    parser.add_argument("--json", help="write the figures here")
+    options = parser.parse_args()
+    rows, failed = [], 0
+    for case in cases():
+        if options.words and not any(w.lower() in case.label.lower() for w in options.words):
+            continue
+        try:
+            row = measure(case, options.threads, options.seconds)
+        except Exception as error:  # an operator that one of the two refuses, or whose results differ
+            print(f"{case.label:28} {str(error).strip().splitlines()[0][:100]}", flush=True)
+            failed += 1
+            continue
+        rows.append(row)
+        print(f"{row['operator']:28} tenon {row['tenon_us']:10.1f} us   onnxruntime {row['onnxruntime_us']:10.1f} us   ratio {row['ratio']:6.2f}", flush=True)
+    if rows:
+        ratios = [r["ratio"] for r in rows]
+        slower = sorted((r for r in rows if r["ratio"] < 0.95), key=lambda r: r["ratio"])
+        print(f"\n{len(rows)} operators: median ratio {statistics.median(ratios):.2f}, geometric mean {statistics.geometric_mean(ratios):.2f}")
+        print("Slower than onnxruntime: " + (", ".join(f"{r['operator']} {r['ratio']:.2f}" for r in slower) or "none"))
+    if options.json:
+        Path(options.json).write_text(json.dumps({"threads": options.threads, "operators": rows}, indent=1))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
