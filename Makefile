@@ -1,5 +1,5 @@
 # The one front door. Every target works on a fresh clone: tools/setup installs what is missing.
-.PHONY: help demo test build bench bench-kernels format lint asan tsan install clean
+.PHONY: help demo test build bench bench-operators bench-kernels format lint asan tsan install clean
 .DEFAULT_GOAL := help
 
 JOBS  ?= $(shell nproc)
@@ -32,6 +32,12 @@ bench:  ## Tenon beside onnxruntime: latency, load time, memory
 	@cmake --preset release -DTENON_BUILD_TESTS=OFF >build/configure.log || { cat build/configure.log; exit 1; }
 	@cmake --build $(BUILD) -j $(JOBS)
 	@PYTHONPATH=$(BUILD)/python $(VENV) benchmarks/compare.py --json build/bench.json $(BENCH_ARGS)
+
+bench-operators:  ## operators one by one beside onnxruntime
+	@tools/setup bench
+	@cmake --preset release -DTENON_BUILD_TESTS=OFF >build/configure.log || { cat build/configure.log; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS)
+	@PYTHONPATH=$(BUILD)/python $(VENV) benchmarks/operators.py $(BENCH_ARGS)
 
 bench-kernels:  ## kernels alone, beside the machine's peak where a benchmark knows it
 	@tools/setup build

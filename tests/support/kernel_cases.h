@@ -80,7 +80,7 @@ void elementwise(int64_t n, F&& f) {
     }
   }
   for (const auto& [from, to] : std::initializer_list<std::pair<DType, DType>>{
-           {kF32, kF16}, {kF16, kF32}, {kF32, kBF16}, {kBF16, kF32}, {kI64, kF32}, {kF32, DType::kInt32}, {DType::kUint8, kF32}}) {
+           {kF32, kF16}, {kF16, kF32}, {kF32, kBF16}, {kBF16, kF32}, {kI64, kF32}, {kF32, DType::kInt32}, {kF32, kI64}, {DType::kUint8, kF32}, {DType::kBool, kF32}}) {
     f(cast, KernelCase<CastParams>{std::string(name_of(from)) + "_to_" + std::string(name_of(to)), {.from = from, .to = to, .count = n, .chunk = kChunk},
                                    parts, {{from, n, 100}}, {{to, n}}});
   }
@@ -115,7 +115,7 @@ void normalization(int64_t rows, int64_t n, F&& f) {
   }
   f(group_norm, KernelCase<GroupNormParams>{"32", {.batch = 1, .channels = n, .inner = rows, .groups = 32}, 32, {{kF32, count}, {kF32, n}, {kF32, n}},
                                             {{kF32, count}}, 1e-4});
-  f(lp_norm, KernelCase<LpNormParams>{"2", {.outer = rows, .n = n, .chunk = 4}, pieces(rows, 4), {{kF32, count}}, {{kF32, count}}});
+  f(lp_norm, KernelCase<LpNormParams>{"2", {.outer = rows, .n = n, .chunk = 4}, pieces(rows, 4), {{kF32, count}}, {{kF32, count}}, 1e-5});
 }
 
 template <class F>
@@ -130,6 +130,10 @@ void reduction(int64_t rows, int64_t n, F&& f) {
     f(reduce, KernelCase<ReduceParams>{std::string(name) + "/columns", p, pieces(n, 64), {{kF32, count}}, {{kF32, n}}, 1e-4});
   }
   f(arg_reduce, KernelCase<ArgReduceParams>{"max/rows", {.outer = rows, .n = n, .chunk = 16}, pieces(rows, 16), {{kF32, count}}, {{kI64, rows}}});
+  f(arg_reduce, KernelCase<ArgReduceParams>{"max/columns", {.n = rows, .inner = n, .chunk = 64}, pieces(n, 64), {{kF32, count}}, {{kI64, n}}});
+  ReduceParams runs{.kind = ReduceKind::kMax, .kept_rank = 1, .reduced_rank = 1, .kept_dims = {count / 8}, .kept_strides = {8}, .reduced_dims = {8},
+                    .reduced_strides = {1}, .outputs = count / 8, .reduced = 8, .chunk = 512};
+  f(reduce, KernelCase<ReduceParams>{"max/runs_of_8", runs, pieces(count / 8, 512), {{kF32, count}}, {{kF32, count / 8}}, 1e-4});
   f(cumulative, KernelCase<CumulativeParams>{"sum/rows", {.outer = rows, .n = n, .chunk = 16}, pieces(rows, 16), {{kF32, count}}, {{kF32, count}}});
 }
 
@@ -146,7 +150,8 @@ void image(int64_t channels, int64_t size, F&& f) {
         p.in[i] = size, p.out[i] = half, p.kernel[i] = 3, p.stride[i] = 2, p.dilation[i] = 1, p.pad[i] = p.pad_end[i] = 1;
       }
       const int64_t parts = plan_pool(p);
-      f(pool, KernelCase<PoolParams>{name + std::string("3s2") + blocked, p, parts, {{kF32, count}}, {{kF32, planes * width * half * half}}});
+      f(pool, KernelCase<PoolParams>{name + std::string("3s2") + blocked, p, parts, {{kF32, count}}, {{kF32, planes * width * half * half}}, 1e-6,
+                                      block == 0 ? static_cast<size_t>(pool_line_bytes(p)) : 0});
       f(global_pool, KernelCase<GlobalPoolParams>{name + blocked, {.kind = kind, .block = static_cast<int32_t>(block), .planes = planes, .pixels = size * size},
                                                   planes, {{kF32, count}}, {{kF32, planes * width}}});
     }
