@@ -1,10 +1,13 @@
 #include "importers/onnx/builder.h"
 
+#include <algorithm>
+
 #include "importers/onnx/legacy.h"
 #include "importers/onnx/node_context.h"
 #include "importers/onnx/order.h"
 #include "importers/onnx/types.h"
 #include "importers/onnx/utf8.h"
+#include "ops/regions.h"
 
 namespace tenon::onnx {
 
@@ -217,8 +220,41 @@ Status Builder::main_graph() {
     TENON_TRY(check_declared_type(v.name(), found->second, scope));
     TENON_TRY(model_.graph.add_output(0, found->second, v.name()));
   }
+  for (const std::string& name : options_.extra_outputs) TENON_TRY(extra_output(name, scope));
   watch_.progress(1);
   return {};
+}
+
+namespace {
+
+/// The node in region 0 that runs `region`, directly or through others.
+const Node* runs(const Graph& graph, RegionId region) {
+  while (graph.region(region).parent > 0) region = graph.region(region).parent;
+  for (const NodeId id : graph.region(0).nodes) {
+    const auto bodies = ops::regions_of(graph.node(id).op);
+    if (std::find(bodies.begin(), bodies.end(), region) != bodies.end()) return &graph.node(id);
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+Status Builder::extra_output(const std::string& name, const Scope& scope) {
+  Graph& graph = model_.graph;
+  const auto refuse = [&](const auto&... why) {
+    return Status(error(Code::kArgument, "cannot become an output: ", why...)).at_tensor(printable(name));
+  };
+  if (std::find(graph.output_names.begin(), graph.output_names.end(), name) != graph.output_names.end()) return refuse("it is one already");
+  if (const auto found = scope.find(name); found && *found != kNone) return graph.add_output(0, *found, name);
+  const Node* outer = nullptr;
+  for (ValueId v = 0; v < graph.values(); ++v) {
+    if (graph.value(v).name != name) continue;
+    if (graph.value(v).region == 0) return graph.add_output(0, v, name);
+    outer = runs(graph, graph.value(v).region);
+  }
+  if (!outer) return refuse("the model has no value of that name");
+  return refuse("it is inside a body of node '", outer->name, "' (", outer->source_op,
+                "), which may run not at all or many times");
 }
 
 Status Builder::body(const google::protobuf::RepeatedPtrField<onnxpb::NodeProto>& nodes, Scope& scope) {
@@ -454,7 +490,8 @@ Result<Tensor> Builder::tensor(const BoundAttribute& attribute, std::string_view
   return tensor;
 }
 
-Result<RegionId> Builder::subgraph(const BoundAttribute& attribute, std::string_view name, const Scope& scope, const Types& inputs) {
+Result<RegionId> Builder::subgraph(const BoundAttribute& attribute, std::string_view name, const Scope& scope, RegionId parent,
+                                   const Types& inputs) {
   const onnxpb::GraphProto& graph = attribute.proto->g();
   Scope inner;
   inner.parent = attribute.scope;
@@ -465,7 +502,7 @@ Result<RegionId> Builder::subgraph(const BoundAttribute& attribute, std::string_
     return limit_error("subgraphs nest deeper than the depth limit of ", options_.limits.subgraph_depth);
   }
   TENON_TRY(check_names(graph));
-  inner.region = model_.graph.add_region(scope.region, graph.name().empty() ? std::string(name) : graph.name());
+  inner.region = model_.graph.add_region(parent, graph.name().empty() ? std::string(name) : graph.name());
   declare(graph.output(), inner);
   declare(graph.value_info(), inner);
   for (int i = 0; i < graph.input_size(); ++i) {

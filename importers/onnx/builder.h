@@ -28,8 +28,8 @@ class Builder {
   Graph& graph() { return model_.graph; }
   /// A tensor or sparse tensor attribute; each is read once, however often the function it is in is called.
   Result<Tensor> tensor(const BoundAttribute& attribute, std::string_view name);
-  /// Converts a subgraph into a region below `scope`'s.
-  Result<RegionId> subgraph(const BoundAttribute& attribute, std::string_view name, const Scope& scope, const Types& inputs);
+  /// Converts a subgraph of a node in `scope` into a region inside `parent`.
+  Result<RegionId> subgraph(const BoundAttribute& attribute, std::string_view name, const Scope& scope, RegionId parent, const Types& inputs);
   /// Counts nodes made against the limit.
   Status count_node();
   /// Refuses a node of constants alone whose outputs are too large: a few bytes of file must not become gigabytes.
@@ -38,6 +38,7 @@ class Builder {
  private:
   Status check_header();
   Status main_graph();
+  Status extra_output(const std::string& name, const Scope& scope);
   Status graph_inputs(const onnxpb::GraphProto& graph, Scope& scope);
   Status initializers(const onnxpb::GraphProto& graph, Scope& scope);
   Status body(const google::protobuf::RepeatedPtrField<onnxpb::NodeProto>& nodes, Scope& scope);

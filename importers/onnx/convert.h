@@ -50,6 +50,10 @@ class NodeContext {
   ValueId ints(std::vector<int64_t> values) {
     return constant(Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values));
   }
+  /// Opens a region inside the current one and gives its inputs, of these types. Until end_region(), the functions above build in it, and
+  /// bodies of graph_attribute() are inside it.
+  virtual Result<std::vector<ValueId>> begin_region(std::string_view name, const Types& inputs) = 0;
+  virtual Result<RegionId> end_region(const std::vector<ValueId>& outputs) = 0;
   /// Says which values the node's outputs are, in order.
   virtual Status set_outputs(const std::vector<ValueId>& values) = 0;
   /// set_outputs(add(op, all inputs of the node, as many outputs as the node has)).

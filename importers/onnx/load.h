@@ -32,6 +32,9 @@ struct LoadOptions {
   bool overridable_initializers = false;
   /// Declared types of intermediate values and outputs that contradict the inferred ones are errors.
   bool check_declared_types = true;
+  /// Values that become outputs after the model's own, by the names the file gives them. Those of function bodies and of branches that are
+  /// decided at load are "node name/value name"; what is inside the body of a node that stays an If, Loop or Scan cannot be named.
+  std::vector<std::string> extra_outputs;
   /// Where external data lies. Empty: beside a model's file; a model from memory or a stream may then have none.
   std::string directory;
   std::shared_ptr<Allocator> allocator;  ///< of tensors; null for the process's own

@@ -9,6 +9,7 @@ FileNode::FileNode(Builder& builder, Scope& scope, Spec spec)
     : builder_(builder),
       scope_(scope),
       spec_(std::move(spec)),
+      region_(scope.region),
       types_(builder.graph().types_of(spec_.inputs)),
       first_value_(builder.graph().values()) {}
 
@@ -59,7 +60,7 @@ Result<Tensor> FileNode::tensor_attribute(std::string_view name) {
 Result<RegionId> FileNode::graph_attribute(std::string_view name, const Types& inputs) {
   TENON_ASSIGN(const BoundAttribute* a, spec_.attributes.get(name, AttributeType::kGraph));
   if (!a) return load_error("attribute '", name, "' is missing, expected GRAPH");
-  return builder_.subgraph(*a, name, scope_, inputs);
+  return builder_.subgraph(*a, name, scope_, region_, inputs);
 }
 
 Result<std::vector<ValueId>> FileNode::add_named(Op op, std::vector<ValueId> inputs, std::vector<std::string> names) {
@@ -71,7 +72,7 @@ Result<std::vector<ValueId>> FileNode::add_named(Op op, std::vector<ValueId> inp
   spec.source_opset = spec_.opset;
   spec.output_names = std::move(names);
   const bool regions = !ops::regions_of(op).empty();  // bodies read values that are not among the inputs
-  TENON_ASSIGN(auto outputs, builder_.graph().add_node(scope_.region, std::move(op), inputs, std::move(spec)));
+  TENON_ASSIGN(auto outputs, builder_.graph().add_node(region_, std::move(op), inputs, std::move(spec)));
   if (!regions) TENON_TRY(builder_.check_constant_size(inputs, outputs));
   return outputs;
 }
@@ -85,7 +86,26 @@ Result<std::vector<ValueId>> FileNode::add(Op op, std::vector<ValueId> inputs, i
   return values;
 }
 
-ValueId FileNode::constant(Tensor tensor) { return builder_.graph().add_constant(scope_.region, spec_.name + ".constant", std::move(tensor)); }
+ValueId FileNode::constant(Tensor tensor) { return builder_.graph().add_constant(region_, spec_.name + ".constant", std::move(tensor)); }
+
+Result<std::vector<ValueId>> FileNode::begin_region(std::string_view name, const Types& inputs) {
+  Graph& graph = builder_.graph();
+  region_ = graph.add_region(region_, std::string(name));
+  std::vector<ValueId> values;
+  for (const Type& type : inputs) {
+    TENON_ASSIGN(const ValueId id, graph.add_input(region_, spec_.name + "." + std::string(name) + ".in", type));
+    values.push_back(id);
+  }
+  return values;
+}
+
+Result<RegionId> FileNode::end_region(const std::vector<ValueId>& outputs) {
+  Graph& graph = builder_.graph();
+  for (const ValueId v : outputs) TENON_TRY(graph.add_output(region_, v));
+  const RegionId ended = region_;
+  region_ = graph.region(ended).parent;
+  return ended;
+}
 
 Status FileNode::set_outputs(const std::vector<ValueId>& values) {
   outputs_set_ = true;

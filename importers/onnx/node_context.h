@@ -41,6 +41,8 @@ class FileNode final : public NodeContext {
 
   Result<std::vector<ValueId>> add(Op op, std::vector<ValueId> inputs, int outputs) override;
   ValueId constant(Tensor tensor) override;
+  Result<std::vector<ValueId>> begin_region(std::string_view name, const Types& inputs) override;
+  Result<RegionId> end_region(const std::vector<ValueId>& outputs) override;
   Status set_outputs(const std::vector<ValueId>& values) override;
   Status become(Op op) override;
   const Graph& graph() const override { return builder_.graph(); }
@@ -59,6 +61,7 @@ class FileNode final : public NodeContext {
   Builder& builder_;
   Scope& scope_;
   Spec spec_;
+  RegionId region_;  ///< that is being built in
   Types types_;  ///< of the inputs; copies, since references into the graph do not outlive add()
   ValueId first_value_;
   bool outputs_set_ = false;

@@ -66,6 +66,7 @@ Status read(const tenon_load_options* options, const char* function, Request& r)
   r.import.map_weights = (c.flags & TENON_LOAD_MAP_WEIGHTS) != 0;
   r.import.overridable_initializers = (c.flags & TENON_LOAD_OVERRIDABLE) != 0;
   r.import.directory = view(c.base_directory);
+  for (size_t i = 0; i < c.extra_output_count; ++i) r.import.extra_outputs.emplace_back(view(c.extra_outputs[i]));
   if (c.memory_limit > 0) {
     r.import.allocator = std::make_shared<Allocator>(static_cast<size_t>(c.memory_limit));
     r.model.memory_limit = static_cast<size_t>(c.memory_limit);
@@ -125,19 +126,6 @@ Status bind_dims(Graph& graph, const tenon_dim_binding* dims, size_t count) {
   return graph.reinfer_all();
 }
 
-Status add_outputs(Graph& graph, const tenon_string* names, size_t count) {
-  for (size_t i = 0; i < count; ++i) {
-    const std::string_view name = view(names[i]);
-    ValueId found = kNone;
-    for (ValueId v = 0; v < graph.values() && found == kNone; ++v) {
-      if (graph.value(v).region == 0 && graph.value(v).name == name) found = v;
-    }
-    if (found == kNone) return error(Code::kArgument, "extra output '", name, "': the model has no value of that name");
-    TENON_TRY(graph.add_output(0, found, std::string(name)));
-  }
-  return {};
-}
-
 void count_parameters(const Graph& graph, ModelState& state) {
   for (ValueId v = 0; v < graph.values(); ++v) {
     const Value& value = graph.value(v);
@@ -152,7 +140,6 @@ Result<std::shared_ptr<ModelState>> build(onnx::ImportedModel imported, Request&
   Graph& graph = imported.graph;
   if (r.c.source.size > 0) graph.source = view(r.c.source);
   TENON_TRY(bind_dims(graph, r.c.dims, r.c.dim_count));
-  TENON_TRY(add_outputs(graph, r.c.extra_outputs, r.c.extra_output_count));
 
   state->name = graph.name;
   state->producer = graph.producer;
