@@ -139,7 +139,7 @@ Result<Step> bind(const Cast& op, const BindContext& ctx) {
   const DType from = ctx.dtype(0);
   if (from == op.to) {
     Step view;
-    view.kernel = "view";
+    view.kernel = "View";
     view.views.push_back({0, 0, 0});
     return view;
   }

@@ -34,7 +34,7 @@ Result<Step> bind(const Clip&, const BindContext& ctx) {
     // The kernel looks at three inputs; without the bounds there is nothing to do.
     if (!ctx.has_input(1)) {
       Step view;
-      view.kernel = "view";
+      view.kernel = "View";
       view.views.push_back({0, 0, 0});
       return view;
     }

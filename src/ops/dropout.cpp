@@ -76,7 +76,7 @@ Result<Step> bind(const Dropout& op, const BindContext& ctx) {
   const Tensor* training = ctx.has_input(2) ? ctx.constant(2) : nullptr;
   Step step;
   if (!ctx.has_input(2) || (training && training->count() > 0 && !*training->as<bool>())) {
-    step.kernel = "view";
+    step.kernel = "View";
     step.views.push_back({0, 0, 0});
     if (ctx.wants_output(1)) step.phases.push_back(Step::phase<Fill>(fill_ones, {1, count}, 1, static_cast<double>(count) * 0.05));
     return step;

@@ -10,7 +10,7 @@ Result<Types> infer(const Identity&, const Types& in) {
 Result<Step> bind(const Identity&, const BindContext& ctx) {
   Step step;
   if (ctx.structure(0) != Structure{}) {
-    step.kernel = "share";
+    step.kernel = "Share";
     step.dynamic = [](ExecContext& run) -> Status {
       TENON_ASSIGN(Tensor x, run.keep(0));
       run.set_output(0, std::move(x));
@@ -18,7 +18,7 @@ Result<Step> bind(const Identity&, const BindContext& ctx) {
     };
     return step;
   }
-  step.kernel = "view";
+  step.kernel = "View";
   step.views.push_back({0, 0, 0});
   return step;
 }

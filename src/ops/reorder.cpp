@@ -26,7 +26,7 @@ Result<Step> bind(const Reorder& op, const BindContext& ctx) {
   for (size_t i = 2; i < x.size(); ++i) p.pixels *= x[i];
   Step step;
   if (p.pixels == 1 && p.channels % p.block == 0) {  // the two orders are the same
-    step.kernel = "view";
+    step.kernel = "View";
     step.views.push_back({0, 0, 0});
     return step;
   }

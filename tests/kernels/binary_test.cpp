@@ -105,8 +105,11 @@ TEST(Binary, PowExponentsWithShortcuts) {
       run(K::kPow, DType::kFloat32, DType::kFloat32, {9}, {}, x.data(), &e, y.data(), 64);
       for (size_t i = 0; i < x.size(); ++i) {
         const float expected = std::pow(x[i], e);
-        if (std::isnan(expected)) EXPECT_TRUE(std::isnan(y[i])) << x[i] << "^" << e;
-        else EXPECT_FLOAT_EQ(y[i], expected) << x[i] << "^" << e;
+        if (std::isnan(expected)) {
+          EXPECT_TRUE(std::isnan(y[i])) << x[i] << "^" << e;
+        } else {
+          EXPECT_FLOAT_EQ(y[i], expected) << x[i] << "^" << e;
+        }
       }
     }
   });

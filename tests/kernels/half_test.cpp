@@ -29,14 +29,20 @@ void check(DType dtype) {
     widen_half(dtype)(half.data(), wide.data(), static_cast<int64_t>(half.size()));
     for (size_t i = 0; i < half.size(); ++i) {
       const auto expected = static_cast<float>(half[i]);
-      if (std::isnan(expected)) EXPECT_TRUE(std::isnan(wide[i])) << i;
-      else EXPECT_EQ(wide[i], expected) << i;
+      if (std::isnan(expected)) {
+        EXPECT_TRUE(std::isnan(wide[i])) << i;
+      } else {
+        EXPECT_EQ(wide[i], expected) << i;
+      }
     }
     narrow_half(dtype)(any.data(), narrow.data(), static_cast<int64_t>(any.size()));
     for (size_t i = 0; i < any.size(); ++i) {
       const T expected(any[i]);
-      if (std::isnan(any[i])) EXPECT_TRUE(std::isnan(static_cast<float>(narrow[i]))) << any[i];
-      else EXPECT_EQ(narrow[i].bits, expected.bits) << any[i];
+      if (std::isnan(any[i])) {
+        EXPECT_TRUE(std::isnan(static_cast<float>(narrow[i]))) << any[i];
+      } else {
+        EXPECT_EQ(narrow[i].bits, expected.bits) << any[i];
+      }
     }
   });
 }

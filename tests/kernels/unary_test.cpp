@@ -164,9 +164,13 @@ TEST(Unary, SpecialValues) {
       std::vector<float> x(17, s.x), y(17);
       run({s.kind, DType::kFloat32, s.alpha, s.beta, 17, 64}, x.data(), y.data());
       for (const float v : y) {
-        if (std::isnan(s.y)) EXPECT_TRUE(std::isnan(v)) << int(s.kind) << " " << s.x;
-        else if (std::isinf(s.y) || s.y == 0) EXPECT_EQ(v, s.y) << int(s.kind) << " " << s.x;
-        else EXPECT_FLOAT_EQ(v, s.y) << int(s.kind) << " " << s.x;
+        if (std::isnan(s.y)) {
+          EXPECT_TRUE(std::isnan(v)) << int(s.kind) << " " << s.x;
+        } else if (std::isinf(s.y) || s.y == 0) {
+          EXPECT_EQ(v, s.y) << int(s.kind) << " " << s.x;
+        } else {
+          EXPECT_FLOAT_EQ(v, s.y) << int(s.kind) << " " << s.x;
+        }
       }
     }
     for (int k = 0; k < kUnaryKinds; ++k) {

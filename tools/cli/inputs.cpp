@@ -16,17 +16,26 @@ bool is_file(const std::string& path) {
   return stat(path.c_str(), &s) == 0 && !S_ISDIR(s.st_mode);
 }
 
-void collect(const Json& json, size_t depth, Dims& dims, std::vector<const Json*>& leaves, const std::string& name) {
+/// The lengths of nested lists, told by the first of each level.
+Dims lengths(const Json& json, const std::string& name) {
+  Dims dims;
+  for (const Json* list = &json; list->is_array(); list = &list->front()) {
+    if (dims.size() == 16) throw Failure{kFile, name + ": lists deeper than 16"};
+    dims.push_back(static_cast<int64_t>(list->size()));
+    if (list->empty()) break;
+  }
+  return dims;
+}
+
+void collect(const Json& json, size_t depth, const Dims& dims, std::vector<const Json*>& leaves, const std::string& name) {
   if (!json.is_array()) {
     if (depth != dims.size()) throw Failure{kFile, name + ": lists of unequal depth"};
     leaves.push_back(&json);
     return;
   }
   const auto size = static_cast<int64_t>(json.size());
-  if (depth == dims.size()) {
-    if (!leaves.empty() || depth >= 16) throw Failure{kFile, name + ": lists of unequal depth"};
-    dims.push_back(size);
-  } else if (dims[depth] != size) {
+  if (depth == dims.size()) throw Failure{kFile, name + ": lists of unequal depth"};
+  if (dims[depth] != size) {
     throw Failure{kFile, name + ": lists of unequal length, " + std::to_string(dims[depth]) + " and " + std::to_string(size)};
   }
   for (const Json& item : json) collect(item, depth + 1, dims, leaves, name);
@@ -44,9 +53,10 @@ Tensor from_json(const Json& json, const std::string& name, DType wanted) {
   const bool full = json.is_object();
   if (full && !json.contains("data")) throw Failure{kFile, name + ": an object that describes a tensor holds \"data\""};
   if (full && json.contains("dtype")) wanted = dtype_named(json["dtype"].get<std::string>());
-  Dims dims;
+  const Json& data = full ? json["data"] : json;
+  Dims dims = lengths(data, name);
   std::vector<const Json*> leaves;
-  collect(full ? json["data"] : json, 0, dims, leaves, name);
+  collect(data, 0, dims, leaves, name);
   if (full && json.contains("shape")) {
     Dims shape = json["shape"].get<Dims>();
     double count = 1;

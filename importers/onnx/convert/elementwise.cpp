@@ -49,10 +49,9 @@ Status is_inf(NodeContext& c) {
 
 Status gelu(NodeContext& c) {
   TENON_ASSIGN(const std::string approximate, c.string_attribute("approximate", "none"));
-  if (approximate != "none" && approximate != "tanh") {
-    return load_error("attribute 'approximate' is '", approximate, "', expected 'none' or 'tanh'");
-  }
-  return c.become(ops::Unary{approximate == "tanh" ? U::kGeluTanh : U::kGelu});
+  if (approximate == std::string_view("none")) return c.become(ops::Unary{U::kGelu});
+  if (approximate == std::string_view("tanh")) return c.become(ops::Unary{U::kGeluTanh});
+  return load_error("attribute 'approximate' is '", approximate, "', expected 'none' or 'tanh'");
 }
 
 Status mod(NodeContext& c) {

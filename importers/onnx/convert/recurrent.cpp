@@ -104,7 +104,11 @@ Status convert(NodeContext& ctx, Recurrent op) {
   return ctx.become(op);
 }
 
-Status convert_rnn(NodeContext& ctx) { return convert(ctx, {.cell = Recurrent::Cell::kRnn}); }
+Status convert_rnn(NodeContext& ctx) {
+  Recurrent op;
+  op.cell = Recurrent::Cell::kRnn;
+  return convert(ctx, op);
+}
 
 Status convert_gru(NodeContext& ctx) {
   Recurrent op;
