@@ -42,6 +42,8 @@ type Node struct {
 	Refusals         string // after Explain: better kernels that could not be taken, as lines of "kernel: reason"
 	Shape            string // types of its outputs
 	Inputs, Outputs  []string
+	Depth            int    // of how many bodies of control-flow operators it is inside
+	Note             string // after Explain: why no kernel can be told
 }
 
 // Info is what is known of a model as a whole.

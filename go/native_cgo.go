@@ -431,7 +431,7 @@ func nativeNode(ptr unsafe.Pointer, i int) (Node, bool) {
 	}
 	node := Node{
 		Name: goString(n.name), Op: goString(n.op), Domain: goString(n.domain), Opset: int(n.opset), Kernel: goString(n.kernel),
-		Refusals: goString(n.refusals), Shape: goString(n.shape),
+		Refusals: goString(n.refusals), Shape: goString(n.shape), Depth: int(n.depth), Note: goString(n.note),
 	}
 	for _, s := range unsafe.Slice(n.inputs, n.input_count) {
 		node.Inputs = append(node.Inputs, goString(s))
@@ -493,6 +493,16 @@ func nativeBindInput(session unsafe.Pointer, i int, tensor unsafe.Pointer) error
 func nativeBindOutput(session unsafe.Pointer, i int, tensor unsafe.Pointer) error {
 	var r C.go_result
 	r.status = C.tenon_session_bind_output((*C.tenon_session)(session), C.size_t(i), (*C.tenon_tensor)(tensor), &r.error)
+	return toError(r)
+}
+
+func nativeWantOutputs(session unsafe.Pointer, outputs []uintptr) error {
+	var r C.go_result
+	var indices *C.size_t
+	if len(outputs) > 0 {
+		indices = (*C.size_t)(unsafe.Pointer(&outputs[0]))
+	}
+	r.status = C.tenon_session_want_outputs((*C.tenon_session)(session), indices, C.size_t(len(outputs)), &r.error)
 	return toError(r)
 }
 

@@ -42,6 +42,7 @@ func nativeRun(unsafe.Pointer, []unsafe.Pointer, []uintptr, unsafe.Pointer, unsa
 func nativeSessionNew(unsafe.Pointer) (unsafe.Pointer, error)        { return nil, ErrNoCgo }
 func nativeBindInput(unsafe.Pointer, int, unsafe.Pointer) error      { return ErrNoCgo }
 func nativeBindOutput(unsafe.Pointer, int, unsafe.Pointer) error     { return ErrNoCgo }
+func nativeWantOutputs(unsafe.Pointer, []uintptr) error              { return ErrNoCgo }
 func nativeSessionRun(session, cancel, profile unsafe.Pointer) error { return ErrNoCgo }
 func nativeSessionOutput(unsafe.Pointer, int) (tensorInfo, error)    { return tensorInfo{}, ErrNoCgo }
 func nativeSessionFree(unsafe.Pointer)                               {}

@@ -45,6 +45,23 @@ func (s *Session) BindOutput(name string, t *Tensor) error {
 	return s.bind(i, t, nativeBindOutput)
 }
 
+// WantOutputs makes later runs compute the named outputs alone, or all when none is named: what only the others need is not run.
+func (s *Session) WantOutputs(wanted ...string) error {
+	indices := make([]uintptr, 0, len(wanted))
+	for _, name := range wanted {
+		i, ok := s.model.out[name]
+		if !ok {
+			return argumentError("no output %q; the model has %s", name, names(s.model.outputs))
+		}
+		indices = append(indices, uintptr(i))
+	}
+	if !s.h.acquire() {
+		return ErrClosed
+	}
+	defer s.h.release()
+	return nativeWantOutputs(s.h.ptr, indices)
+}
+
 // Bind binds all that it is given: inputs and outputs by name.
 func (s *Session) Bind(inputs, outputs map[string]*Tensor) error {
 	for name, t := range inputs {

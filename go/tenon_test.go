@@ -456,6 +456,29 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+func TestSessionComputesWhatIsWanted(t *testing.T) {
+	m := open(t, "mlp.onnx", WithThreads(1), WithExtraOutputs("hidden"))
+	s := must(m.NewSession())(t)
+	defer s.Close()
+	if err := s.BindInput("x", must(NewTensor(Float32, 2, 8))(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.WantOutputs("nothing"); !errors.Is(err, ErrArgument) {
+		t.Error(err)
+	}
+	if err := errors.Join(s.WantOutputs("hidden"), s.RunInto(background)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Output("y"); !errors.Is(err, ErrArgument) {
+		t.Error(err)
+	}
+	defer must(s.Output("hidden"))(t).Close()
+	if err := errors.Join(s.WantOutputs(), s.RunInto(background)); err != nil {
+		t.Fatal(err)
+	}
+	defer must(s.Output("y"))(t).Close()
+}
+
 func TestSession(t *testing.T) {
 	m := open(t, "mlp.onnx", WithThreads(1))
 	s := must(m.NewSession())(t)

@@ -81,6 +81,7 @@ class ComputeContext {
   size_t outputs() const { return tenon_compute_output_count(c_); }
   Attributes attributes() const { return Attributes(tenon_compute_attributes(c_)); }
   Tensor input(size_t i) const { return Tensor::unowned(tenon_compute_input(c_, i)); }  ///< false when left out
+  bool output_wanted(size_t i) const { return tenon_compute_output_wanted(c_, i) != 0; }
   Tensor output(size_t i, DType dtype, const Dims& dims) {
     tenon_tensor* t = nullptr;
     const tenon_status s = tenon_compute_output(c_, i, static_cast<tenon_dtype>(dtype), dims.data(), dims.size(), &t);

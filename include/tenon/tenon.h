@@ -324,7 +324,8 @@ typedef struct tenon_load_options {
   const tenon_string* disabled_passes; /* names as in tenon_pass_info */
   size_t disabled_pass_count;
   int64_t pass_step_limit;            /* most rewrites in all, for bisecting a bad one; 0: no limit */
-  const tenon_string* extra_outputs;  /* values inside the model that become outputs after its own, in this order */
+  const tenon_string* extra_outputs;  /* values inside the model that become outputs after its own, in this order. Values of function bodies and of
+                                         branches decided at load are "node/value"; those inside bodies of If, Loop and Scan cannot be named */
   size_t extra_output_count;
   const tenon_dim_binding* dims;
   size_t dim_count;
@@ -400,20 +401,22 @@ typedef struct tenon_node_info {
   tenon_string op;       /* operator as the model file names it */
   tenon_string domain;   /* "" for ai.onnx */
   int64_t opset;
-  tenon_string kernel;   /* chosen kernel, of the latest plan; "" while there is none, and in bodies of control-flow operators */
+  tenon_string kernel;   /* chosen kernel: that of the latest plan, or as tenon_model_explain() found it; "" while there is none */
   tenon_string refusals; /* after tenon_model_explain(): better kernels that could not be taken, as lines of "kernel: reason" */
   tenon_string shape;    /* types of its outputs: "float32[batch, 64, 56, 56]" */
   const tenon_string* inputs; /* value names, "" where left out */
   size_t input_count;
   const tenon_string* outputs;
   size_t output_count;
+  int32_t depth;         /* of how many bodies of control-flow operators it is inside */
+  tenon_string note;     /* after tenon_model_explain(): why no kernel can be told, "chosen while running: 'x' is float32[?]" */
 } tenon_node_info;
 
 /** Node `index` in [0, tenon_model_info.node_count), in the order of execution. */
 TENON_API tenon_status tenon_model_node(const tenon_model* model, size_t index, tenon_node_info* info, tenon_error** error);
 
 /** Plans the declared inputs with these sizes for symbolic dims, and 1 for the rest, so that tenon_model_node() tells the kernels and why better
- *  ones were refused. Thread-safe. Errors: TENON_SHAPE, TENON_LIMIT, TENON_NOMEM. */
+ *  ones were refused. Bodies of control-flow operators are planned for their first turn. Thread-safe. Errors: TENON_SHAPE, TENON_LIMIT, TENON_NOMEM. */
 TENON_API tenon_status tenon_model_explain(const tenon_model* model, const tenon_dim_binding* dims, size_t dim_count, tenon_error** error);
 
 /** One optimisation pass: how long it took and how much it rewrote. Disabled passes are listed with zeros. */
@@ -458,7 +461,7 @@ typedef struct tenon_run_options {
 
 /** Runs the model once. Thread-safe: any number of threads may call it on one model.
  *  inputs: n_inputs tensors in the order of tenon_model_input(); NULL, or leaving out the last ones, takes an optional input's default.
- *  outputs: n_outputs places, in the order of tenon_model_output() or of options->output_indices.
+ *  outputs: n_outputs places, in the order of tenon_model_output() or of options->output_indices. What only other outputs need is not run.
  *  A place that holds NULL receives a new value owned by the caller, which shares no memory with the inputs; one that holds a tensor of the
  *  right dtype and dims is written in place (not for strings, sequences and optionals) and may not overlap an input or another output. An
  *  input's memory must not change during the call.
@@ -481,7 +484,11 @@ TENON_API tenon_status tenon_session_new(const tenon_model* model, tenon_session
 TENON_API tenon_status tenon_session_bind_input(tenon_session* session, size_t index, const tenon_tensor* tensor, tenon_error** error);
 /** Binds (a share of) `tensor` to output `index`; later runs write there. NULL: the session's own memory. Errors: TENON_ARGUMENT. */
 TENON_API tenon_status tenon_session_bind_output(tenon_session* session, size_t index, const tenon_tensor* tensor, tenon_error** error);
-/** Runs on what is bound; computes every output. Errors: as tenon_model_run. After an error the session is usable again. */
+/** Says which outputs later runs compute: `count` indices, or all when `outputs` is NULL, as it is at first. What only the others need is not
+ *  run, and they have no tensor. Errors: TENON_ARGUMENT. */
+TENON_API tenon_status tenon_session_want_outputs(tenon_session* session, const size_t* outputs, size_t count, tenon_error** error);
+/** Runs on what is bound; computes every output, or those of tenon_session_want_outputs(). Errors: as tenon_model_run. After an error the
+ *  session is usable again. */
 TENON_API tenon_status tenon_session_run(tenon_session* session, const tenon_run_options* options, tenon_error** error);
 /** Output `index` of the last run: *tensor belongs to the session and is valid until the next bind, run or free (share or clone it to
  *  keep it; a share's memory is overwritten by the next run). TENON_ARGUMENT before a run. */
@@ -562,6 +569,8 @@ TENON_API size_t tenon_compute_output_count(const tenon_compute_context* context
 TENON_API const tenon_attributes* tenon_compute_attributes(const tenon_compute_context* context);
 /** Input `index`, NULL when left out; valid until the callback returns. */
 TENON_API const tenon_tensor* tenon_compute_input(tenon_compute_context* context, size_t index);
+/** 1 when somebody reads output `index`; 0 when computing it would be in vain. */
+TENON_API int32_t tenon_compute_output_wanted(const tenon_compute_context* context, size_t index);
 /** Memory for output `index`; every wanted output must be asked for once. *tensor belongs to the run. */
 TENON_API tenon_status tenon_compute_output(tenon_compute_context* context, size_t index, tenon_dtype dtype, const int64_t* dims, size_t rank,
                                             tenon_tensor** tensor);

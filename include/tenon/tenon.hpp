@@ -178,6 +178,8 @@ struct NodeInfo {
   int64_t opset = 0;
   std::string_view kernel, refusals, shape;
   std::vector<std::string_view> inputs, outputs;
+  int depth = 0;          ///< of how many bodies it is inside
+  std::string_view note;  ///< after explain: why no kernel can be told
 };
 
 using Inputs = std::vector<std::pair<std::string, Tensor>>;
@@ -228,7 +230,7 @@ class Model {
   }
   static Model load(std::istream& stream, const Options& options = {}) { return try_load(stream, options).value(); }
 
-  /// Runs on named inputs. `outputs`: names of those wanted; all when empty.
+  /// Runs on named inputs. `outputs`: names of those wanted, all when empty; what only the others need is not run.
   Result<Outputs> try_run(const Inputs& inputs, const std::vector<std::string>& outputs = {}, const RunOptions& options = {}) const {
     std::vector<tenon_string> in_names, out_names;
     std::vector<const tenon_tensor*> in;
@@ -295,7 +297,7 @@ class Model {
       tenon_node_info c{};
       c.size = sizeof c;
       detail::must(tenon_model_node, this->c(), i, &c);
-      NodeInfo node{view(c.name), view(c.op), view(c.domain), c.opset, view(c.kernel), view(c.refusals), view(c.shape), {}, {}};
+      NodeInfo node{view(c.name), view(c.op), view(c.domain), c.opset, view(c.kernel), view(c.refusals), view(c.shape), {}, {}, c.depth, view(c.note)};
       for (size_t k = 0; k < c.input_count; ++k) node.inputs.push_back(view(c.inputs[k]));
       for (size_t k = 0; k < c.output_count; ++k) node.outputs.push_back(view(c.outputs[k]));
       all.push_back(std::move(node));
@@ -385,6 +387,13 @@ class Session {
     return *this;
   }
   Session& bind_output(std::string_view name, const Tensor& t) { return bind_output(model_.find_output(name), t); }
+  /// Later runs compute these outputs alone, all when empty.
+  Session& want_outputs(const std::vector<std::string>& names) {
+    std::vector<size_t> indices;
+    for (const auto& name : names) indices.push_back(model_.find_output(name));
+    detail::must(tenon_session_want_outputs, get(), static_cast<const size_t*>(indices.empty() ? nullptr : indices.data()), indices.size());
+    return *this;
+  }
   void run() { detail::must(tenon_session_run, get(), static_cast<const tenon_run_options*>(nullptr)); }
   void run(const RunOptions& options) { detail::must(tenon_session_run, get(), options.get()); }
   Result<Nothing> try_run(const RunOptions& options = {}) { return detail::call(tenon_session_run, get(), options.get()); }

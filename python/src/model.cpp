@@ -111,7 +111,7 @@ py::list nodes(const PyModel& m) {
   const py::object make = type("Node");
   for (const NodeInfo& n : m.model().nodes()) {
     result.append(make(text(n.name), text(n.op), text(n.domain), n.opset, text(n.kernel), text(n.refusals), text(n.shape), names(n.inputs),
-                       names(n.outputs)));
+                       names(n.outputs), n.depth, text(n.note)));
   }
   return result;
 }

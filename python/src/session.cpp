@@ -7,7 +7,7 @@ namespace {
 class PySession {
  public:
   explicit PySession(std::shared_ptr<PyModel> model)
-      : model_(std::move(model)), session_(model_->model()), bound_(model_->output_names().size()) {}
+      : model_(std::move(model)), session_(model_->model()), bound_(model_->output_names().size()), wanted_(bound_.size(), true) {}
 
   void bind_input(const py::object& name, const py::object& value) {
     const size_t i = model_->input_index(name);
@@ -26,6 +26,18 @@ class PySession {
     bound_[i] = value;
   }
 
+  void want_outputs(const std::optional<std::vector<std::string>>& names) {
+    std::vector<size_t> indices;
+    if (names) {
+      for (const auto& name : *names) indices.push_back(model_->output_index(py::str(name)));
+    }
+    const size_t none = 0;
+    const size_t* given = !names ? nullptr : indices.empty() ? &none : indices.data();
+    detail::must(tenon_session_want_outputs, session_.get(), given, indices.size());
+    wanted_.assign(bound_.size(), !names);
+    for (const size_t i : indices) wanted_[i] = true;
+  }
+
   py::dict run(int threads, std::optional<double> timeout, const Cancel* cancel, const PyProfile* profile) {
     call_run({threads, timeout, cancel, profile},
              [&](tenon_run_options* o, tenon_error** error) { return tenon_session_run(session_.get(), o, error); });
@@ -35,6 +47,7 @@ class PySession {
   py::dict outputs() const {
     py::dict result;
     for (size_t i = 0; i < bound_.size(); ++i) {
+      if (!wanted_[i]) continue;
       if (bound_[i] && !bound_[i].is_none()) {
         result[model_->output_names()[i]] = bound_[i];
         continue;
@@ -54,6 +67,7 @@ class PySession {
   std::shared_ptr<PyModel> model_;
   Session session_;
   std::vector<py::object> bound_;
+  std::vector<bool> wanted_;
 };
 
 }  // namespace
@@ -65,6 +79,8 @@ void bind_session(py::module_& m) {
       .def("bind_input", &PySession::bind_input, py::arg("name"), py::arg("array"),
            "Later runs read the array's memory as it then is; it is never copied. None unbinds.")
       .def("bind_output", &PySession::bind_output, py::arg("name"), py::arg("array"), "Later runs write into the array. None unbinds.")
+      .def("want_outputs", &PySession::want_outputs, py::arg("names"),
+           "Later runs compute and give these outputs alone. None: all of them, as at first.")
       .def("run", &PySession::run, py::kw_only(), py::arg("threads") = 0, py::arg("timeout") = py::none(),
            py::arg("cancel").none(true) = py::none(), py::arg("profile").none(true) = py::none(),
            "Runs on what is bound. The arrays it gives are the bound ones, or views that the next run overwrites.")

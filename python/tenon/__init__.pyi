@@ -86,6 +86,7 @@ class Session:
     def __init__(self, model: Model) -> None: ...
     def bind_input(self, name: str, array: _Input) -> None: ...
     def bind_output(self, name: str, array: np.ndarray[Any, Any] | None) -> None: ...
+    def want_outputs(self, names: Sequence[str] | None) -> None: ...
     def run(
         self,
         *,
@@ -138,6 +139,8 @@ class Node(NamedTuple):
     shape: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    depth: int
+    note: str
 
 class Pass(NamedTuple):
     name: str

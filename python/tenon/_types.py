@@ -38,6 +38,8 @@ class Node(NamedTuple):
     shape: str
     inputs: tuple
     outputs: tuple
+    depth: int
+    note: str
 
 
 class Pass(NamedTuple):

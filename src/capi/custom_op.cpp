@@ -213,6 +213,10 @@ const tenon_tensor* tenon_compute_input(tenon_compute_context* c, size_t index) 
   return c && index < c->inputs.size() ? c->inputs[index].get() : nullptr;
 }
 
+int32_t tenon_compute_output_wanted(const tenon_compute_context* c, size_t index) {
+  return c && index < c->outputs.size() && c->run->output_wanted(static_cast<int>(index)) ? 1 : 0;
+}
+
 tenon_status tenon_compute_output(tenon_compute_context* c, size_t index, tenon_dtype dtype, const int64_t* dims, size_t rank,
                                   tenon_tensor** tensor) {
   if (!c || !tensor || index >= c->outputs.size() || rank > 16 || (rank > 0 && !dims)) return TENON_ARGUMENT;

@@ -57,8 +57,9 @@ tenon_value_info info_of(const ValueText& v);
 /// Strings and arrays behind a tenon_node_info.
 struct NodeText {
   NodeId id = kNone;
-  std::string name, op, domain, shape, refusals;
+  std::string name, op, domain, shape, refusals, note;
   int64_t opset = 0;
+  int32_t depth = 0;
   const char* kernel = "";
   std::vector<std::string> input_names, output_names;
   std::vector<tenon_string> inputs, outputs;
@@ -78,7 +79,8 @@ struct ModelState {
 
   mutable std::mutex mutex;
   mutable std::vector<std::unique_ptr<NodeText>> nodes;  ///< made when first asked for
-  /// Refusals that tenon_model_explain replaced: strings given out stay valid.
+  mutable bool explained = false;                        ///< kernels are those that tenon_model_explain found
+  /// Texts that tenon_model_explain replaced: strings given out stay valid.
   mutable std::deque<std::string> retired;
 };
 
@@ -104,9 +106,10 @@ struct tenon_session {
   std::shared_ptr<const tenon::capi::ModelState> state;
   std::unique_ptr<tenon::Session> session;
   std::vector<tenon::Tensor> inputs, outputs;
+  tenon::Wanted wanted;        ///< outputs to compute
   std::vector<bool> bound;     ///< outputs that are the caller's
   std::vector<bool> varying;   ///< outputs whose dims depend on data: own memory is given up before a run
-  bool replan = true;          ///< input dims changed since the last run
+  bool replan = true;          ///< input dims or wanted outputs changed since the last run
   bool rebound = true;         ///< something was bound since the last run
   bool has_run = false;
   mutable std::vector<tenon_tensor> given;  ///< what tenon_session_output hands out

@@ -39,11 +39,16 @@ Result<size_t> find_value(const std::vector<ValueText>& values, std::string_view
 
 namespace {
 
-/// Nodes in the order of execution: a body's come after the node that runs it.
-void collect(const Graph& graph, std::vector<NodeId>& order) {
-  std::vector<std::pair<RegionId, size_t>> stack{{0, 0}};  // a region, and how far it has been walked
+/// Nodes in the order of execution, and how many bodies each is inside: a body's come after the node that runs it.
+void collect(const Graph& graph, std::vector<std::pair<NodeId, int32_t>>& order) {
+  struct Walk {
+    RegionId region;
+    size_t next;  // node
+    int32_t depth;
+  };
+  std::vector<Walk> stack{{0, 0, 0}};
   while (!stack.empty()) {
-    auto& [region, next] = stack.back();
+    auto& [region, next, depth] = stack.back();
     const auto& nodes = graph.region(region).nodes;
     if (next == nodes.size()) {
       stack.pop_back();
@@ -51,9 +56,10 @@ void collect(const Graph& graph, std::vector<NodeId>& order) {
     }
     const NodeId id = nodes[next++];
     if (graph.node(id).dead) continue;
-    order.push_back(id);
+    order.emplace_back(id, depth);
+    const int32_t inside = depth + 1;
     const auto bodies = ops::regions_of(graph.node(id).op);
-    for (auto body = bodies.rbegin(); body != bodies.rend(); ++body) stack.emplace_back(*body, 0);
+    for (auto body = bodies.rbegin(); body != bodies.rend(); ++body) stack.push_back({*body, 0, inside});
   }
 }
 
@@ -61,10 +67,10 @@ void collect(const Graph& graph, std::vector<NodeId>& order) {
 std::vector<std::unique_ptr<NodeText>>& table(const ModelState& state) {
   if (!state.nodes.empty()) return state.nodes;
   const Graph& graph = state.model->graph();
-  std::vector<NodeId> order;
+  std::vector<std::pair<NodeId, int32_t>> order;
   collect(graph, order);
   const auto name_of_value = [&](ValueId v) { return v == kNone ? std::string() : graph.value(v).name; };
-  for (const NodeId id : order) {
+  for (const auto& [id, depth] : order) {
     const Node& node = graph.node(id);
     auto text = std::make_unique<NodeText>();
     text->id = id;
@@ -72,6 +78,7 @@ std::vector<std::unique_ptr<NodeText>>& table(const ModelState& state) {
     text->op = node.source_op.empty() ? std::string(op_name(node.op)) : node.source_op;
     text->domain = node.source_domain;
     text->opset = node.source_opset;
+    text->depth = depth;
     for (const ValueId v : node.inputs) text->input_names.push_back(name_of_value(v));
     for (const ValueId v : node.outputs) {
       text->output_names.push_back(name_of_value(v));
@@ -84,21 +91,43 @@ std::vector<std::unique_ptr<NodeText>>& table(const ModelState& state) {
   return state.nodes;
 }
 
-/// Notes the kernels (and refusals) of a plan. The caller holds the mutex.
-void note_plan(const ModelState& state, const Plan& plan, bool refusals) {
+std::unordered_map<NodeId, NodeText*> table_by_id(const ModelState& state) {
   std::unordered_map<NodeId, NodeText*> by_id;
   for (const auto& n : table(state)) by_id[n->id] = n.get();
-  for (const PlanStep& s : plan.steps) {
-    const auto found = by_id.find(s.node);
+  return by_id;
+}
+
+/// Notes the kernels of the plans that were made so far; of several the one used last. The caller holds the mutex.
+void note_plans(const ModelState& state) {
+  const auto by_id = table_by_id(state);
+  const auto plans = state.model->plans();
+  for (auto plan = plans.rbegin(); plan != plans.rend(); ++plan) {
+    for (const PlanStep& s : (*plan)->steps) {
+      if (const auto found = by_id.find(s.node); found != by_id.end()) found->second->kernel = s.step.kernel;
+    }
+  }
+}
+
+/// Replaces a text; what was given out stays valid.
+void renew(const ModelState& state, std::string& text, std::string next) {
+  if (text == next) return;
+  state.retired.push_back(std::move(text));
+  text = std::move(next);
+}
+
+/// Notes what explain found. The caller holds the mutex.
+void note_choices(const ModelState& state, std::vector<Choice> choices) {
+  const auto by_id = table_by_id(state);
+  state.explained = true;
+  for (Choice& c : choices) {
+    const auto found = by_id.find(c.node);
     if (found == by_id.end()) continue;
     NodeText& n = *found->second;
-    n.kernel = s.step.kernel ? s.step.kernel : "";
-    if (!refusals) continue;
+    n.kernel = c.kernel;
     std::string lines;
-    for (const std::string& r : s.step.refusals) lines += (lines.empty() ? "" : "\n") + r;
-    if (lines == n.refusals) continue;
-    state.retired.push_back(std::move(n.refusals));
-    n.refusals = std::move(lines);
+    for (const std::string& r : c.refusals) lines += (lines.empty() ? "" : "\n") + r;
+    renew(state, n.refusals, std::move(lines));
+    renew(state, n.note, std::move(c.note));
   }
 }
 
@@ -189,14 +218,12 @@ tenon_status tenon_model_node(const tenon_model* model, size_t index, tenon_node
     const std::lock_guard lock(s.mutex);
     const auto& all = table(s);
     if (index >= all.size()) return tenon::error(Code::kArgument, "tenon_model_node: index ", index, " of ", all.size());
-    // The first node asked for brings the kernels of the latest plan.
-    if (index == 0 || !*all[index]->kernel) {
-      if (const auto plan = s.model->latest_plan()) note_plan(s, *plan, false);
-    }
+    // The first node asked for brings the kernels of the plans there are.
+    if (index == 0 && !s.explained) note_plans(s);
     const NodeText& n = *all[index];
     return fill(info,
                 tenon_node_info{0, c_string(n.name), c_string(n.op), c_string(n.domain), n.opset, tenon_str(n.kernel), c_string(n.refusals),
-                                c_string(n.shape), n.inputs.data(), n.inputs.size(), n.outputs.data(), n.outputs.size()},
+                                c_string(n.shape), n.inputs.data(), n.inputs.size(), n.outputs.data(), n.outputs.size(), n.depth, c_string(n.note)},
                 "tenon_model_node");
   });
 }
@@ -211,9 +238,9 @@ tenon_status tenon_model_explain(const tenon_model* model, const tenon_dim_bindi
       sizes[std::string(view(dims[i].name))] = dims[i].value;
     }
     const ModelState& s = *model->state;
-    TENON_ASSIGN(const auto plan, s.model->explain(sizes));
+    TENON_ASSIGN(auto choices, s.model->explain(sizes));
     const std::lock_guard lock(s.mutex);
-    note_plan(s, *plan, true);
+    note_choices(s, std::move(choices));
     return {};
   });
 }

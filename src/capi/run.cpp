@@ -70,13 +70,13 @@ Status check_in_place(const ValueText& v, const Tensor& place) {
 /// The engine's run with inputs and outputs in order; `which` says the model's output for each place.
 Status run(const ModelState& s, std::span<const Tensor> inputs, std::span<const size_t> which, tenon_tensor** outputs,
            const tenon_run_options& c) {
-  TENON_ASSIGN(const RunOptions options, engine_options(c));
+  TENON_ASSIGN(RunOptions options, engine_options(c));
   std::vector<Tensor> results(s.outputs.size());
+  Wanted wanted(s.outputs.size(), false);
   for (size_t i = 0; i < which.size(); ++i) {
     const ValueText& v = s.outputs[which[i]];
-    if (std::find(which.begin(), which.begin() + static_cast<std::ptrdiff_t>(i), which[i]) != which.begin() + static_cast<std::ptrdiff_t>(i)) {
-      return error(Code::kArgument, "output '", v.name, "' is asked for twice");
-    }
+    if (wanted[which[i]]) return error(Code::kArgument, "output '", v.name, "' is asked for twice");
+    wanted[which[i]] = true;
     if (!outputs[i]) continue;
     TENON_TRY(check_in_place(v, outputs[i]->tensor));
     results[which[i]] = outputs[i]->tensor;
@@ -87,6 +87,7 @@ Status run(const ModelState& s, std::span<const Tensor> inputs, std::span<const 
   for (size_t i = 0; i < which.size(); ++i) {
     if (!outputs[i]) handles[i] = std::make_unique<tenon_tensor>();
   }
+  options.wanted = &wanted;
   s.runs.fetch_add(1, std::memory_order_relaxed);
   TENON_TRY(s.model->run(inputs, results, options));
   for (size_t i = 0; i < which.size(); ++i) {
@@ -177,6 +178,7 @@ tenon_status tenon_session_new(const tenon_model* model, tenon_session** out, te
     const size_t n = model->state->outputs.size();
     s->outputs.resize(n);
     s->given.resize(n);
+    s->wanted.assign(n, true);
     s->bound.assign(n, false);
     s->varying.assign(n, false);
     *out = s.release();
@@ -214,12 +216,31 @@ tenon_status tenon_session_bind_output(tenon_session* session, size_t index, con
   });
 }
 
+tenon_status tenon_session_want_outputs(tenon_session* session, const size_t* outputs, size_t count, tenon_error** error) {
+  return guard(error, [&]() -> Status {
+    TENON_REQUIRE(session);
+    if (!outputs && count > 0) return argument_error("tenon_session_want_outputs", "outputs is NULL, but count is not 0");
+    Wanted wanted(session->wanted.size(), outputs == nullptr);
+    for (size_t i = 0; i < count; ++i) {
+      if (outputs[i] >= wanted.size()) {
+        return tenon::error(Code::kArgument, "tenon_session_want_outputs: outputs[", i, "] is ", outputs[i], ", the model has ", wanted.size(), " outputs");
+      }
+      wanted[outputs[i]] = true;
+    }
+    session->wanted = std::move(wanted);
+    session->has_run = false;
+    session->replan = true;
+    return {};
+  });
+}
+
 tenon_status tenon_session_run(tenon_session* session, const tenon_run_options* options, tenon_error** error) {
   return guard(error, [&]() -> Status {
     TENON_REQUIRE(session);
     tenon_session& s = *session;
     TENON_ASSIGN(const auto c, read_options(options, "tenon_session_run"));
-    TENON_ASSIGN(const RunOptions run, engine_options(c));
+    TENON_ASSIGN(RunOptions run, engine_options(c));
+    run.wanted = &s.wanted;
     s.has_run = false;
     for (size_t i = 0; i < s.inputs.size(); ++i) {
       if (s.inputs[i].empty_handle()) return missing(s.state->inputs[i]);
@@ -242,7 +263,7 @@ tenon_status tenon_session_run(tenon_session* session, const tenon_run_options* 
     TENON_TRY(s.session->run(s.inputs, s.outputs, run));
     if (s.replan) {
       const Model& model = *s.state->model;
-      TENON_ASSIGN(const auto plan, model.plan(0, signature(model.graph(), 0, s.inputs)));
+      TENON_ASSIGN(const auto plan, model.plan(0, s.wanted, signature(model.graph(), 0, s.wanted, s.inputs)));
       for (size_t i = 0; i < s.outputs.size(); ++i) s.varying[i] = !plan->output_types[i].is_static();
       s.replan = false;
     }
@@ -259,6 +280,9 @@ tenon_status tenon_session_output(const tenon_session* session, size_t index, co
       return tenon::error(Code::kArgument, "tenon_session_output: index ", index, " of ", session->outputs.size());
     }
     if (!session->has_run) return argument_error("tenon_session_output", "no run has succeeded since the last bind");
+    if (!session->wanted[index]) {
+      return tenon::error(Code::kArgument, "output '", session->state->outputs[index].name, "' is not among those the session computes");
+    }
     session->given[index].tensor = session->outputs[index];
     *tensor = &session->given[index];
     return {};

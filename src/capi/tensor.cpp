@@ -12,19 +12,19 @@ namespace {
 constexpr size_t kMaxRank = 16;
 
 /// dtype and dims as the caller gave them, checked.
-struct Wanted {
+struct Request {
   DType dtype;
   Dims dims;
   size_t bytes;
 };
 
-Result<Wanted> check(const char* function, tenon_dtype dtype, const int64_t* dims, size_t rank) {
+Result<Request> check(const char* function, tenon_dtype dtype, const int64_t* dims, size_t rank) {
   if (!is_valid(static_cast<int32_t>(dtype)) || size_of(static_cast<DType>(dtype)) == 0) {
     return argument_error(function, "dtype " + std::to_string(static_cast<int>(dtype)) + " is not an element type");
   }
   if (rank > kMaxRank) return argument_error(function, "rank " + std::to_string(rank) + " is over " + std::to_string(kMaxRank));
   if (rank > 0 && !dims) return argument_error(function, "dims is NULL");
-  Wanted w{static_cast<DType>(dtype), Dims(dims, dims + rank), 0};
+  Request w{static_cast<DType>(dtype), Dims(dims, dims + rank), 0};
   for (const int64_t d : w.dims) {
     if (d < 0) return argument_error(function, "negative dim in " + str(w.dims));
   }
@@ -69,7 +69,7 @@ tenon_kind kind_of(const Tensor& t) {
 tenon_status tenon_tensor_new(tenon_dtype dtype, const int64_t* dims, size_t rank, tenon_tensor** out, tenon_error** error) {
   return guard(error, [&]() -> Status {
     TENON_REQUIRE(out);
-    TENON_ASSIGN(Wanted w, check("tenon_tensor_new", dtype, dims, rank));
+    TENON_ASSIGN(Request w, check("tenon_tensor_new", dtype, dims, rank));
     TENON_ASSIGN(Tensor t, Tensor::allocate(w.dtype, std::move(w.dims)));
     if (t.bytes()) std::memset(t.data(), 0, t.bytes());
     give(out, std::move(t));
@@ -81,7 +81,7 @@ tenon_status tenon_tensor_borrow(tenon_dtype dtype, const int64_t* dims, size_t 
                                  void* user, tenon_tensor** out, tenon_error** error) {
   return guard(error, [&]() -> Status {
     TENON_REQUIRE(out);
-    TENON_ASSIGN(Wanted w, check("tenon_tensor_borrow", dtype, dims, rank));
+    TENON_ASSIGN(Request w, check("tenon_tensor_borrow", dtype, dims, rank));
     if (w.bytes > 0) TENON_REQUIRE(data);
     if (bytes < w.bytes) {
       return tenon::error(Code::kArgument, "tenon_tensor_borrow: ", name_of(w.dtype), str(w.dims), " needs ", w.bytes, " bytes, given ", bytes);
@@ -109,7 +109,7 @@ tenon_status tenon_tensor_copy(tenon_dtype dtype, const int64_t* dims, size_t ra
                                tenon_error** error) {
   return guard(error, [&]() -> Status {
     TENON_REQUIRE(out);
-    TENON_ASSIGN(Wanted w, check("tenon_tensor_copy", dtype, dims, rank));
+    TENON_ASSIGN(Request w, check("tenon_tensor_copy", dtype, dims, rank));
     if (bytes != w.bytes) {
       return tenon::error(Code::kArgument, "tenon_tensor_copy: ", name_of(w.dtype), str(w.dims), " needs ", w.bytes, " bytes, given ", bytes);
     }
@@ -154,7 +154,7 @@ tenon_status tenon_sequence_new(tenon_dtype dtype, const tenon_tensor* const* it
   return guard(error, [&]() -> Status {
     TENON_REQUIRE(out);
     if (count > 0) TENON_REQUIRE(items);
-    TENON_ASSIGN(const Wanted w, check("tenon_sequence_new", dtype, nullptr, 0));
+    TENON_ASSIGN(const Request w, check("tenon_sequence_new", dtype, nullptr, 0));
     std::vector<Tensor> all;
     for (size_t i = 0; i < count; ++i) {
       if (!items[i]) return tenon::error(Code::kArgument, "tenon_sequence_new: item ", i, " is NULL");
@@ -197,7 +197,7 @@ tenon_status tenon_tensor_reshape(const tenon_tensor* tensor, const int64_t* dim
     TENON_REQUIRE(out);
     const Tensor& t = tensor->tensor;
     if (!t.is_tensor()) return argument_error("tenon_tensor_reshape", "given " + t.str() + ", expected a tensor");
-    TENON_ASSIGN(Wanted w, check("tenon_tensor_reshape", static_cast<tenon_dtype>(t.dtype()), dims, rank));
+    TENON_ASSIGN(Request w, check("tenon_tensor_reshape", static_cast<tenon_dtype>(t.dtype()), dims, rank));
     if (w.bytes != t.bytes()) return tenon::error(Code::kArgument, "tenon_tensor_reshape: ", str(t.dims()), " does not fit into ", str(w.dims));
     give(out, t.reshaped(std::move(w.dims)));
     return {};

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "ops/infer.h"
+#include "ops/regions.h"
 
 namespace tenon::ops {
 
@@ -57,6 +58,17 @@ Result<Tensor> stack(ExecContext& ctx, const std::vector<Tensor>& elements, DTyp
   }
   if (dtype == DType::kString) own_bytes(ctx, out);
   return out;
+}
+
+/// The shape of what the body of a loop that made no turn would have given as output `output`, as far as that can be told; else `promised`.
+Shape unmade(ExecContext& ctx, const Op& op, size_t output, Shape promised) {
+  Types in;
+  for (int i = 0; i < ctx.inputs(); ++i) {
+    const Tensor* t = ctx.input(i);
+    in.push_back(t ? Type::of(*t) : Type::none());
+  }
+  const auto planned = ctx.plan_region(regions_of(op)[0], body_inputs(op, in));
+  return planned.ok() && (*planned)[output].ranked() ? (*planned)[output].shape : std::move(promised);
 }
 
 /// Element `index` along `axis`.
@@ -136,13 +148,16 @@ Result<Step> bind(const Loop& op, const BindContext&) {
       TENON_ASSIGN(auto results, ctx.run_region(op.body, std::move(inputs)));
       TENON_ASSIGN(go_on, condition(&results[0], "the condition of the body"));
       for (int i = 0; i < op.carried; ++i) carried[i] = std::move(results[1 + i]);
-      for (size_t s = 0; s < scans; ++s) elements[s].push_back(std::move(results[1 + op.carried + s]));
+      for (size_t s = 0; s < scans; ++s)
+        if (ctx.output_wanted(op.carried + static_cast<int>(s))) elements[s].push_back(std::move(results[1 + op.carried + s]));
     }
     for (int i = 0; i < op.carried; ++i) ctx.set_output(i, std::move(carried[i]));
     for (size_t s = 0; s < scans; ++s) {
+      if (!ctx.output_wanted(op.carried + static_cast<int>(s))) continue;
       const RegionResult& r = op.results[op.carried + s];
       Shape element = Shape::unranked();
       if (r.shape.ranked() && r.shape.rank() > 0) element = Shape(std::vector<Dim>(r.shape.begin() + 1, r.shape.end()));
+      if (elements[s].empty()) element = unmade(ctx, op, 1 + op.carried + s, std::move(element));
       TENON_ASSIGN(Tensor stacked, stack(ctx, elements[s], r.dtype, element, 0, false));
       ctx.set_output(op.carried + static_cast<int>(s), std::move(stacked));
     }
@@ -195,10 +210,12 @@ Result<Step> bind(const Scan& op, const BindContext&) {
       TENON_ASSIGN(auto results, ctx.run_region(op.body, std::move(inputs)));
       states.clear();
       for (int i = 0; i < op.states; ++i) states.push_back(std::move(results[i]));
-      for (size_t o = 0; o < outs; ++o) elements[o].push_back(std::move(results[op.states + o]));
+      for (size_t o = 0; o < outs; ++o)
+        if (ctx.output_wanted(op.states + static_cast<int>(o))) elements[o].push_back(std::move(results[op.states + o]));
     }
     for (int i = 0; i < op.states; ++i) ctx.set_output(i, std::move(states[i]));
     for (size_t o = 0; o < outs; ++o) {
+      if (!ctx.output_wanted(op.states + static_cast<int>(o))) continue;
       const RegionResult& r = op.results[op.states + o];
       Shape element = Shape::unranked();
       if (r.shape.ranked() && r.shape.rank() > 0) {
@@ -207,6 +224,7 @@ Result<Step> bind(const Scan& op, const BindContext&) {
         dims.erase(dims.begin() + axis);
         element = Shape(std::move(dims));
       }
+      if (elements[o].empty()) element = unmade(ctx, op, op.states + o, std::move(element));
       TENON_ASSIGN(Tensor stacked, stack(ctx, elements[o], r.dtype, element, op.output_axes[o], op.output_directions[o] == 1));
       ctx.set_output(op.states + static_cast<int>(o), std::move(stacked));
     }

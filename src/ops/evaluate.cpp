@@ -42,6 +42,7 @@ class Once : public ExecContext {
   Result<std::vector<Tensor>> run_region(int, std::vector<Tensor>) override {
     return error(Code::kArgument, "control flow cannot be evaluated by itself");
   }
+  Result<Types> plan_region(int, const Types&) override { return error(Code::kInternal, "a region cannot be planned here"); }
   Status check() const override { return {}; }
   char* string_bytes(size_t size) override {
     strings_.push_back(std::make_unique<char[]>(size));

@@ -13,6 +13,7 @@
 #include "base/tensor.h"
 #include "kernels/kernel.h"
 #include "kernels/table.h"
+#include "ops/type.h"
 
 namespace tenon {
 
@@ -89,8 +90,11 @@ class ExecContext {
   virtual Result<Tensor> allocate(DType dtype, Dims dims) = 0;
   /// The tensor, or every item of the sequence, has memory of its own: allocate(), keep(), or a share of what these gave.
   virtual void set_output(int i, Tensor value) = 0;
-  /// Runs region `region` of the graph on `inputs` (its own inputs; captured outer values are found by the plan).
+  /// Runs body `region` of the node on `inputs` (its own inputs; captured outer values are found by the plan). Outputs that nobody needs, by
+  /// output_wanted(), are empty.
   virtual Result<std::vector<Tensor>> run_region(int region, std::vector<Tensor> inputs) = 0;
+  /// The types that body `region` gives for inputs of these types, without running it; not static where data decides.
+  virtual Result<Types> plan_region(int region, const Types& inputs) = 0;
   /// kCancelled or kLimit (deadline) when the run should stop; dynamic steps that loop call it every turn.
   virtual Status check() const = 0;
   /// Bytes for a string that lives until the run ends.

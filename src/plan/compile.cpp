@@ -9,90 +9,22 @@
 
 namespace tenon {
 
-const Plan::Place* Plan::find(ValueId v) const {
-  const auto it = std::lower_bound(places.begin(), places.end(), v, [](const Place& p, ValueId id) { return p.value < id; });
-  return it != places.end() && it->value == v ? &*it : nullptr;
-}
-
-bool Plan::takes(std::span<const Tensor> inputs) const {
-  if (input_types.size() != inputs.size()) return false;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!input_types[i].is_tensor()) continue;
-    const Shape& shape = input_types[i].shape;
-    const Dims& dims = inputs[i].dims();
-    if (input_types[i].dtype != inputs[i].dtype() || static_cast<size_t>(shape.rank()) != dims.size()) return false;
-    for (size_t d = 0; d < dims.size(); ++d)
-      if (shape[d].value() != dims[d]) return false;
-  }
-  return true;
-}
-
-std::vector<Type> signature(const Graph& graph, RegionId region, std::span<const Tensor> inputs) {
-  std::vector<ValueId> values = graph.region(region).inputs;
-  const std::vector<ValueId> captures = captures_of(graph, region);
-  values.insert(values.end(), captures.begin(), captures.end());
-  std::vector<Type> types;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    const Type& known = graph.type(values[i]);
-    types.push_back(known.is_tensor() ? Type::of(inputs[i]) : known);
-  }
-  return types;
-}
-
-Result<size_t> bytes_of(const Type& type) {
-  Dims dims = type.shape.to_ints();
-  if (type.layout.kind == Layout::Kind::kChannelBlocked && dims.size() >= 2) {
-    dims[1] = (dims[1] + type.layout.block - 1) / type.layout.block * type.layout.block;
-  }
-  TENON_ASSIGN(const int64_t count, element_count(dims));
-  const auto bytes = checked_mul(count, static_cast<int64_t>(size_of(type.dtype)));
-  if (!bytes || *bytes > (int64_t{1} << 46)) return limit_error("size in bytes of ", type.str(), " is beyond every memory limit");
-  return static_cast<size_t>(*bytes);
-}
-
-Status at(const Graph& graph, NodeId id, Status status, const std::vector<Type>& inputs) {
-  const Node& node = graph.node(id);
-  if (ErrorInfo* info = status.mutable_info(); info && info->node.empty() && info->op.empty()) {
-    std::string list;
-    for (size_t i = 0; i < node.inputs.size() && i < inputs.size(); ++i) {
-      if (node.inputs[i] == kNone) continue;
-      list += (list.empty() ? "'" : ", '") + graph.value(node.inputs[i]).name + "' " + inputs[i].str();
-    }
-    if (!list.empty()) info->text += " (inputs: " + list + ")";
-    if (info->tensor.empty() && !node.outputs.empty() && node.outputs[0] != kNone && info->code == Code::kLimit) {
-      info->tensor = graph.value(node.outputs[0]).name;
-    }
-  }
-  return std::move(status).at_node(node.name, node.source_op, node.source_domain, node.source_opset).at_source(graph.source);
-}
-
 namespace {
-
-void collect_captures(const Graph& graph, RegionId region, std::set<ValueId>& inside, std::vector<ValueId>& out, std::set<ValueId>& seen) {
-  const Region& r = graph.region(region);
-  inside.insert(r.inputs.begin(), r.inputs.end());
-  const auto read = [&](ValueId v) {
-    if (v == kNone || inside.count(v) || graph.value(v).constant || !seen.insert(v).second) return;
-    out.push_back(v);
-  };
-  for (const NodeId id : r.nodes) {
-    const Node& n = graph.node(id);
-    for (const ValueId v : n.inputs) read(v);
-    for (const RegionId inner : ops::regions_of(n.op)) collect_captures(graph, inner, inside, out, seen);
-    inside.insert(n.outputs.begin(), n.outputs.end());
-  }
-  for (const ValueId v : r.outputs) read(v);
-}
 
 // Small results of constant inputs are computed while planning instead of in every run.
 constexpr size_t kMaxPlanConstant = size_t{1} << 20;
 
 class Compiler {
  public:
-  Compiler(const Graph& graph, RegionId region, const CompileOptions& options)
-      : graph_(graph), region_(graph.region(region)), options_(options), plan_(std::make_shared<Plan>()) {
+  Compiler(const Graph& graph, RegionId region, const Wanted& wanted, const CompileOptions& options)
+      : graph_(graph),
+        region_(graph.region(region)),
+        options_(options),
+        demand_(demand_of(graph, region, wanted)),
+        plan_(std::make_shared<Plan>()) {
     plan_->region = region;
-    plan_->captures = captures_of(graph, region);
+    plan_->wanted = wanted;
+    plan_->captures = demand_.captures;
   }
 
   Result<std::shared_ptr<const Plan>> run(const std::vector<Type>& inputs) {
@@ -112,7 +44,7 @@ class Compiler {
     }
     for (const ValueId v : region_.inputs) add_input(v);
     for (const ValueId v : plan_->captures) add_input(v);
-    for (const NodeId id : region_.nodes) TENON_TRY(node(id));
+    for (const NodeId id : demand_.nodes) TENON_TRY(node(id));
     TENON_TRY(finish_outputs());
     plan_memory();
     for (const auto& [v, o] : where_) plan_->places.push_back({v, o, types_[v]});
@@ -125,9 +57,11 @@ class Compiler {
   }
 
  private:
+  /// Adds the slot of `v`, or of an output without a name (kNone).
   int32_t place(ValueId v, Slot slot) {
     plan_->slots.push_back(std::move(slot));
     const auto id = static_cast<int32_t>(plan_->slots.size() - 1);
+    if (v == kNone) return id;
     where_[v] = {id, 0};
     types_[v] = plan_->slots.back().type;
     return id;
@@ -175,19 +109,23 @@ class Compiler {
     if (!inferred.ok()) return at(graph_, id, std::move(inferred).status(), in);
     Types& out = *inferred;
     if (out.size() < n.outputs.size()) return at(graph_, id, error(Code::kInternal, "inference gave ", out.size(), " outputs"), in);
+    Wanted wanted = wanted_of(n, demand_);
     const bool control = !ops::regions_of(n.op).empty();
+    // Kernels always write their first output; the operators that do not are those that make their outputs themselves.
+    if (!control && !std::holds_alternative<ops::Custom>(n.op)) wanted[0] = true;
     const bool in_static = std::all_of(in.begin(), in.end(), [](const Type& t) { return !t.present() || t.is_static(); });
     bool out_static = true;
-    for (size_t i = 0; i < n.outputs.size(); ++i) out_static &= n.outputs[i] == kNone || out[i].is_static();
+    for (size_t i = 0; i < n.outputs.size(); ++i) out_static &= !wanted[i] || out[i].is_static();
 
     if (!control && in_static && out_static) {
       // Shape arithmetic that the input shapes settle.
       bool all_known = true;
-      for (size_t i = 0; i < n.outputs.size(); ++i) all_known &= n.outputs[i] == kNone || known(out[i]);
-      if (all_known && settle(n, out)) return {};
-      if (const auto done = fold(n, in, out); !done.ok()) {
-        return at(graph_, id, done.status(), in);
-      } else if (*done) {
+      for (size_t i = 0; i < n.outputs.size(); ++i) all_known &= !wanted[i] || known(out[i]);
+      Result<bool> done = all_known && settle(n, wanted, out);
+      if (done.ok() && !*done) done = fold(n, wanted, in, out);
+      if (!done.ok()) return at(graph_, id, std::move(done).status(), in);
+      if (*done) {
+        choose(id, {}, "computed while planning");
         return {};
       }
     }
@@ -196,25 +134,25 @@ class Compiler {
     s.node = id;
     for (const ValueId v : n.inputs) s.inputs.push_back(operand(v));
     s.input_types = in;
-    std::vector<bool> wanted;
-    for (const ValueId v : n.outputs) wanted.push_back(v != kNone);
     s.deferred = !in_static || !out_static;
     if (!s.deferred) {
-      const TypedBindContext ctx(in, out, wanted, options_.refusals);
+      const TypedBindContext ctx(in, out, wanted, options_.choices != nullptr);
       auto step = tenon::bind(n.op, ctx);
       if (!step.ok()) return at(graph_, id, std::move(step).status(), in);
       s.step = *std::move(step);
     } else if (control) {
-      const TypedBindContext ctx({}, {}, wanted, options_.refusals);
+      const TypedBindContext ctx({}, {}, wanted, options_.choices != nullptr);
       auto step = tenon::bind(n.op, ctx);
       if (!step.ok()) return at(graph_, id, std::move(step).status(), in);
       s.step = *std::move(step);
       s.deferred = false;
     }
+    choose(id, s.step, s.deferred ? waits_for(n, in) : std::string());
+    if (control) bodies(n, wanted, in, s);
     const bool dynamic = s.deferred || s.step.dynamic != nullptr;
     for (size_t i = 0; i < n.outputs.size(); ++i) {
       const ValueId v = n.outputs[i];
-      if (v == kNone) {
+      if (!wanted[i]) {
         s.outputs.push_back({});
         s.output_types.push_back(out[i]);
         continue;
@@ -225,8 +163,10 @@ class Compiler {
         if (view != s.step.views.end()) {
           Operand o = s.inputs[static_cast<size_t>(view->in)];
           o.offset += view->offset;
-          where_[v] = o;
-          types_[v] = out[i];
+          if (v != kNone) {
+            where_[v] = o;
+            types_[v] = out[i];
+          }
           s.outputs.push_back(o);
           s.output_types.push_back(out[i]);
           continue;
@@ -243,8 +183,7 @@ class Compiler {
           return at(graph_, id, limit_error("memory limit of ", options_.max_bytes, " bytes: output ", i, " ", out[i].str(), " needs ", slot.bytes, " bytes"), in);
         }
       }
-      place(v, slot);
-      s.outputs.push_back(where_[v]);
+      s.outputs.push_back({place(v, slot), 0});
       s.output_types.push_back(out[i]);
     }
     // A step of views alone does nothing at run time.
@@ -257,10 +196,41 @@ class Compiler {
     return {};
   }
 
-  bool settle(const Node& n, const Types& out) {
+  /// Notes the choice for a node when the caller asks for choices.
+  void choose(NodeId id, const Step& step, std::string note) {
+    if (options_.choices) options_.choices->push_back({id, step.kernel, step.refusals, std::move(note)});
+  }
+
+  /// Why a node is bound only while running.
+  std::string waits_for(const Node& n, const Types& in) const {
+    for (size_t i = 0; i < in.size(); ++i) {
+      if (in[i].present() && !in[i].is_static()) return "chosen while running: '" + graph_.value(n.inputs[i]).name + "' is " + in[i].str();
+    }
+    return "chosen while running: its values tell the shape of the output";
+  }
+
+  /// Notes the bodies of a node, and their choices after its own.
+  void bodies(const Node& n, const Wanted& wanted, const Types& in, PlanStep& s) {
+    const size_t own = options_.choices ? options_.choices->size() - 1 : 0;
+    for (const RegionId body : ops::regions_of(n.op)) {
+      Wanted needed = ops::wanted_of_body(n.op, wanted, graph_.region(body).outputs.size());
+      std::vector<ValueId> captures = demand_of(graph_, body, needed).captures;
+      if (options_.choices) {
+        Types types = ops::body_inputs(n.op, in);
+        for (const ValueId v : captures) types.push_back(type(v));
+        for (Type& t : types) t.contents.reset();
+        if (const auto plan = compile(graph_, body, needed, types, options_); !plan.ok()) {
+          (*options_.choices)[own].note = "a body cannot be planned: " + std::string(plan.status().message());
+        }
+      }
+      s.bodies.push_back({body, std::move(needed), std::move(captures)});
+    }
+  }
+
+  bool settle(const Node& n, const Wanted& wanted, const Types& out) {
     std::vector<Tensor> tensors(n.outputs.size());
     for (size_t i = 0; i < n.outputs.size(); ++i) {
-      if (n.outputs[i] == kNone) continue;
+      if (!wanted[i]) continue;
       auto t = Tensor::allocate(out[i].dtype, out[i].shape.to_ints());
       if (!t.ok() || (*t).count() != static_cast<int64_t>(out[i].contents->size())) return false;
       const bool stored = dispatch<int64_t, int32_t, bool>(out[i].dtype, [&](auto zero) {
@@ -271,34 +241,39 @@ class Compiler {
       tensors[i] = *std::move(t);
     }
     for (size_t i = 0; i < n.outputs.size(); ++i)
-      if (n.outputs[i] != kNone) constant(n.outputs[i], std::move(tensors[i]));
+      if (wanted[i] && n.outputs[i] != kNone) constant(n.outputs[i], std::move(tensors[i]));
     return true;
   }
 
-  Result<bool> fold(const Node& n, const std::vector<Type>& in, const Types& out) {
+  Result<bool> fold(const Node& n, const Wanted& wanted, const std::vector<Type>& in, const Types& out) {
     std::vector<const Tensor*> inputs;
     for (const Type& t : in) {
       if (t.present() && (!t.constant || !t.layout.plain())) return false;
       inputs.push_back(t.constant);
     }
     size_t bytes = 0;
-    int wanted = 0;
+    int count = 0;
     for (size_t i = 0; i < n.outputs.size(); ++i) {
-      if (n.outputs[i] == kNone) continue;
-      wanted = static_cast<int>(i) + 1;
+      if (!wanted[i]) continue;
+      count = static_cast<int>(i) + 1;
       if (!out[i].layout.plain()) return false;
       TENON_ASSIGN(const size_t b, bytes_of(out[i]));
       bytes += b;
     }
-    if (wanted == 0 || bytes > kMaxPlanConstant) return false;
-    TENON_ASSIGN(auto results, evaluate(n.op, inputs, wanted));
-    for (int i = 0; i < wanted; ++i)
-      if (n.outputs[i] != kNone) constant(n.outputs[i], std::move(results[i]));
+    if (count == 0 || bytes > kMaxPlanConstant) return false;
+    TENON_ASSIGN(auto results, evaluate(n.op, inputs, count));
+    for (int i = 0; i < count; ++i)
+      if (wanted[i] && n.outputs[i] != kNone) constant(n.outputs[i], std::move(results[i]));
     return true;
   }
 
   Status finish_outputs() {
     for (size_t i = 0; i < region_.outputs.size(); ++i) {
+      if (!plan_->wanted[i]) {
+        plan_->outputs.push_back({});
+        plan_->output_types.push_back(Type::none());
+        continue;
+      }
       const ValueId v = region_.outputs[i];
       const Type t = type(v);
       const Operand o = operand(v);
@@ -327,8 +302,8 @@ class Compiler {
     for (int s = 0; s < steps; ++s) {
       for (const Operand& o : plan_->steps[s].inputs) touch(o.slot, s);
       for (const Operand& o : plan_->steps[s].outputs) touch(o.slot, s);
-      for (const RegionId r : ops::regions_of(graph_.node(plan_->steps[s].node).op)) {
-        for (const ValueId v : captures_of(graph_, r)) touch(operand_if_known(v), s);
+      for (const PlanBody& body : plan_->steps[s].bodies) {
+        for (const ValueId v : body.captures) touch(operand_if_known(v), s);
       }
     }
     for (const Operand& o : plan_->outputs) touch(o.slot, steps);
@@ -387,6 +362,7 @@ class Compiler {
   const Graph& graph_;
   const Region& region_;
   const CompileOptions& options_;
+  const Demand demand_;
   std::shared_ptr<Plan> plan_;
   std::unordered_map<ValueId, Operand> where_;
   std::unordered_map<ValueId, Type> types_;
@@ -394,15 +370,9 @@ class Compiler {
 
 }  // namespace
 
-std::vector<ValueId> captures_of(const Graph& graph, RegionId region) {
-  std::set<ValueId> inside, seen;
-  std::vector<ValueId> out;
-  if (region != 0) collect_captures(graph, region, inside, out, seen);
-  return out;
-}
-
-Result<std::shared_ptr<const Plan>> compile(const Graph& graph, RegionId region, const std::vector<Type>& inputs, const CompileOptions& options) {
-  return Compiler(graph, region, options).run(inputs);
+Result<std::shared_ptr<const Plan>> compile(const Graph& graph, RegionId region, const Wanted& wanted, const std::vector<Type>& inputs,
+                                            const CompileOptions& options) {
+  return Compiler(graph, region, wanted, options).run(inputs);
 }
 
 }  // namespace tenon

@@ -8,14 +8,10 @@
 
 namespace tenon {
 
-/// Plans by region and input types, and idle sessions.
+/// Plans by region, wanted outputs and input types, and idle sessions.
 struct Model::Cache {
-  struct Entry {
-    RegionId region;
-    std::shared_ptr<const Plan> plan;
-  };
   mutable std::mutex mutex;
-  std::list<Entry> plans;  ///< most recently used first
+  std::list<std::shared_ptr<const Plan>> plans;  ///< most recently used first
   std::vector<std::unique_ptr<Session::State>> idle;
 };
 
@@ -57,40 +53,40 @@ Result<std::shared_ptr<Model>> Model::create(Graph graph, const ModelOptions& op
     if (t.ranked()) model->outputs_[i].type.shape = t.shape;
   }
   for (auto& o : model->outputs_) o.type.constant = nullptr;
+  model->all_outputs_.assign(model->outputs_.size(), true);
   bool fixed = true;
   std::vector<Type> types;
   for (const ValueInfo& in : model->inputs_) {
     fixed &= in.type.is_static() || !in.type.is_tensor();
     types.push_back(in.type);
   }
-  if (fixed) TENON_TRY(model->plan(0, types));
+  if (fixed) TENON_TRY(model->plan(0, model->all_outputs_, types));
   return model;
 }
 
-Result<std::shared_ptr<const Plan>> Model::plan(RegionId region, const std::vector<Type>& inputs) const {
+Result<std::shared_ptr<const Plan>> Model::plan(RegionId region, const Wanted& wanted, const std::vector<Type>& inputs) const {
   {
     const std::lock_guard lock(cache_->mutex);
     for (auto it = cache_->plans.begin(); it != cache_->plans.end(); ++it) {
-      if (it->region == region && same_signature(it->plan->input_types, inputs)) {
+      const Plan& plan = **it;
+      if (plan.region == region && plan.wanted == wanted && same_signature(plan.input_types, inputs)) {
         cache_->plans.splice(cache_->plans.begin(), cache_->plans, it);
-        return it->plan;
+        return cache_->plans.front();
       }
     }
   }
   CompileOptions compile_options;
   compile_options.max_bytes = options_.memory_limit;
-  TENON_ASSIGN(auto plan, compile(graph_, region, inputs, compile_options));
+  TENON_ASSIGN(auto plan, compile(graph_, region, wanted, inputs, compile_options));
   const std::lock_guard lock(cache_->mutex);
-  cache_->plans.push_front({region, plan});
+  cache_->plans.push_front(plan);
   if (cache_->plans.size() > std::max<size_t>(options_.max_plans, 1)) cache_->plans.pop_back();
   return plan;
 }
 
-std::shared_ptr<const Plan> Model::latest_plan() const {
+std::vector<std::shared_ptr<const Plan>> Model::plans() const {
   const std::lock_guard lock(cache_->mutex);
-  for (const auto& e : cache_->plans)
-    if (e.region == 0) return e.plan;
-  return nullptr;
+  return {cache_->plans.begin(), cache_->plans.end()};
 }
 
 namespace {
@@ -104,7 +100,7 @@ Dim settled(const Dim& dim, const std::unordered_map<std::string, int64_t>& dims
 
 }  // namespace
 
-Result<std::shared_ptr<const Plan>> Model::explain(const std::unordered_map<std::string, int64_t>& dims) const {
+Result<std::vector<Choice>> Model::explain(const std::unordered_map<std::string, int64_t>& dims) const {
   std::vector<Type> types;
   for (const ValueInfo& in : inputs_) {
     Type t = Type::of(in.type.dtype, in.type.is_tensor() ? Shape{} : in.type.shape, in.type.structure);
@@ -116,8 +112,10 @@ Result<std::shared_ptr<const Plan>> Model::explain(const std::unordered_map<std:
     types.push_back(std::move(t));
   }
   CompileOptions compile_options;
-  compile_options.refusals = true;
-  return compile(graph_, 0, types, compile_options);
+  std::vector<Choice> choices;
+  compile_options.choices = &choices;
+  TENON_TRY(compile(graph_, 0, all_outputs_, types, compile_options));
+  return choices;
 }
 
 Status Model::run(std::span<const Tensor> inputs, std::span<Tensor> outputs, const RunOptions& options) const {

@@ -35,6 +35,7 @@ struct RunOptions {
   std::optional<std::chrono::steady_clock::time_point> deadline;
   int threads = 0;  ///< 0: the model's
   Profile* profile = nullptr;
+  const Wanted* wanted = nullptr;  ///< outputs to compute, one flag each; null: all. What only the others need is not run
 };
 
 struct ValueInfo {
@@ -54,7 +55,7 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   const Model& model() const { return *model_; }
-  /// As Model::run. With the same input dims as last time and all outputs given, it allocates nothing.
+  /// As Model::run. With the same input dims and wanted outputs as last time, and memory given for those, it allocates nothing.
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs, const RunOptions& options = {});
 
  private:
@@ -77,19 +78,21 @@ class Model : public std::enable_shared_from_this<Model> {
   const ModelOptions& options() const { return options_; }
 
   /// inputs: one value an input, in order. outputs: one an output, in order; a default-constructed tensor is allocated, one that
-  /// comes with memory is written in place when dtype and dims are right (kShape otherwise; always for sequences and optionals). Outputs
-  /// share no memory with inputs. On error no caller-provided output is guaranteed unchanged, none is freed.
+  /// comes with memory is written in place when dtype and dims are right (kShape otherwise; always for sequences and optionals). Those not
+  /// wanted are left alone. Outputs share no memory with inputs. On error no caller-provided output is guaranteed unchanged, none is freed.
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs, const RunOptions& options = {}) const;
 
   std::unique_ptr<Session> session() const;
 
-  /// The plan for these input types, from the cache or made now.
-  Result<std::shared_ptr<const Plan>> plan(RegionId region, const std::vector<Type>& inputs) const;
-  /// The plan made at load (all input shapes fixed) or last used; null when there is none yet.
-  std::shared_ptr<const Plan> latest_plan() const;
-  /// The plan of the whole model for its declared inputs with symbols replaced by `dims` (name -> value) and 1 for the rest, refusals
-  /// included: what `inspect` shows.
-  Result<std::shared_ptr<const Plan>> explain(const std::unordered_map<std::string, int64_t>& dims = {}) const;
+  /// The plan for these outputs and input types, from the cache or made now.
+  Result<std::shared_ptr<const Plan>> plan(RegionId region, const Wanted& wanted, const std::vector<Type>& inputs) const;
+  /// All outputs wanted.
+  const Wanted& all_outputs() const { return all_outputs_; }
+  /// The plans kept, of the model and of bodies, most recently used first.
+  std::vector<std::shared_ptr<const Plan>> plans() const;
+  /// What plans choose for every node, for the declared inputs with symbols replaced by `dims` (name -> value) and 1 for the rest: what
+  /// `inspect` shows.
+  Result<std::vector<Choice>> explain(const std::unordered_map<std::string, int64_t>& dims = {}) const;
 
   struct Stats {
     size_t weight_bytes = 0;  ///< constants of the graph
@@ -114,6 +117,7 @@ class Model : public std::enable_shared_from_this<Model> {
   ModelOptions options_;
   PassReport pass_report_;
   std::vector<ValueInfo> inputs_, outputs_;
+  Wanted all_outputs_;
   std::shared_ptr<Allocator> allocator_;
   std::unique_ptr<Cache> cache_;
 };

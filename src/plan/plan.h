@@ -11,6 +11,7 @@
 
 #include "graph/graph.h"
 #include "ops/step.h"
+#include "plan/demand.h"
 
 namespace tenon {
 
@@ -37,6 +38,13 @@ struct Operand {
   int64_t offset = 0;
 };
 
+/// A body of a control-flow node, as far as the node needs it.
+struct PlanBody {
+  RegionId region = 0;
+  Wanted wanted;                  ///< outputs of the body
+  std::vector<ValueId> captures;  ///< what its plan reads of enclosing regions
+};
+
 struct PlanStep {
   NodeId node = kNone;
   Step step;                  ///< empty when `deferred`
@@ -45,10 +53,12 @@ struct PlanStep {
   std::vector<Operand> outputs;
   std::vector<int32_t> release;  ///< dynamic slots that nobody reads afterwards; those of strings stay until the end
   std::vector<Type> input_types, output_types;  ///< as compiled; not static where data decides
+  std::vector<PlanBody> bodies;
 };
 
 struct Plan {
   RegionId region = 0;
+  Wanted wanted;                        ///< outputs it computes; the others have no operand and no type
   std::vector<Slot> slots;
   std::vector<PlanStep> steps;
   std::vector<ValueId> captures;        ///< values of enclosing regions it reads; inputs are the region's inputs, then these
@@ -69,27 +79,37 @@ struct Plan {
   std::deque<Tensor> constants;  ///< computed while planning
 
   const Place* find(ValueId v) const;
-  /// These values have the types the plan was made for. Sequences and optionals are not looked at: there is one type for all of a value's.
-  bool takes(std::span<const Tensor> inputs) const;
+  /// It was made for these outputs and for inputs of these types. Sequences and optionals are not looked at: there is one type for all of a
+  /// value's.
+  bool takes(const Wanted& outputs, std::span<const Tensor> inputs) const;
 };
 
-/// The types that a plan of `region` for these values (its inputs, then captures) is made for: those of the tensors as they are; of sequences
+/// The types that a plan of `region` for these outputs and values (its inputs, then captures) is made for: those of the tensors as they are; of sequences
 /// and optionals what the graph knows.
-std::vector<Type> signature(const Graph& graph, RegionId region, std::span<const Tensor> inputs);
+std::vector<Type> signature(const Graph& graph, RegionId region, const Wanted& wanted, std::span<const Tensor> inputs);
 
 /// Work below this many nanoseconds stays on the calling thread.
 inline constexpr double kParallelNanoseconds = 12000;
 
-struct CompileOptions {
-  bool refusals = false;     ///< keep why better kernels were refused
-  size_t max_bytes = 0;      ///< limit of the run's memory, 0 for none: plans that need more are refused
+/// How a node will be done.
+struct Choice {
+  NodeId node = kNone;
+  const char* kernel = "";            ///< as long as the graph; "" when no kernel does it, or none is known
+  std::vector<std::string> refusals;  ///< "kernel: reason" of each better one
+  std::string note;                   ///< where there is no kernel: why
 };
 
-/// Makes the plan of `region` for these input types (static; then those of the captured values). Errors name the node.
-Result<std::shared_ptr<const Plan>> compile(const Graph& graph, RegionId region, const std::vector<Type>& inputs, const CompileOptions& options);
+struct CompileOptions {
+  size_t max_bytes = 0;  ///< limit of the run's memory, 0 for none: plans that need more are refused
+  /// When set, receives a choice a node, those of bodies (planned for their first turn) after the node that runs them. Then input types need not be
+  /// static, and the plan is not for running.
+  std::vector<Choice>* choices = nullptr;
+};
 
-/// The values of enclosing regions that `region` (or a region inside it) reads, in a fixed order.
-std::vector<ValueId> captures_of(const Graph& graph, RegionId region);
+/// Makes the plan of `region` for these outputs and input types (static; then those of the captured values, see demand_of). Errors name the
+/// node.
+Result<std::shared_ptr<const Plan>> compile(const Graph& graph, RegionId region, const Wanted& wanted, const std::vector<Type>& inputs,
+                                            const CompileOptions& options);
 
 /// Bytes a value of this static type takes in memory. kLimit on overflow.
 Result<size_t> bytes_of(const Type& type);

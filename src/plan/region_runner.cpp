@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "ops/evaluate.h"
-#include "ops/regions.h"
 
 namespace tenon {
 
@@ -122,15 +121,26 @@ class StepContext : public ExecContext {
     status_ = runner_.set_dynamic(step_, i, std::move(value));
   }
   Result<std::vector<Tensor>> run_region(int region, std::vector<Tensor> inputs) override {
-    const Graph& graph = runner_.model_.graph();
     RegionRunner inner(runner_.model_, runner_.state_, runner_.team_, runner_.options_);
-    for (const ValueId v : captures_of(graph, region)) {
+    TENON_ASSIGN(const PlanBody* body, body_of(region));
+    for (const ValueId v : body->captures) {
       TENON_ASSIGN(Tensor t, runner_.tensor_of(v));
       inputs.push_back(std::move(t));
     }
-    std::vector<Tensor> outputs(graph.region(region).outputs.size());
-    TENON_TRY(inner.run(region, inputs, outputs, &runner_));
+    std::vector<Tensor> outputs(body->wanted.size());
+    TENON_TRY(inner.run(region, body->wanted, inputs, outputs, &runner_));
     return outputs;
+  }
+  Result<Types> plan_region(int region, const Types& inputs) override {
+    TENON_ASSIGN(const PlanBody* body, body_of(region));
+    const Graph& graph = runner_.model_.graph();
+    Types types = inputs;
+    for (const ValueId v : body->captures) {
+      TENON_ASSIGN(const Tensor t, runner_.tensor_of(v));
+      types.push_back(graph.type(v).is_tensor() ? Type::of(t) : graph.type(v));
+    }
+    TENON_ASSIGN(const auto plan, runner_.model_.plan(region, body->wanted, types));
+    return plan->output_types;
   }
   Status check() const override { return runner_.check(); }
   char* string_bytes(size_t size) override {
@@ -140,6 +150,12 @@ class StepContext : public ExecContext {
   Status status() { return std::move(status_); }
 
  private:
+  Result<const PlanBody*> body_of(RegionId region) const {
+    for (const PlanBody& b : step_.bodies)
+      if (b.region == region) return &b;
+    return error(Code::kInternal, "region ", region, " is no body of this node");
+  }
+
   RegionRunner& runner_;
   const PlanStep& step_;
   std::vector<Tensor> inputs_;
@@ -162,84 +178,6 @@ Status RegionRunner::dynamic_step(const PlanStep& step, const Step& work) {
   StepContext context(*this, step, std::move(inputs), std::move(present));
   TENON_TRY(work.dynamic(context));
   return context.status();
-}
-
-Status RegionRunner::deferred_step(const PlanStep& step) {
-  const Node& node = model_.graph().node(step.node);
-  std::vector<Tensor> tensors;
-  tensors.reserve(step.inputs.size());
-  Types in;
-  for (size_t i = 0; i < step.inputs.size(); ++i) {
-    if (step.inputs[i].slot < 0) {
-      tensors.emplace_back();
-      in.push_back(Type::none());
-      continue;
-    }
-    const Type& type = step.input_types[i];
-    if (!type.layout.plain()) {
-      tensors.emplace_back();
-      in.push_back(type);
-      continue;
-    }
-    TENON_ASSIGN(Tensor t, operand_tensor(step.inputs[i], type));
-    tensors.push_back(std::move(t));
-    in.push_back(type.is_tensor() ? Type::of(tensors.back()) : type);
-    if (type.is_tensor()) in.back().constant = &tensors.back();
-  }
-  TENON_ASSIGN(const Types out, infer(node.op, in));
-  std::vector<bool> wanted;
-  for (const Operand& o : step.outputs) wanted.push_back(o.slot >= 0);
-  const TypedBindContext ctx(in, out, std::move(wanted));
-  TENON_ASSIGN(const Step work, tenon::bind(node.op, ctx));
-  if (work.dynamic) return dynamic_step(step, work);
-
-  std::vector<Tensor> results(step.outputs.size());
-  std::vector<const void*> src(step.inputs.size());
-  std::vector<void*> dst(step.outputs.size(), nullptr);
-  for (size_t i = 0; i < step.inputs.size(); ++i) {
-    src[i] = step.inputs[i].slot < 0 ? nullptr : tensors[i].empty_handle() ? frame_->base[step.inputs[i].slot] + step.inputs[i].offset : tensors[i].data();
-  }
-  bool only_views = work.phases.empty();
-  for (size_t i = 0; i < step.outputs.size(); ++i) {
-    if (step.outputs[i].slot < 0) continue;
-    if (!out[i].is_static()) return error(Code::kInternal, "output ", i, " has no definite shape: ", out[i].str());
-    const auto view = std::find_if(work.views.begin(), work.views.end(), [&](const auto& v) { return v.out == static_cast<int>(i); });
-    if (view != work.views.end()) {
-      const Tensor& of = tensors[static_cast<size_t>(view->in)];
-      const Slot::Kind kind = frame_->plan->slots[static_cast<size_t>(step.inputs[static_cast<size_t>(view->in)].slot)].kind;
-      const Tensor seen = Tensor::view(out[i].dtype, out[i].shape.to_ints(), of.buffer(),
-                                       static_cast<size_t>(of.as<std::byte>() - of.buffer()->data() + view->offset));
-      // Only a tensor made while running shares its memory; anything else may go before the result does.
-      if (kind != Slot::Kind::kDynamic) {
-        TENON_ASSIGN(results[i], Tensor::allocate(seen.dtype(), seen.dims(), model_.allocator()));
-        if (seen.bytes()) std::memcpy(results[i].data(), seen.data(), seen.bytes());
-      } else {
-        results[i] = seen;
-      }
-    } else {
-      TENON_TRY(bytes_of(out[i]));
-      Dims dims = out[i].shape.to_ints();
-      if (out[i].layout.kind == Layout::Kind::kChannelBlocked) return error(Code::kInternal, "blocked layout in a deferred step");
-      TENON_ASSIGN(results[i], Tensor::allocate(out[i].dtype, std::move(dims), model_.allocator()));
-    }
-    dst[i] = results[i].data();
-  }
-  if (!only_views) {
-    TENON_TRY(state_.ensure_scratch(work.scratch_bytes, team_.threads(), model_.allocator()));
-    TENON_TRY(Session::State::ensure(state_.shared, work.shared_bytes, model_.allocator()));
-    kernels::Fault fault;
-    kernels::Call call;
-    call.src = src.data();
-    call.dst = dst.data();
-    call.shared = state_.shared->data();
-    call.fault = &fault;
-    TENON_TRY(phases(work, call));
-    TENON_TRY(fault_status(fault));
-  }
-  for (size_t i = 0; i < results.size(); ++i) {
-    if (step.outputs[i].slot >= 0) TENON_TRY(set_dynamic(step, static_cast<int>(i), std::move(results[i])));
-  }
-  return {};
 }
 
 Status RegionRunner::step(const PlanStep& step) {
@@ -315,8 +253,33 @@ Result<Tensor> handed_over(Tensor value, const std::vector<const Buffer*>& their
 
 }  // namespace
 
+<<<<<<< HEAD
+void RegionRunner::record(const PlanStep& step, std::chrono::steady_clock::time_point start) const {
+  const auto nanoseconds = [](auto duration) { return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count(); };
+  const Node& node = model_.graph().node(step.node);
+  Profile::Event e;
+  e.name = node.name.empty() ? node.source_op : node.name;
+  e.op = op_name(node.op);
+  e.kernel = step.deferred ? deferred_kernel_ : step.step.kernel;
+  e.start_ns = nanoseconds(start.time_since_epoch());
+  e.duration_ns = nanoseconds(std::chrono::steady_clock::now() - start);
+  for (size_t i = 0; i < step.outputs.size(); ++i) {
+    if (step.outputs[i].slot < 0) continue;
+    Type type = step.output_types[i];
+    const Tensor& made = frame_->dynamic[static_cast<size_t>(step.outputs[i].slot)];
+    if (type.is_tensor() && !made.empty_handle()) type.shape = Shape::of(made.dims());
+    e.shapes += (e.shapes.empty() ? "" : ", ") + type.str();
+  }
+  for (const Phase& p : step.step.phases) e.parallel |= team_.threads() > 1 && p.parts > 1 && p.nanoseconds >= kParallelNanoseconds;
+  options_.profile->add(std::move(e));
+}
+
+/// Brings output number `output` to `place`, which holds memory for it or an empty handle.
+Status RegionRunner::finish_output(int output, const std::unordered_set<const Buffer*>& theirs, Tensor& place) const {
+=======
 /// Brings output number `output`, which was computed elsewhere, to `place`, which holds memory for it or an empty handle.
 Status RegionRunner::finish_output(int output, const std::vector<const Buffer*>& theirs, Tensor& place) const {
+>>>>>>> origin/main
   const Operand& o = frame_->plan->outputs[static_cast<size_t>(output)];
   const Type& type = frame_->plan->output_types[static_cast<size_t>(output)];
   const Slot& slot = frame_->plan->slots[static_cast<size_t>(o.slot)];
@@ -345,11 +308,12 @@ Status RegionRunner::finish_output(int output, const std::vector<const Buffer*>&
   return {};
 }
 
-Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::span<Tensor> outputs, const RegionRunner* parent) {
+Status RegionRunner::run(RegionId region, const Wanted& wanted, std::span<const Tensor> inputs, std::span<Tensor> outputs,
+                         const RegionRunner* parent) {
   parent_ = parent;
   frame_ = &state_.frames[region];
-  if (!frame_->plan || !frame_->plan->takes(inputs)) {
-    TENON_ASSIGN(auto plan, model_.plan(region, signature(model_.graph(), region, inputs)));
+  if (!frame_->plan || !frame_->plan->takes(wanted, inputs)) {
+    TENON_ASSIGN(auto plan, model_.plan(region, wanted, signature(model_.graph(), region, wanted, inputs)));
     TENON_TRY(state_.prepare(*frame_, plan, model_.allocator(), team_.threads()));
   } else {
     TENON_TRY(state_.prepare(*frame_, frame_->plan, model_.allocator(), team_.threads()));
@@ -366,6 +330,7 @@ Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::s
   }
   // Outputs of known shape get their memory first, so that the last kernel writes into it.
   for (size_t i = 0; i < outputs.size(); ++i) {
+    if (!wanted[i]) continue;
     const Type& type = plan.output_types[i];
     if (outputs[i].empty_handle()) {
       if (!type.is_static()) continue;
@@ -387,22 +352,17 @@ Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::s
       if (parent_ && (status.code() == Code::kLimit || status.code() == Code::kCancelled)) return status;
       return at(model_.graph(), s.node, std::move(status), actual_types(f, s));
     }
-    if (options_.profile) {
-      const auto end = std::chrono::steady_clock::now();
-      const Node& node = model_.graph().node(s.node);
-      Profile::Event e;
-      e.name = node.name.empty() ? node.source_op : node.name;
-      e.op = op_name(node.op);
-      e.kernel = s.step.kernel;
-      for (const Type& t : s.output_types) e.shapes += (e.shapes.empty() ? "" : ", ") + t.str();
-      e.start_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(start.time_since_epoch()).count();
-      e.duration_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(end - start).count();
-      for (const Phase& p : s.step.phases) e.parallel |= team_.threads() > 1 && p.parts > 1 && p.nanoseconds >= kParallelNanoseconds;
-      options_.profile->add(std::move(e));
-    }
+    if (options_.profile) record(s, start);
     for (const int32_t slot : s.release) f.dynamic[static_cast<size_t>(slot)] = Tensor();
   }
 
+<<<<<<< HEAD
+  // Inside a run everybody shares; what leaves it is the caller's alone.
+  std::unordered_set<const Buffer*> theirs;
+  if (!parent_) collect_buffers(inputs, plan.input_types, theirs);
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (wanted[i]) TENON_TRY(finish_output(static_cast<int>(i), theirs, outputs[i]));
+=======
   std::vector<const Buffer*> theirs;
   if (!parent_) theirs = shared_buffers(inputs, plan.input_types);
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -414,6 +374,7 @@ Status RegionRunner::run(RegionId region, std::span<const Tensor> inputs, std::s
       TENON_ASSIGN(outputs[i], outputs[i].clone(model_.allocator()));
     }
   }
+>>>>>>> origin/main
   return {};
 }
 

@@ -14,8 +14,9 @@ class RegionRunner {
   RegionRunner(const Model& model, Session::State& state, Team& team, const RunOptions& options)
       : model_(model), state_(state), team_(team), options_(options) {}
 
-  /// inputs: region inputs, then captures; sequences and optionals own what they hold. outputs: filled in, or allocated where empty.
-  Status run(RegionId region, std::span<const Tensor> inputs, std::span<Tensor> outputs, const RegionRunner* parent);
+  /// inputs: region inputs, then captures; sequences and optionals own what they hold. outputs: one an output of the region; those wanted are
+  /// filled in, or allocated where empty.
+  Status run(RegionId region, const Wanted& wanted, std::span<const Tensor> inputs, std::span<Tensor> outputs, const RegionRunner* parent);
   Status check() const;
 
   /// A value while this region runs (looking outwards); for captures of inner regions.
@@ -24,6 +25,7 @@ class RegionRunner {
  private:
   friend class StepContext;
   Status step(const PlanStep& step);
+  void record(const PlanStep& step, std::chrono::steady_clock::time_point start) const;
   Status deferred_step(const PlanStep& step);
   Status dynamic_step(const PlanStep& step, const Step& work);
   Status phases(const Step& work, const kernels::Call& call);
@@ -37,6 +39,7 @@ class RegionRunner {
   Team& team_;
   const RunOptions& options_;
   Frame* frame_ = nullptr;
+  const char* deferred_kernel_ = "";  ///< of the last deferred step
   const RegionRunner* parent_ = nullptr;
 };
 

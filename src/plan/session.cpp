@@ -63,6 +63,10 @@ Status Session::run(std::span<const Tensor> inputs, std::span<Tensor> outputs, c
   if (outputs.size() != model_->outputs().size()) {
     return error(Code::kArgument, "the model has ", model_->outputs().size(), " outputs, given ", outputs.size());
   }
+  const Wanted& wanted = options.wanted ? *options.wanted : model_->all_outputs();
+  if (wanted.size() != outputs.size()) {
+    return error(Code::kArgument, "wanted flags ", wanted.size(), " outputs, the model has ", outputs.size());
+  }
   for (size_t i = 0; i < inputs.size(); ++i) {
     const ValueInfo& want = wanted_in[i];
     const Tensor& t = inputs[i];
@@ -75,20 +79,21 @@ Status Session::run(std::span<const Tensor> inputs, std::span<Tensor> outputs, c
   }
   struct Work {
     Session* self;
+    const Wanted* wanted;
     std::span<const Tensor> inputs;
     std::span<Tensor> outputs;
     const RunOptions* options;
     Status status;
-  } work{this, inputs, outputs, &options, {}};
+  } work{this, &wanted, inputs, outputs, &options, {}};
   const auto body = [](void* arg, Team& team) {
     auto& w = *static_cast<Work*>(arg);
     const DenormalGuard guard;
     RegionRunner runner(*w.self->model_, *w.self->state_, team, *w.options);
-    w.status = runner.run(0, w.inputs, w.outputs, nullptr);
+    w.status = runner.run(0, *w.wanted, w.inputs, w.outputs, nullptr);
   };
   // A plan whose every phase is short never wakes another thread.
   const Frame& frame = state_->frames[0];
-  const bool worth = !frame.plan || frame.plan->worth_threads || !frame.plan->takes(inputs);
+  const bool worth = !frame.plan || frame.plan->worth_threads || !frame.plan->takes(wanted, inputs);
   const int threads = options.threads > 0 ? options.threads : model_->options().threads;
   Team::enter(model_->options().provider, worth ? threads : 1, body, &work);
   state_->strings.clear();

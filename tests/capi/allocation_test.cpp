@@ -104,6 +104,14 @@ TEST(Allocation, BoundOutputsAllocateNothing) {
   EXPECT_EQ(allocations_of(session, {}), 0);
 }
 
+TEST(Allocation, RunsOfSomeOutputsAllocateNothing) {
+  const auto model = Model::load(model_path("mlp.onnx"), Options().threads(1).extra_output("hidden"));
+  auto session = model.session();
+  std::vector<float> x(8, 1);
+  session.bind_input(0, Tensor::borrow(x.data(), x.size(), {1, 8})).want_outputs({"hidden"});
+  EXPECT_EQ(allocations_of(session, {}), 0);
+}
+
 /// Loads a model and runs it in both ways; the first failure's status.
 tenon_status load_and_run(const std::string& bytes, const tenon::Dims& dims) {
   tenon_load_options options{};

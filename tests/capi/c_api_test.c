@@ -222,6 +222,10 @@ static void test_null(void) {
   EXPECT_ERROR(TENON_ARGUMENT, "session", tenon_session_bind_output(NULL, 0, t, &error));
   EXPECT_ERROR(TENON_ARGUMENT, "index", tenon_session_bind_input(session, 9, t, &error));
   EXPECT_ERROR(TENON_ARGUMENT, "index", tenon_session_bind_output(session, 9, t, &error));
+  const size_t nowhere = 9;
+  EXPECT_ERROR(TENON_ARGUMENT, "session", tenon_session_want_outputs(NULL, NULL, 0, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "NULL", tenon_session_want_outputs(session, NULL, 1, &error));
+  EXPECT_ERROR(TENON_ARGUMENT, "is 9", tenon_session_want_outputs(session, &nowhere, 1, &error));
   EXPECT_ERROR(TENON_ARGUMENT, "session", tenon_session_run(NULL, NULL, &error));
   EXPECT_ERROR(TENON_ARGUMENT, "missing", tenon_session_run(session, NULL, &error));
   EXPECT_ERROR(TENON_ARGUMENT, "session", tenon_session_output(NULL, 0, &seen, &error));
@@ -263,6 +267,7 @@ static void test_null(void) {
   tenon_infer_fail(NULL, text);
   EXPECT(tenon_compute_input_count(NULL) == 0 && tenon_compute_output_count(NULL) == 0 && tenon_compute_attributes(NULL) == NULL);
   EXPECT(tenon_compute_input(NULL, 0) == NULL && tenon_compute_bytes(NULL, 1) == NULL);
+  EXPECT(tenon_compute_output_wanted(NULL, 0) == 0);
   EXPECT(tenon_compute_output(NULL, 0, TENON_FLOAT32, dims, 1, &made) == TENON_ARGUMENT);
   tenon_compute_fail(NULL, text);
   EXPECT(tenon_attribute_int(NULL, text, &number) == TENON_ARGUMENT && tenon_attribute_float(NULL, text, &real) == TENON_ARGUMENT);

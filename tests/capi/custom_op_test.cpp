@@ -102,6 +102,32 @@ TEST(CustomOp, FailuresBecomeErrorsOfTheNode) {
   EXPECT_EQ(e.code(), Code::kArgument);
 }
 
+TEST(CustomOp, IsNotRunForOutputsThatNobodyWants) {
+  Registry registry;
+  int runs = 0;
+  registry.add("com.example", "Scale", 1, 1, 1, infer_same, [&](ComputeContext& c) {
+    ++runs;
+    EXPECT_TRUE(c.output_wanted(0));
+    EXPECT_FALSE(c.output_wanted(1));
+    compute_scale(c);
+  });
+  const auto model = Model::load(model_path("custom.onnx"), Options().registry(registry).extra_output("x"));
+  ASSERT_EQ(model.outputs().size(), 2u);
+  EXPECT_EQ(model.run({{"x", input()}}, {"x"})["x"].to_vector<float>(), (std::vector<float>{1, 2, 3}));
+  EXPECT_EQ(runs, 0);
+  auto session = model.session();
+  session.bind_input(0, input()).want_outputs({"x"});
+  session.run();
+  EXPECT_EQ(session.output(1).to_vector<float>(), (std::vector<float>{1, 2, 3}));
+  EXPECT_THROW(session.output(0), tenon::Error);
+  EXPECT_EQ(runs, 0);
+  session.want_outputs({}).run();
+  EXPECT_EQ(session.output(0).to_vector<float>(), (std::vector<float>{3, 6, 9}));
+  EXPECT_EQ(runs, 1);
+  EXPECT_EQ(model.run({{"x", input()}}).size(), 2u);
+  EXPECT_EQ(runs, 2);
+}
+
 TEST(CustomOp, WithoutARegistryTheOperatorIsUnknown) {
   const auto model = Model::try_load(model_path("custom.onnx"));
   ASSERT_FALSE(model);

@@ -190,18 +190,18 @@ size_t width(const std::string& s) {
 void print_table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows, const std::string& right) {
   std::vector<size_t> widths(head.size(), 0);
   const auto measure = [&](const std::vector<std::string>& row) {
-    for (size_t i = 0; i < row.size() && i < widths.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
+    const size_t n = row.size() < widths.size() ? row.size() - 1 : widths.size();
+    for (size_t i = 0; i < n; ++i) widths[i] = std::max(widths[i], width(row[i]));
   };
   measure(head);
   for (const auto& row : rows) measure(row);
   const auto print = [&](const std::vector<std::string>& row, bool is_head) {
     std::string line = "  ";
-    for (size_t i = 0; i < widths.size(); ++i) {
-      const std::string cell = i < row.size() ? row[i] : "";
-      const std::string pad(widths[i] - width(cell), ' ');
+    for (size_t i = 0; i < row.size(); ++i) {
+      const std::string pad(widths[i] - std::min(widths[i], width(row[i])), ' ');
       const bool to_right = i < right.size() && right[i] == 'r';
-      line += to_right ? pad + cell : i + 1 < widths.size() ? cell + pad : cell;
-      if (i + 1 < widths.size()) line += "  ";
+      line += to_right ? pad + row[i] : i + 1 < row.size() ? row[i] + pad : row[i];
+      if (i + 1 < row.size()) line += "  ";
     }
     std::cout << (is_head ? bold(line) : line) << "\n";
   };

@@ -75,7 +75,7 @@ struct Share {
   int64_t count = 0;
 };
 
-/// Time by operator and kernel (or by node) over a few profiled runs, most first.
+/// Time by operator and kernel (or by node) over a few profiled runs, most first. A control-flow operator counts without its bodies.
 std::vector<Share> shares(const Model& m, const Inputs& in, const RunOptions& plain, double run_seconds, bool by_node, int64_t& profiled) {
   Profile profile;
   RunOptions options = plain;
@@ -83,12 +83,16 @@ std::vector<Share> shares(const Model& m, const Inputs& in, const RunOptions& pl
   profiled = std::clamp(static_cast<int64_t>(0.5 / std::max(run_seconds, 1e-6)), int64_t{1}, int64_t{50});
   for (int64_t i = 0; i < profiled; ++i) (void)m.run(in, {}, options);
   std::map<std::string, Share> by_key;
+  std::vector<std::pair<std::chrono::nanoseconds, std::chrono::nanoseconds>> done;  // start and duration of steps not inside a later one
   for (size_t i = 0; i < profile.size(); ++i) {
     const Profile::Event e = profile[i];
     const std::string key = by_node ? std::string(e.node) + "\n" + std::string(e.op) : std::string(e.op) + "\n" + std::string(e.kernel);
     Share& s = by_key[key];
     s.name = e.node, s.op = e.op, s.kernel = e.kernel;
-    s.seconds += std::chrono::duration<double>(e.duration).count();
+    auto alone = e.duration;
+    for (; !done.empty() && done.back().first >= e.start; done.pop_back()) alone -= done.back().second;
+    done.emplace_back(e.start, e.duration);
+    s.seconds += std::chrono::duration<double>(alone).count();
     ++s.count;
   }
   std::vector<Share> all;

@@ -49,6 +49,20 @@ std::string joined(const std::vector<std::string_view>& names) {
   return line;
 }
 
+/// "batch = seq = 1": the named dims of inputs that --dim has not fixed, which explain takes as 1.
+std::string open_dims(const Model& m) {
+  std::vector<std::string> names;
+  for (const ValueInfo& v : m.inputs()) {
+    for (size_t i = 0; i < v.dims.size(); ++i) {
+      const std::string name(v.symbols[i]);
+      if (v.dims[i] < 0 && name != "?" && std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    }
+  }
+  std::string text;
+  for (const auto& name : names) text += name + " = ";
+  return text.empty() ? text : text + "1";
+}
+
 Json Inspect::describe(const Model& m, const std::vector<NodeInfo>& all) const {
   const tenon_model_info info = m.info();
   const tenon_stats stats = m.stats();
@@ -77,7 +91,8 @@ Json Inspect::describe(const Model& m, const std::vector<NodeInfo>& all) const {
       node["inputs"] = Json::array(), node["outputs"] = Json::array();
       for (const auto& name : n.inputs) node["inputs"].push_back(std::string(name));
       for (const auto& name : n.outputs) node["outputs"].push_back(std::string(name));
-      if (kernels) node["kernel"] = std::string(n.kernel), node["refusals"] = std::string(n.refusals);
+      node["depth"] = n.depth;
+      if (kernels) node["kernel"] = std::string(n.kernel), node["refusals"] = std::string(n.refusals), node["note"] = std::string(n.note);
       j["nodes"].push_back(std::move(node));
     }
   }
@@ -110,14 +125,19 @@ void Inspect::print(const Model& m, const std::vector<NodeInfo>& all) const {
             << " of weights in the form the kernels read; the process holds " << bytes_text(static_cast<double>(process_memory("VmRSS")))
             << "\n";
   if (!nodes && !kernels) return;
-  std::cout << "\n" << bold("Nodes") << "\n";
+  std::cout << "\n" << bold("Nodes");
+  if (const std::string ones = kernels ? open_dims(m) : ""; !ones.empty()) std::cout << " (planned with " << ones << "; --dim sets them)";
+  std::cout << "\n";
   std::vector<std::vector<std::string>> rows;
   for (const NodeInfo& n : all) {
-    std::vector<std::string> row = {std::string(n.name), operator_name(n)};
-    if (kernels) row.push_back(n.kernel.empty() ? "-" : std::string(n.kernel));
+    std::vector<std::string> row = {std::string(2 * static_cast<size_t>(n.depth), ' ') + std::string(n.name), operator_name(n)};
+    const size_t colon = n.kernel.empty() ? n.note.find(": ") : std::string_view::npos;  // "chosen while running: why"
+    if (kernels) row.push_back(std::string(n.kernel.empty() ? n.note.empty() ? "-" : n.note.substr(0, colon) : n.kernel));
     row.push_back(std::string(n.shape));
     if (!kernels) row.push_back(joined(n.inputs)), row.push_back(joined(n.outputs));
     rows.push_back(std::move(row));
+    if (kernels && colon != std::string_view::npos) rows.push_back({"", "", "  " + std::string(n.note.substr(colon + 2))});
+    if (kernels && !n.kernel.empty() && !n.note.empty()) rows.push_back({"", "", "  " + std::string(n.note)});
     std::string_view rest = kernels ? n.refusals : std::string_view();
     while (!rest.empty()) {
       const size_t end = std::min(rest.find('\n'), rest.size());
