@@ -249,6 +249,14 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+func TestWithoutOneDNN(t *testing.T) {
+	for node := range open(t, "depthwise.onnx", WithoutOneDNN()).Nodes() {
+		if node.Kernel == "ConvOneDnn" {
+			t.Errorf("%+v", node)
+		}
+	}
+}
+
 func TestOptions(t *testing.T) {
 	x := numbers(16, 5)
 	for name, options := range map[string][]Option{

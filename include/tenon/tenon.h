@@ -139,9 +139,10 @@ typedef struct tenon_build_info {
   int32_t ir_min, ir_max;       /* ONNX IR versions known; a newer one is tried */
   int32_t opset_min, opset_max; /* ai.onnx opsets known; a newer one is tried */
   int32_t openmp;        /* 1 when OpenMP can provide the threads */
+  tenon_string onednn;   /* the second provider of kernels: "oneDNN 2.6.3", or why its module cannot be used */
 } tenon_build_info;
 
-/** Fills *info (static storage). Thread-safe. */
+/** Fills *info (static storage); opens the oneDNN module to see whether it is there. Thread-safe. */
 TENON_API tenon_status tenon_get_build_info(tenon_build_info* info, tenon_error** error);
 
 /** An operator that a model may use. */
@@ -306,7 +307,7 @@ enum tenon_load_flags {
   TENON_LOAD_MAP_WEIGHTS = 1 << 0,   /* map the file and view weights in place. Only for a file that nobody changes while the model lives */
   TENON_LOAD_NO_OPTIMIZE = 1 << 1,   /* run the graph as the file has it: no pass */
   TENON_LOAD_OVERRIDABLE = 1 << 2,   /* initializers that the file also lists as graph inputs become optional inputs; otherwise constants */
-  TENON_LOAD_NO_ONEDNN = 1 << 3,     /* never choose a oneDNN kernel (no build has any yet) */
+  TENON_LOAD_NO_ONEDNN = 1 << 3,     /* never choose a kernel of oneDNN, and do not open its module */
   TENON_LOAD_OPENMP = 1 << 4         /* take threads from OpenMP instead of the library's own pool */
 };
 

@@ -7,6 +7,7 @@
 
 #include "kernels/conv/winograd.h"
 #include "kernels/dispatch.h"
+#include "kernels/onednn/onednn.h"
 
 namespace tenon::kernels {
 
@@ -53,6 +54,10 @@ int64_t plan_conv(ConvParams& p) {
   const int64_t group_channels = p.channels / p.groups;
   const bool grouped = p.format == ConvFormat::kGrouped;
   if (p.format == ConvFormat::kWinograd4) return plan_winograd(p);
+  if (p.slices != nullptr) {
+    p.scratch = static_cast<int64_t>(p.slices->scratch_bytes());
+    return p.out_rows() * p.out[2] == 0 ? 0 : p.batch * p.slices->count();
+  }
   if (p.format == ConvFormat::kDirect) fold_pointwise(p);
 
   const int64_t tile_filters = grouped ? block : std::min(max_tile_blocks(), blocks_of(p.filters / p.groups)) * block;

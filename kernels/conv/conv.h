@@ -9,6 +9,10 @@
 
 namespace tenon::kernels {
 
+namespace onednn {
+class Slices;
+}
+
 /// What happens to a result before it is stored: residual added, clamped to [low, high] (NaN stays NaN), then passed through `tile`.
 struct Epilogue {
   bool bias = false;
@@ -29,7 +33,11 @@ enum class ConvFormat : uint16_t {
   kPlainInput,      ///< plain input (few channels), blocked output
   kGrouped,         ///< blocked; groups that do not fill whole blocks, depthwise above all
   kWinograd4,       ///< blocked, 3x3 with stride 1: output tiles of 4x4; the weights are packed as they are and transformed while running
+  kOneDnn,            ///< blocked; oneDNN's own (kernels/onednn)
+  kOneDnnPlainInput,  ///< plain input, blocked output; oneDNN's own
 };
+
+inline bool takes_plain_input(ConvFormat f) { return f == ConvFormat::kPlainInput || f == ConvFormat::kOneDnnPlainInput; }
 
 /// Channels a block of the blocked layout for the instruction set in use: 8 or 16.
 int channel_block();
@@ -49,6 +57,10 @@ struct ConvParams {
   /// Where operands lie in Call::shared instead of the operator's tensors, in bytes; -1: not there.
   int64_t shared_input = -1, shared_weights = -1, shared_output = -1, shared_patches = -1;
   int64_t weights_offset = 0;  ///< floats into the packed weights
+
+  /// What computes it when the format is one of oneDNN's; outlives the step. Otherwise why oneDNN does not, which is never null.
+  const onednn::Slices* slices = nullptr;
+  const char* no_onednn = "weights are packed otherwise";
 
   int64_t rows = 1;     ///< output rows (depth x height) a part; kWinograd4: patches a group
   int64_t chunk = 1;    ///< input channels whose weights (a multiple of the block) or lines (kGrouped) stay in L1 while a part's rows pass by

@@ -7,6 +7,7 @@
 #include "kernels/gemm/dot-inl.h"
 #include "kernels/gemm/rows-inl.h"
 #include "kernels/gemm/tile-inl.h"
+#include "kernels/onednn/onednn.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
@@ -230,6 +231,30 @@ void GemmDots(const GemmParams& p, const Call& call, Range range) {
   }
 }
 
+/// At most kFewRows rows of bfloat16: sums by oneDNN in float32, a slice of the columns a part; the rest as for every product.
+void GemmOneDnn(const GemmParams& p, const Call& call, Range range) {
+  const onednn::Slices& slices = *p.slices;
+  float* const products = reinterpret_cast<float*>(call.scratch + slices.scratch_bytes());
+  float* const tile = products + p.m * slices.largest();
+  Finisher finisher(p, call, tile + kTileRows * kPanel);
+  for (int64_t index = range.begin; index < range.end; ++index) {
+    GemmPart part;
+    const int64_t first = slices.begin(index), columns = slices.begin(index + 1) - first;
+    if (!slices.execute(index, {call.src[0], call.src[1], nullptr, products, call.scratch})) {
+      call.fault->report(Fault::kLength, p.m * columns, 0, -1);  // no memory for oneDNN's own few objects
+      return;
+    }
+    for (int64_t col = 0; col < columns; col += kPanel) {
+      for (int64_t r = 0; r < p.m; ++r) std::memcpy(tile + r * kPanel, products + r * columns + col, kPanel * sizeof(float));
+      TileArgs t;  // no product of its own, as in GemmDots
+      t.a = t.b = t.sums = tile;
+      finisher.Begin(part, 0, p.m, first + col, t);
+      kFewTiles[p.m](t);
+      finisher.End();
+    }
+  }
+}
+
 void GemmPack(const GemmPackParams& p, const Call& call, Range range) {
   const void* const src = call.src[p.input];
   float* const dst = (p.to_shared ? reinterpret_cast<float*>(call.shared) : call.out<float>(0)) + p.to;
@@ -321,12 +346,14 @@ namespace {
 HWY_EXPORT(GemmFewRows);
 HWY_EXPORT(GemmDots);
 HWY_EXPORT(GemmPanels);
+HWY_EXPORT(GemmOneDnn);
 HWY_EXPORT(GemmPack);
 HWY_EXPORT(GemmFewPlain);
 }  // namespace
 
 Kernel<GemmParams> GemmFewRowsPointer() { return TENON_POINTER(GemmFewRows); }
 Kernel<GemmParams> GemmDotsPointer() { return TENON_POINTER(GemmDots); }
+Kernel<GemmParams> GemmOneDnnPointer() { return TENON_POINTER(GemmOneDnn); }
 Kernel<GemmParams> GemmPanelsPointer() { return TENON_POINTER(GemmPanels); }
 Kernel<GemmPackParams> GemmPackPointer() { return TENON_POINTER(GemmPack); }
 GemmFew gemm_few() { return TENON_POINTER(GemmFewPlain); }

@@ -8,9 +8,14 @@
 
 namespace tenon::kernels {
 
+namespace onednn {
+class Slices;
+}
+
 /// How a matrix B of k rows and n columns is packed (values of Layout::format): panels of `width` columns, each panel k rows of
 /// `width` float32, the last panel padded with zeros. kPanels<w> is what the kernels of an instruction set with w/2 float lanes read.
-enum class GemmFormat : uint16_t { kNone = 0, kPanels8 = 1, kPanels16 = 2, kPanels32 = 3 };
+/// kOneDnn is oneDNN's own, of bfloat16 (kernels/onednn).
+enum class GemmFormat : uint16_t { kNone = 0, kPanels8 = 1, kPanels16 = 2, kPanels32 = 3, kOneDnn = 4 };
 
 /// The format of the instruction set in use, and its width.
 GemmFormat gemm_format();
@@ -47,6 +52,10 @@ struct GemmParams {
   int32_t batch_rank = 0;
   int64_t batch[kGemmBatchDims] = {}, a_batch[kGemmBatchDims] = {}, c_batch[kGemmBatchDims] = {}, d_batch[kGemmBatchDims] = {};
   int64_t b_batch[kGemmBatchDims] = {};  ///< of packed B: floats
+
+  /// What computes the products when the format is kOneDnn; outlives the step. Otherwise why oneDNN does not, which is never null.
+  const onednn::Slices* slices = nullptr;
+  const char* no_onednn = "needs B packed by oneDNN";
 
   // Set by plan_gemm: rows are cut into row_tiles tiles of nearly equal height, columns into panels.
   int64_t panel = 0, row_tiles = 1, row_parts = 1, col_parts = 1;

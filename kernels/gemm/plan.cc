@@ -2,6 +2,7 @@
 
 #include "kernels/dispatch.h"
 #include "kernels/gemm/blocking.h"
+#include "kernels/onednn/onednn.h"
 
 namespace tenon::kernels {
 
@@ -41,6 +42,11 @@ void plan_gemm(GemmParams& p) {
     p.row_parts = p.col_parts = 0;
     return;
   }
+  if (p.slices != nullptr) {
+    p.row_tiles = p.row_parts = 1;
+    p.col_parts = p.slices->count();
+    return;
+  }
   if (takes_few_rows(p) || takes_dots(p)) {
     p.row_tiles = p.row_parts = 1;
     p.col_parts = ceil_div(panels, std::max<int64_t>(1, kStreamedBytes / capped_mul(std::max<int64_t>(1, p.k), p.panel * 4)));
@@ -55,6 +61,10 @@ void plan_gemm(GemmParams& p) {
 }
 
 int64_t gemm_scratch(const GemmParams& p) {
+  if (p.slices != nullptr) {
+    const int64_t products = p.m * p.slices->largest() + gemm_scratch_layout(GemmParams{.panel = p.panel}).total();
+    return products * 4 + static_cast<int64_t>(p.slices->scratch_bytes());
+  }
   if (p.format == GemmFormat::kNone && !takes_few_rows(p)) return gemm_scratch_layout(GemmParams{.panel = p.panel}).total() * 4;
   return gemm_scratch_layout(p).total() * 4;
 }

@@ -7,6 +7,7 @@
 #include "importers/onnx/convert.h"
 #include "importers/onnx/load.h"
 #include "kernels/dispatch.h"
+#include "kernels/onednn/onednn.h"
 
 using namespace tenon;
 using namespace tenon::capi;
@@ -69,7 +70,7 @@ tenon_status tenon_get_build_info(tenon_build_info* info, tenon_error** error) {
     return fill(info,
                 tenon_build_info{0, tenon_str(kVersion), tenon_str(kCompiler), c_string(cpu_targets()), available_cpus(), kOldestIr,
                                  static_cast<int32_t>(onnx::kNewestIrVersion), kOldestOpset, static_cast<int32_t>(onnx::kNewestOpset),
-                                 openmp_threads() != nullptr},
+                                 openmp_threads() != nullptr, c_string(kernels::onednn::description())},
                 "tenon_get_build_info");
   });
 }

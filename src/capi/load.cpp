@@ -139,6 +139,7 @@ Result<std::shared_ptr<ModelState>> build(onnx::ImportedModel imported, Request&
   auto state = std::make_shared<ModelState>();
   Graph& graph = imported.graph;
   if (r.c.source.size > 0) graph.source = view(r.c.source);
+  graph.onednn = (r.c.flags & TENON_LOAD_NO_ONEDNN) == 0;
   TENON_TRY(bind_dims(graph, r.c.dims, r.c.dim_count));
 
   state->name = graph.name;

@@ -127,6 +127,7 @@ class Graph {
   std::unordered_map<std::string, std::string> metadata;
   std::string name, producer, domain, doc, source;  ///< model name, producer, ..., file name
   int64_t ir_version = 0;
+  bool onednn = true;  ///< whether passes may choose kernels of oneDNN
   std::vector<std::pair<std::string, int64_t>> opsets;
 
  private:

@@ -1,8 +1,11 @@
 #include "ops/conv.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/parallel.h"
+#include "kernels/onednn/choice.h"
+#include "kernels/onednn/onednn.h"
 #include "ops/blocked_step.h"
 #include "ops/elements.h"
 
@@ -16,17 +19,20 @@ namespace {
 /// Multiply-adds a nanosecond on one core, for estimates.
 constexpr double kBlockedSpeed = 50, kPlainSpeed = 0.5;
 
+void set_activation(kernels::Epilogue& e, const Activation& a) {
+  e.low = a.low;
+  e.high = a.high;
+  if (!a.has_unary) return;
+  e.tile = kernels::unary_tile(a.unary);
+  e.alpha = a.alpha;
+  e.beta = a.beta;
+}
+
 kernels::Epilogue epilogue_of(const Conv& op, const BindContext& ctx) {
   kernels::Epilogue e;
   e.bias = ctx.has_input(2);
   e.residual = ctx.has_input(3);
-  e.low = op.activation.low;
-  e.high = op.activation.high;
-  if (op.activation.has_unary) {
-    e.tile = kernels::unary_tile(op.activation.unary);
-    e.alpha = op.activation.alpha;
-    e.beta = op.activation.beta;
-  }
+  set_activation(e, op.activation);
   return e;
 }
 
@@ -128,7 +134,7 @@ Result<Types> infer(const Conv& op, const Types& in) {
   if (op.group < 1) return shape_error("group is ", op.group, ", expected 1 or more");
 
   const bool packed = w.layout.kind == Layout::Kind::kPacked;
-  const bool blocked_input = packed && w.layout.format != static_cast<uint16_t>(ConvFormat::kPlainInput);
+  const bool blocked_input = packed && !takes_plain_input(static_cast<ConvFormat>(w.layout.format));
   if (x.layout != (blocked_input ? blocked_layout() : Layout{}) || (!packed && !w.layout.plain())) {
     return error(Code::kInternal, "input 0 has layout ", x.layout.str(), " and the weights ", w.layout.str());
   }
@@ -250,6 +256,36 @@ Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, ConvForm
   return packed;
 }
 
+Result<std::optional<OneDnnWeights>> pack_conv_weights_by_onednn(const Conv& op, const Tensor& weights, const Shape& x, const Shape& out, bool plain_input,
+                                                                 bool bias, bool residual, std::shared_ptr<Allocator> allocator) {
+  const ConvFormat own = conv_format(op, weights.dims(), x, plain_input);
+  if (own == ConvFormat::kNone) return std::optional<OneDnnWeights>();
+  Dims in{1}, result{1};  // primitives are for one image
+  for (int i = 1; i < x.rank(); ++i) {
+    if (!x[i].is_const() || !out[i].is_const()) return std::optional<OneDnnWeights>();
+    in.push_back(x[i].value());
+    result.push_back(out[i].value());
+  }
+  ConvParams p = params_of(op, in, weights.dims(), result);
+  p.format = own;
+  p.epilogue.bias = bias;
+  p.epilogue.residual = residual;
+  set_activation(p.epilogue, op.activation);
+  if (kernels::onednn::slower(p) != nullptr) return std::optional<OneDnnWeights>();
+  p.format = plain_input ? ConvFormat::kOneDnnPlainInput : ConvFormat::kOneDnn;
+  const auto slices = kernels::onednn::convolution(p);
+  if (slices == nullptr) return std::optional<OneDnnWeights>();
+  TENON_ASSIGN(auto buffer, Buffer::allocate(slices->weights_bytes(), std::move(allocator)));
+  std::atomic<bool> packed{true};
+  const int64_t filter = weights.dims()[0] == 0 ? 0 : static_cast<int64_t>(weights.bytes()) / weights.dims()[0];
+  share_out(slices->count(), [&](int64_t begin, int64_t end) {
+    if (!slices->pack(weights.data(), filter, buffer->data(), {begin, end})) packed = false;
+  });
+  if (!packed) return std::optional<OneDnnWeights>();
+  const auto floats = static_cast<int64_t>(slices->weights_bytes() / sizeof(float));
+  return std::optional<OneDnnWeights>({Tensor::view(DType::kFloat32, {floats}, std::move(buffer)), p.format});
+}
+
 Result<Step> bind(const Conv& op, const BindContext& ctx) {
   const Dims &x = ctx.dims(0), &w = ctx.dims(1), &y = ctx.out_dims(0);
   TENON_TRY(element_count(y));
@@ -257,8 +293,17 @@ Result<Step> bind(const Conv& op, const BindContext& ctx) {
     ConvParams p = params_of(op, x, w, y);
     p.format = static_cast<ConvFormat>(ctx.layout(1).format);
     p.epilogue = epilogue_of(op, ctx);
+    std::shared_ptr<const kernels::onednn::Slices> slices;
+    if (p.format == ConvFormat::kOneDnn || p.format == ConvFormat::kOneDnnPlainInput) {
+      slices = kernels::onednn::convolution(p);
+      if (slices == nullptr) return error(Code::kInternal, "oneDNN made no kernel for weights that it packed");
+      p.slices = slices.get();
+    } else if (ctx.want_refusals()) {
+      p.no_onednn = kernels::onednn::refusal(kernels::onednn::slower(p));
+    }
     Step step;
     TENON_TRY(add_conv(step, ctx, p, work_of(w, y)));
+    if (slices != nullptr) step.phases.back().keep(std::move(slices));
     return step;
   }
   if (ctx.dtype(0) != DType::kFloat64 && x.size() <= 5 && x[1] > 0 && count_of(y) > 0) {

@@ -1,8 +1,12 @@
 #include "ops/matmul.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/parallel.h"
+#include "base/small_float.h"
+#include "kernels/onednn/choice.h"
+#include "kernels/onednn/onednn.h"
 
 namespace tenon::ops {
 namespace {
@@ -153,6 +157,14 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
     return limit_error("has ", batch.size(), " batch dims that cannot be merged, expected at most ", kernels::kGemmBatchDims);
   }
   set_batch(p, batch);
+  std::shared_ptr<const kernels::onednn::Slices> slices;
+  if (p.format == GemmFormat::kOneDnn) {
+    slices = kernels::onednn::product(p);
+    if (slices == nullptr || p.batch_rank != 0) return error(Code::kInternal, "oneDNN made no kernel for weights that it packed");
+    p.slices = slices.get();
+  } else if (p.format != GemmFormat::kNone && ctx.want_refusals()) {
+    p.no_onednn = kernels::onednn::refusal(kernels::onednn::slower(p));
+  }
   kernels::plan_gemm(p);
   if (p.parts() == 0 || p.m == 0 || p.n == 0) {
     Step step;
@@ -195,6 +207,7 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
   TENON_ASSIGN(Step step, ctx.choose(kernels::gemm, p, p.parts(), kernels::gemm_nanoseconds(p)));
   step.scratch_bytes = static_cast<size_t>(kernels::gemm_scratch(p));
   step.shared_bytes = shared;
+  if (slices != nullptr) step.phases.back().keep(std::move(slices));
   if (pack) step.phases.insert(step.phases.begin(), std::move(packing));
   if (p.residual) step.in_place.push_back({0, 3});
   return step;
@@ -245,10 +258,12 @@ Result<Step> bind(const MatMul& op, const BindContext& ctx) {
   int64_t matrix_b = p.k * p.n;
   if (ctx.layout(1).kind == Layout::Kind::kPacked) {
     p.format = static_cast<GemmFormat>(ctx.layout(1).format);
-    if (p.format != kernels::gemm_format()) {
+    if (p.format == GemmFormat::kOneDnn) {
+      if (b.size() != 2) return error(Code::kInternal, "a stack of matrices is packed by oneDNN");
+    } else if (p.format != kernels::gemm_format()) {
       return error(Code::kInternal, "input 1 is ", ctx.layout(1).str(), ", expected packed:", static_cast<int>(kernels::gemm_format()), " on this CPU");
     }
-    matrix_b = kernels::packed_floats(p.format, p.k, p.n);
+    matrix_b = p.format == GemmFormat::kOneDnn ? 0 : kernels::packed_floats(p.format, p.k, p.n);
   }
 
   const int rank = static_cast<int>(out.size()) - (a_vector ? 0 : 1) - (b_vector ? 0 : 1);
@@ -281,6 +296,52 @@ Result<Step> bind(const MatMul& op, const BindContext& ctx) {
   TENON_ASSIGN(Step step, product_step(p, std::move(batch), ctx));
   if (same && p.addend && step.phases.size() > 0) step.in_place.push_back({0, 2});
   return step;
+}
+
+namespace {
+
+/// The product of contiguous A with `rows` rows and a constant matrix.
+GemmParams params_with(const Tensor& b, bool trans_b, int64_t rows) {
+  GemmParams p{.dtype = b.dtype(), .format = kernels::gemm_format(), .m = rows, .n = b.dims()[trans_b ? 0 : 1], .k = b.dims()[trans_b ? 1 : 0]};
+  p.a_m = p.k;
+  p.b_k = trans_b ? 1 : p.n;
+  p.b_n = trans_b ? p.k : 1;
+  return p;
+}
+
+}  // namespace
+
+int64_t rows_for_onednn(const MatMul& op, const Type& a, const Tensor& b, const Type& c) {
+  if (b.rank() != 2 || b.count() == 0 || !a.is_static() || a.rank() < 1 || (op.trans_a && a.rank() > 1)) return 0;
+  if (c.present()) {  // at most one row, so that all rows of A are those of one matrix
+    if (!c.is_static()) return 0;
+    const Dims dims = c.shape.to_ints();
+    if (dims.size() > 1 && std::any_of(dims.begin(), dims.end() - 1, [](int64_t d) { return d != 1; })) return 0;
+  }
+  const Dims dims = a.shape.to_ints();
+  int64_t rows = 1;
+  for (size_t i = 0; i + 1 < dims.size(); ++i) {
+    const auto more = checked_mul(rows, dims[i]);
+    if (!more) return 0;
+    rows = *more;
+  }
+  if (rows == 0) return 0;
+  const GemmParams p = params_with(b, op.trans_b, rows);
+  return kernels::onednn::slower(p) == nullptr && kernels::onednn::product(p) != nullptr ? rows : 0;
+}
+
+Result<std::optional<PackedWeights>> pack_matmul_weights_by_onednn(const Tensor& b, bool trans_b, int64_t rows, std::shared_ptr<Allocator> allocator) {
+  const GemmParams p = params_with(b, trans_b, rows);
+  const auto slices = kernels::onednn::product(p);
+  if (slices == nullptr) return std::optional<PackedWeights>();
+  TENON_ASSIGN(auto buffer, Buffer::allocate(slices->weights_bytes(), std::move(allocator)));
+  std::atomic<bool> packed{true};
+  share_out(slices->count(), [&](int64_t begin, int64_t end) {
+    if (!slices->pack(b.data(), p.b_n * static_cast<int64_t>(sizeof(BFloat16)), buffer->data(), {begin, end})) packed = false;
+  });
+  if (!packed) return std::optional<PackedWeights>();
+  return std::optional<PackedWeights>({Tensor::view(p.dtype, {p.k, p.n}, std::move(buffer)),
+                                       {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(GemmFormat::kOneDnn)}});
 }
 
 Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool trans_b, std::shared_ptr<Allocator> allocator) {

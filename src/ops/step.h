@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -23,6 +24,12 @@ struct Phase {
   std::shared_ptr<const void> params;
   int64_t parts = 1;
   double nanoseconds = 0;  ///< rough cost of all parts on one core; phases under the plan's threshold stay on the calling thread
+
+  /// Makes `owner`, which the parameters point into, live as long as they do.
+  void keep(std::shared_ptr<const void> owner) {
+    const void* const raw = params.get();
+    params = std::shared_ptr<const void>(std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(params, std::move(owner)), raw);
+  }
 };
 
 class ExecContext;

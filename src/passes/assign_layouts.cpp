@@ -72,12 +72,22 @@ Result<bool> convert_conv(Graph& graph, NodeId id, const ops::Conv& op) {
   const auto format = ops::conv_format(op, weights->dims(), x.shape, plain_input);
   if (format == kernels::ConvFormat::kNone) return false;
   std::vector<ValueId> to = inputs;
-  TENON_ASSIGN(Tensor packed, ops::pack_conv_weights(op, *weights, format));
-  to[1] = c.packed(std::move(packed), *weights, format);
+  const auto given = [&](size_t i) { return to.size() > i && to[i] != kNone; };
+  std::optional<ops::OneDnnWeights> other;
+  if (graph.onednn) {
+    const Shape& out = graph.type(graph.node(id).outputs[0]).shape;
+    TENON_ASSIGN(other, ops::pack_conv_weights_by_onednn(op, *weights, x.shape, out, plain_input, given(2), given(3)));
+  }
+  if (other) {
+    to[1] = c.packed(std::move(other->tensor), *weights, other->format);
+  } else {
+    TENON_ASSIGN(Tensor packed, ops::pack_conv_weights(op, *weights, format));
+    to[1] = c.packed(std::move(packed), *weights, format);
+  }
   if (!plain_input) {
     TENON_ASSIGN(to[0], c.blocked(inputs[0]));
   }
-  if (to.size() > 3 && to[3] != kNone) {
+  if (given(3)) {
     TENON_ASSIGN(to[3], c.blocked(inputs[3]));
   }
   return c.finish(op, std::move(to));

@@ -38,7 +38,7 @@ Result<bool> pack_recurrent(Graph& graph, NodeId id) {
 /// MatMul(a, constant b) -> MatMul(a, packed b), and the weights of recurrent layers likewise: weights are packed once, for the instruction set in use, and the plain tensor goes when
 /// nothing else reads it. Nodes that share a constant share its packing.
 Result<bool> pack_weights(Graph& graph) {
-  std::map<std::tuple<ValueId, bool, RegionId>, ValueId> packed;
+  std::map<std::tuple<ValueId, bool, int64_t, RegionId>, ValueId> packed;
   bool changed = false;
   for (RegionId r = 0; r < graph.regions(); ++r) {
     const std::vector<NodeId> list = graph.region(r).nodes;
@@ -58,10 +58,18 @@ Result<bool> pack_weights(Graph& graph) {
       ops::MatMul op = *found;
       std::vector<ValueId> inputs = node.inputs;
       Patch patch(graph, id);
-      const auto key = std::make_tuple(weights, op.trans_b, r);
+      const Type c = inputs.size() > 2 && inputs[2] != kNone ? graph.type(inputs[2]) : Type::none();
+      const int64_t rows = graph.onednn ? ops::rows_for_onednn(op, graph.type(inputs[0]), *b, c) : 0;
+      const auto key = std::make_tuple(weights, op.trans_b, rows, r);
       auto known = packed.find(key);
       if (known == packed.end()) {
-        TENON_ASSIGN(auto result, ops::pack_matmul_weights(*b, op.trans_b));
+        std::optional<ops::PackedWeights> result;
+        if (rows != 0) {
+          TENON_ASSIGN(result, ops::pack_matmul_weights_by_onednn(*b, op.trans_b, rows));
+        }
+        if (!result) {
+          TENON_ASSIGN(result, ops::pack_matmul_weights(*b, op.trans_b));
+        }
         if (!result) continue;
         Type type = Type::of(result->tensor.dtype(), Shape::of(result->tensor.dims()));
         type.layout = result->layout;

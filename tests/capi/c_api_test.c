@@ -388,6 +388,10 @@ static void test_inspection(void) {
   EXPECT(same(key, "author") && same(text, "Tenon"));
   EXPECT_ERROR(TENON_ARGUMENT, "index", tenon_model_metadata(model, 2, &key, &text, &error));
 
+  tenon_build_info build = {.size = sizeof build};
+  EXPECT_OK(tenon_get_build_info(&build, &error));
+  EXPECT(build.onednn.size > 0);
+
   const tenon_dim_binding five[] = {{tenon_str("batch"), 5}};
   EXPECT_OK(tenon_model_explain(model, five, 1, &error));
   tenon_node_info node = {.size = sizeof node};

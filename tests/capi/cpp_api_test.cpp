@@ -123,6 +123,26 @@ TEST(CppApi, EveryWayToLoadGivesTheSame) {
   }
 }
 
+TEST(CppApi, OneDnnCanBeSwitchedOff) {
+  tenon_build_info build{};
+  build.size = sizeof build;
+  ASSERT_EQ(tenon_get_build_info(&build, nullptr), TENON_OK);
+  const std::string provider(build.onednn.data, build.onednn.size), cpu(build.cpu.data, build.cpu.size);
+  const bool there = provider.rfind("oneDNN ", 0) == 0 && cpu.rfind("SSE4", 0) != 0;
+  const std::vector<float> x(64 * 32 * 32, 1.0f);
+  for (const bool on : {true, false}) {
+    const auto model = Model::load(model_path("depthwise.onnx"), Options().onednn(on));
+    model.explain();
+    ASSERT_EQ(model.nodes().size(), 1u + 2);  // and the reorders around it
+    bool used = false;
+    for (const auto& node : model.nodes()) used |= node.kernel == "ConvOneDnn";
+    EXPECT_EQ(used, on && there) << provider;
+    const auto y = model.run(Tensor::of(x, {1, 64, 32, 32})).to_vector<float>();
+    EXPECT_EQ(y[0], 9);
+    EXPECT_EQ(y[17], 25);
+  }
+}
+
 TEST(CppApi, DescribesTheModel) {
   const auto model = Model::load(model_path("add.onnx"));
   const auto inputs = model.inputs();

@@ -6,6 +6,7 @@
 #include "gtest/gtest.h"
 #include "kernels/conv/conv.h"
 #include "kernels/dispatch.h"
+#include "kernels/onednn/onednn.h"
 #include "kernels/reorder/reorder.h"
 
 namespace tenon::kernels {
@@ -95,15 +96,29 @@ void Poison(std::vector<float>& blocked, int64_t channels, int64_t pixels) {
   }
 }
 
+constexpr auto kDirect = ConvFormat::kDirect, kPlainInput = ConvFormat::kPlainInput, kGrouped = ConvFormat::kGrouped, kOneDnn = ConvFormat::kOneDnn,
+               kOneDnnPlainInput = ConvFormat::kOneDnnPlainInput;
+
 std::vector<float> Run(const Case& c, ConvFormat format, const std::vector<float>& x, const std::vector<float>& w,
                        const std::vector<float>& b, const std::vector<float>& res) {
   ConvParams p = ParamsOf(c, format);
   const ConvParams sizes = p;
+  std::shared_ptr<const onednn::Slices> slices;
+  std::vector<float> packed;
+  if (format == kOneDnn || format == kOneDnnPlainInput) {
+    slices = onednn::convolution(p);
+    if (slices == nullptr) return {};
+    p.slices = slices.get();
+    packed.resize(slices->weights_bytes() / 4);
+    EXPECT_TRUE(slices->pack(w.data(), p.channels / p.groups * p.taps() * 4, packed.data(), {0, slices->count()}));
+  }
   const int64_t parts = plan_conv(p);
-  std::vector<float> packed(packed_conv_weights(p));
-  pack_conv_weights(p, w.data(), packed.data());
+  if (slices == nullptr) {
+    packed.resize(packed_conv_weights(p));
+    pack_conv_weights(p, w.data(), packed.data());
+  }
   std::vector<float> src = x;
-  if (format != ConvFormat::kPlainInput) {
+  if (!takes_plain_input(format)) {
     src = Reordered(x, c.batch, c.channels, Pixels(sizes.in), true);
     Poison(src, c.channels, Pixels(sizes.in));
   }
@@ -115,7 +130,8 @@ std::vector<float> Run(const Case& c, ConvFormat format, const std::vector<float
   const void* in[] = {src.data(), packed.data(), c.bias ? b.data() : nullptr, add.data()};
   void* out[] = {dst.data()};
   std::vector<std::byte> shared(p.patches + 64);
-  Call call{in, out, scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64, nullptr, shared.data()};
+  Fault fault;
+  Call call{in, out, scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64, &fault, shared.data()};
   if (p.patches > 0) {
     p.shared_patches = 64;
     for (int64_t i = patch_parts(p) - 1; i >= 0; --i) ConvWinogradPatchesPointer()(p, call, {i, i + 1});
@@ -125,6 +141,7 @@ std::vector<float> Run(const Case& c, ConvFormat format, const std::vector<float
     for (int64_t i = parts - 1; i >= 0; --i) row.pointer()(p, call, {i, i + 1});
     break;
   }
+  EXPECT_EQ(fault.kind.load(), Fault::kNone);
   return Reordered(dst, c.batch, c.filters, Pixels(sizes.out), false);
 }
 
@@ -141,6 +158,8 @@ void CheckOnEveryTarget(const Case& c, std::initializer_list<ConvFormat> formats
   for (int t = 0; t < n; ++t) {
     force_target(targets[t]);
     for (const ConvFormat format : formats) {
+      const bool other = format == kOneDnn || format == kOneDnnPlainInput;
+      if (other && float_lanes() < 8) continue;  // no kernel of oneDNN is taken there
       const auto got = Run(c, format, x, w, b, res);
       ASSERT_EQ(got.size(), want.size());
       for (size_t i = 0; i < want.size(); ++i) {
@@ -155,8 +174,6 @@ void CheckOnEveryTarget(const Case& c, std::initializer_list<ConvFormat> formats
 Case Conv2d(int64_t channels, int64_t filters, int64_t h, int64_t w, int64_t k, int64_t stride = 1, int64_t pad = 0, int64_t groups = 1) {
   return {1, groups, channels, filters, {1, h, w}, {1, k, k}, {1, stride, stride}, {1, 1, 1}, {0, pad, pad}, {0, pad, pad}};
 }
-constexpr auto kDirect = ConvFormat::kDirect, kPlainInput = ConvFormat::kPlainInput, kGrouped = ConvFormat::kGrouped;
-
 TEST(Conv, Pointwise) {
   for (int64_t channels : {1, 7, 16, 33}) {
     for (int64_t filters : {1, 16, 24, 40, 64, 100}) CheckOnEveryTarget(Conv2d(channels, filters, 5, 7, 1), {kDirect, kPlainInput});
@@ -244,6 +261,52 @@ TEST(Conv, Depthwise) {
   Case c = Conv2d(24, 24, 4, 3, 3, 1, 4, 24);
   c.dilation[1] = c.dilation[2] = 2;
   CheckOnEveryTarget(c, {kGrouped});
+}
+TEST(Conv, OneDnn) {
+  if (onednn::module() == nullptr) GTEST_SKIP() << onednn::description();
+  for (int64_t k : {1, 3, 5}) {
+    for (int64_t stride : {1, 2}) {
+      CheckOnEveryTarget(Conv2d(32, 96, 13, 11, k, stride, k / 2), {kOneDnn});
+      CheckOnEveryTarget(Conv2d(3, 32, 13, 11, k, stride, k / 2), {kOneDnnPlainInput});
+      CheckOnEveryTarget(Conv2d(48, 48, 13, 11, k, stride, k / 2, 48), {kOneDnn});
+    }
+  }
+  CheckOnEveryTarget(Conv2d(64, 96, 5, 6, 3, 1, 1, 2), {kOneDnn});
+  for (const bool bias : {false, true}) {
+    for (const bool residual : {false, true}) {
+      for (const bool tile : {false, true}) {
+        Case c = Conv2d(32, 288, 24, 24, 3, 1, 1);  // several slices, not all of one size
+        c.batch = 2, c.bias = bias, c.residual = residual, c.relu = true;
+        if (tile) c.tile = [](float, float, const float* s, float* d, int64_t n) { for (int64_t i = 0; i < n; ++i) d[i] = s[i] * 2 + 1; };
+        CheckOnEveryTarget(c, {kOneDnn});
+        c.channels = 3;
+        CheckOnEveryTarget(c, {kOneDnnPlainInput});
+        c.groups = c.channels = c.filters = 112, c.in[1] = c.in[2] = 40;
+        CheckOnEveryTarget(c, {kOneDnn});
+      }
+    }
+  }
+  Case c = Conv2d(32, 32, 6, 7, 3, 1, 1);
+  c.batch = 2, c.in[0] = 5, c.kernel[0] = 3, c.stride[0] = 2, c.pad[0] = 2, c.pad_end[0] = 1;
+  CheckOnEveryTarget(c, {kOneDnn});
+  c = Conv2d(32, 32, 11, 12, 3);
+  c.kernel[1] = 2, c.kernel[2] = 4, c.stride[1] = 2, c.dilation[1] = 3, c.dilation[2] = 2, c.pad[1] = 1, c.pad_end[1] = 2, c.pad[2] = 3;
+  CheckOnEveryTarget(c, {kOneDnn});
+}
+TEST(Conv, OneDnnKeepsNan) {
+  if (onednn::module() == nullptr) GTEST_SKIP() << onednn::description();
+  Case c = Conv2d(32, 32, 4, 4, 1);
+  c.relu = true;
+  const std::vector<float> w = Random(32 * 32, 2), b(32), x(32 * 16, std::nanf(""));
+  const std::vector<float> none, y = tenon::kernels::Run(c, kOneDnn, x, w, b, none);
+  ASSERT_FALSE(y.empty());
+  for (const float v : y) ASSERT_TRUE(std::isnan(v));
+}
+TEST(Conv, OneDnnRefusesPartsOfBlocks) {
+  if (onednn::module() == nullptr) GTEST_SKIP() << onednn::description();
+  EXPECT_EQ(onednn::convolution(ParamsOf(Conv2d(20, 32, 5, 5, 3), kOneDnn)), nullptr);
+  EXPECT_EQ(onednn::convolution(ParamsOf(Conv2d(32, 20, 5, 5, 3), kOneDnn)), nullptr);
+  EXPECT_EQ(onednn::convolution(ParamsOf(Conv2d(32, 32, 5, 5, 3, 1, 1, 8), kOneDnn)), nullptr);
 }
 TEST(Conv, SmallGroupsAndMultipliers) {
   CheckOnEveryTarget(Conv2d(32, 32, 7, 9, 3, 1, 1, 8), {kGrouped});   // 4 a group

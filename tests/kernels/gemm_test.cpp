@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/small_float.h"
+#include "kernels/onednn/onednn.h"
 #include "support/targets.h"
 
 namespace tenon::kernels {
@@ -20,6 +21,7 @@ struct Case {
   int64_t m, n, k;
   bool trans_a = false, trans_b = false;
   bool packed = false;
+  bool onednn = false;  // packed by it
   int addend = 0;  // 0 none, 1 row, 2 matrix, 3 column, 4 scalar
   bool residual = false;
   float alpha = 1, beta = 1;
@@ -31,7 +33,7 @@ struct Case {
 
 std::string describe(const Case& c) {
   return std::to_string(c.m) + "x" + std::to_string(c.n) + "x" + std::to_string(c.k) + (c.trans_a ? " tA" : "") + (c.trans_b ? " tB" : "") +
-         (c.packed ? " packed" : "") + " addend " + std::to_string(c.addend) + (c.residual ? " residual" : "") + (c.relu ? " relu" : "") +
+         (c.packed ? " packed" : "") + (c.onednn ? " by oneDNN" : "") + " addend " + std::to_string(c.addend) + (c.residual ? " residual" : "") + (c.relu ? " relu" : "") +
          (c.gelu ? " gelu" : "") + " batch " + std::to_string(c.batch);
 }
 
@@ -104,6 +106,16 @@ void check(const Case& c) {
     pack(p, b.data(), batch_b, k * n, panels);
     p.b_batch[0] = c.shared_batch_b ? 0 : packed_floats(p.format, k, n);
   }
+  std::shared_ptr<const onednn::Slices> slices;
+  if (c.onednn) {
+    slices = onednn::product(p);
+    ASSERT_NE(slices, nullptr);
+    p.format = GemmFormat::kOneDnn;
+    p.slices = slices.get();
+    p.batch_rank = 0;
+    panels.assign(slices->weights_bytes() / 4, NAN);
+    ASSERT_TRUE(slices->pack(b.data(), p.b_n * 2, panels.data(), {0, slices->count()}));
+  }
   plan_gemm(p);
 
   std::vector<double> expected(static_cast<size_t>(m * n * c.batch)), magnitude(expected.size());
@@ -136,7 +148,7 @@ void check(const Case& c) {
     // The smallest buffer that the kernel may ask for, with marks behind it.
     std::vector<float> scratch(static_cast<size_t>(gemm_scratch(p)) / 4 + 8, NAN);
     for (size_t i = scratch.size() - 8; i < scratch.size(); ++i) scratch[i] = 12345;
-    const void* src[] = {a.data(), c.packed ? static_cast<const void*>(panels.data()) : b.data(), d.data(), r.data()};
+    const void* src[] = {a.data(), c.packed || c.onednn ? static_cast<const void*>(panels.data()) : b.data(), d.data(), r.data()};
     void* dst[] = {out.data()};
     Fault fault;
     Call call{.src = src, .dst = dst, .scratch = reinterpret_cast<std::byte*>(scratch.data()), .fault = &fault};
@@ -161,6 +173,24 @@ TEST(Gemm, EveryShapeOfTile) {
       for (int64_t n : {1, 2, 5, 8, 15, 16, 17, 31, 32, 33, 70}) {
         for (int64_t k : {1, 3, 17}) {
           for (bool packed : {false, true}) check<float>({.m = m, .n = n, .k = k, .packed = packed, .addend = 1});
+        }
+      }
+    }
+  });
+}
+
+TEST(Gemm, OneDnn) {
+  if (onednn::module() == nullptr) GTEST_SKIP() << onednn::description();
+  for_each_target([] {
+    // Only where the CPU multiplies bfloat16 itself.
+    if (onednn::product({.dtype = DType::kBFloat16, .m = 1, .n = 64, .k = 64, .a_m = 64, .b_k = 64}) == nullptr) return;
+    for (int64_t m = 1; m <= kFewRows; ++m) {
+      for (int64_t n : {64, 192, 1280}) {
+        for (int64_t k : {1, 17, 64, 1000}) {
+          for (bool trans_b : {false, true}) {
+            check<BFloat16>({.m = m, .n = n, .k = k, .trans_b = trans_b, .onednn = true, .addend = 1, .residual = true, .relu = true});
+            check<BFloat16>({.m = m, .n = n, .k = k, .trans_b = trans_b, .onednn = true, .alpha = 0.5f, .gelu = true});
+          }
         }
       }
     }

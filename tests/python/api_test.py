@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from conftest import DIGITS, make_model
+from conftest import DIGITS, ROOT, make_model
 from onnx import TensorProto, helper
 
 import tenon
@@ -163,6 +163,21 @@ def test_build_info():
     assert info["version"] == tenon.__version__
     assert info["cpus"] >= 1
     assert info["ir"][0] <= 3 and info["opset"][0] <= 7 and info["opset"][1] >= 23
+    assert info["onednn"]
+
+
+@pytest.mark.parametrize("onednn", [True, False])
+def test_onednn_is_opened_only_when_wanted(onednn):
+    program = f"""
+import tenon
+tenon.load({str(ROOT / 'tests/data/depthwise.onnx')!r}, onednn={onednn})
+with open("/proc/self/maps") as maps:
+    opened = "libdnnl" in maps.read()
+info = tenon.build_info()
+there = info["onednn"].startswith("oneDNN ") and not info["cpu"].startswith("SSE4")
+assert opened == ({onednn} and there), info
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
 
 
 def test_supported_operators():

@@ -29,7 +29,8 @@ int Version::operator()() const {
     Json j = {{"version", std::string(view(info.version))}, {"compiler", std::string(view(info.compiler))},
               {"cpu", std::string(view(info.cpu))},         {"cpus", info.cpus},
               {"ir", {info.ir_min, info.ir_max}},           {"opset", {info.opset_min, info.opset_max}},
-              {"operator_count", tenon_operator_count()},   {"openmp", info.openmp != 0}};
+              {"operator_count", tenon_operator_count()},   {"openmp", info.openmp != 0},
+              {"onednn", std::string(view(info.onednn))}};
     if (operators) j["operators"] = list;
     print_json(j);
     return kOk;
@@ -37,6 +38,7 @@ int Version::operator()() const {
   std::cout << "tenon " << view(info.version) << "\n"
             << "  built with   " << view(info.compiler) << (info.openmp ? ", OpenMP" : "") << "\n"
             << "  CPU          " << view(info.cpu) << ", " << info.cpus << " usable\n"
+            << "  oneDNN       " << view(info.onednn) << "\n"
             << "  ONNX         IR " << info.ir_min << " to " << info.ir_max << ", opset " << info.opset_min << " to " << info.opset_max
             << ", " << tenon_operator_count() << " operators\n";
   if (operators) {

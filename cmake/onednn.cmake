@@ -1,0 +1,20 @@
+# libtenon_onednn.so, the module with kernels of oneDNN (2.6 or 3.x, over OpenMP). The engine opens it when it lies beside libtenon.so, or
+# where the system looks for libraries, and does all itself without it; so nothing links it.
+if(TENON_ONEDNN STREQUAL "OFF")
+  return()
+endif()
+# Its CMake package asks for OpenCL, which nothing here needs.
+find_path(ONEDNN_INCLUDE oneapi/dnnl/dnnl.hpp)
+find_library(ONEDNN_LIBRARY dnnl)
+if(NOT ONEDNN_INCLUDE OR NOT ONEDNN_LIBRARY OR NOT OpenMP_CXX_FOUND)
+  if(TENON_ONEDNN STREQUAL "ON")
+    message(FATAL_ERROR "TENON_ONEDNN=ON needs oneDNN (libdnnl-dev) and OpenMP")
+  endif()
+  message(STATUS "oneDNN module: left out (it needs libdnnl-dev and OpenMP)")
+  return()
+endif()
+add_library(tenon_onednn MODULE ${PROJECT_SOURCE_DIR}/kernels/onednn/adapter.cc)
+target_include_directories(tenon_onednn PRIVATE ${ONEDNN_INCLUDE} ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
+target_link_libraries(tenon_onednn PRIVATE ${ONEDNN_LIBRARY} OpenMP::OpenMP_CXX)
+set_target_properties(tenon_onednn PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+install(TARGETS tenon_onednn LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)

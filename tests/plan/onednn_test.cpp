@@ -1,0 +1,157 @@
+// Kernels of oneDNN in whole models: chosen where they are the better ones, switched off, alone and by many threads at once.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "base/small_float.h"
+#include "kernels/dispatch.h"
+#include "kernels/onednn/onednn.h"
+#include "plan/model.h"
+
+namespace tenon {
+namespace {
+
+template <class T>
+Tensor random(Dims dims, uint32_t seed) {
+  Tensor t = *Tensor::allocate(dtype_of<T>, std::move(dims));
+  std::mt19937 gen(seed);
+  std::uniform_real_distribution<float> dist(-1, 1);
+  for (int64_t i = 0; i < t.count(); ++i) t.as<T>()[i] = static_cast<T>(dist(gen));
+  return t;
+}
+
+ops::Conv window(int64_t k, int64_t stride, int64_t group) {
+  ops::Conv op;
+  op.group = group;
+  op.window.strides = {stride, stride};
+  op.window.pads = {k / 2, k / 2, k / 2, k / 2};
+  return op;
+}
+
+/// Depthwise 5x5 with stride 2 between two pointwise convolutions.
+Graph separable() {
+  Graph g;
+  const ValueId x = *g.add_input(0, "x", Type::of(DType::kFloat32, {Dim::symbol("n"), 32, 40, 40}));
+  const auto conv = [&](ValueId in, int64_t filters, int64_t channels, int64_t k, int64_t stride, int64_t group, uint32_t seed) {
+    const ValueId w = g.add_constant(0, "", random<float>({filters, channels / group, k, k}, seed));
+    const ValueId b = g.add_constant(0, "", random<float>({filters}, seed + 1));
+    return g.add_node(0, window(k, stride, group), {in, w, b})->front();
+  };
+  const ValueId wide = conv(x, 96, 32, 1, 1, 1, 1);
+  const ValueId deep = conv(wide, 96, 96, 5, 2, 96, 3);
+  const ValueId relu = g.add_node(0, ops::Unary{ops::Unary::Kind::kRelu}, {deep})->front();
+  EXPECT_TRUE(g.add_output(0, conv(relu, 32, 96, 1, 1, 1, 5), "y").ok());
+  return g;
+}
+
+/// bfloat16 product of two rows.
+Graph product() {
+  Graph g;
+  const ValueId x = *g.add_input(0, "x", Type::of(DType::kBFloat16, {1, 2, 512}));
+  const ValueId w = g.add_constant(0, "", random<BFloat16>({512, 1024}, 1));
+  EXPECT_TRUE(g.add_output(0, g.add_node(0, ops::MatMul{}, {x, w})->front(), "y").ok());
+  return g;
+}
+
+std::shared_ptr<Model> load(Graph g, bool onednn, int threads = 1) {
+  g.onednn = onednn;
+  ModelOptions options;
+  options.threads = threads;
+  auto m = Model::create(std::move(g), options);
+  EXPECT_TRUE(m.ok()) << m.status().message();
+  return m.ok() ? *m : nullptr;
+}
+
+Tensor run(const Model& m, const Tensor& x) {
+  std::vector<Tensor> y(1);
+  const Status s = m.run(std::vector{x}, y);
+  EXPECT_TRUE(s.ok()) << s.message();
+  return y[0];
+}
+
+/// Names of the kernels, with the reasons of those that were refused.
+std::string kernels_of(const Model& m) {
+  std::string all;
+  const auto plan = m.explain({{"n", 1}});
+  EXPECT_TRUE(plan.ok());
+  for (const PlanStep& s : (*plan)->steps) {
+    all += std::string(s.step.kernel) + "\n";
+    for (const std::string& r : s.step.refusals) all += "  " + r + "\n";
+  }
+  return all;
+}
+
+bool measured() { return kernels::onednn::module() != nullptr && kernels::float_lanes() >= 8; }
+bool has_bfloat16() {
+  return measured() &&
+         kernels::onednn::product({.dtype = DType::kBFloat16, .m = 1, .n = 64, .k = 64, .a_m = 64, .b_k = 64, .b_n = 1}) != nullptr;
+}
+
+template <class T>
+void expect_close(const Tensor& got, const Tensor& want, float tolerance) {
+  ASSERT_EQ(got.dims(), want.dims());
+  for (int64_t i = 0; i < want.count(); ++i) {
+    const auto a = static_cast<float>(got.as<T>()[i]), b = static_cast<float>(want.as<T>()[i]);
+    ASSERT_LE(std::abs(a - b), tolerance * (1 + std::abs(b))) << i;
+  }
+}
+
+TEST(OneDnn, ChosenWhereItIsFaster) {
+  const auto with = load(separable(), true), without = load(separable(), false);
+  ASSERT_TRUE(with && without);
+  EXPECT_EQ(kernels_of(*with).find("ConvOneDnn\n") != std::string::npos, measured()) << kernels_of(*with);
+  EXPECT_EQ(kernels_of(*without).find("ConvOneDnn\n"), std::string::npos);
+  EXPECT_NE(kernels_of(*without).find("ConvOneDnn: "), std::string::npos) << kernels_of(*without);  // and says why not
+  const Tensor x = random<float>({2, 32, 40, 40}, 9);
+  expect_close<float>(run(*with, x), run(*without, x), 1e-5f);
+}
+
+TEST(OneDnn, ProductsOfFewRows) {
+  const auto with = load(product(), true), without = load(product(), false);
+  ASSERT_TRUE(with && without);
+  EXPECT_EQ(kernels_of(*with).find("GemmOneDnn\n") != std::string::npos, has_bfloat16()) << kernels_of(*with);
+  EXPECT_EQ(kernels_of(*without).find("GemmOneDnn\n"), std::string::npos);
+  const Tensor x = random<BFloat16>({1, 2, 512}, 9);
+  expect_close<BFloat16>(run(*with, x), run(*without, x), 1e-2f);
+}
+
+TEST(OneDnn, WeightsSharedByProductsOfDifferentSizes) {
+  Graph g;
+  const ValueId few = *g.add_input(0, "few", Type::of(DType::kBFloat16, {3, 128})),
+                many = *g.add_input(0, "many", Type::of(DType::kBFloat16, {40, 128}));
+  const ValueId w = g.add_constant(0, "w", random<BFloat16>({128, 64}, 1));
+  for (const ValueId x : {few, many})
+    EXPECT_TRUE(g.add_output(0, g.add_node(0, ops::MatMul{}, {x, w})->front(), "y" + std::to_string(x)).ok());
+  const auto with = load(g, true), without = load(g, false);
+  ASSERT_TRUE(with && without);
+  const std::vector<Tensor> x{random<BFloat16>({3, 128}, 2), random<BFloat16>({40, 128}, 3)};
+  std::vector<Tensor> a(2), b(2);
+  ASSERT_TRUE(with->run(x, a).ok());
+  ASSERT_TRUE(without->run(x, b).ok());
+  for (size_t i = 0; i < 2; ++i) expect_close<BFloat16>(a[i], b[i], 1e-2f);
+}
+
+TEST(OneDnn, SameBitsForAnyNumberOfThreadsAndCallers) {
+  const auto one = load(separable(), true, 1), two = load(separable(), true, 2);
+  ASSERT_TRUE(one && two);
+  const Tensor x = random<float>({3, 32, 40, 40}, 9);
+  const Tensor want = run(*one, x);
+  const auto same = [&](const Tensor& y) { return std::equal(want.as<float>(), want.as<float>() + want.count(), y.as<float>()); };
+  EXPECT_TRUE(same(run(*two, x)));
+  std::vector<std::thread> callers;
+  std::atomic<int> wrong{0};
+  for (int t = 0; t < 20; ++t) {
+    callers.emplace_back([&] {
+      for (int i = 0; i < 5; ++i) wrong += same(run(*two, x)) ? 0 : 1;
+    });
+  }
+  for (auto& c : callers) c.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+}  // namespace
+}  // namespace tenon
