@@ -253,7 +253,6 @@ Result<Tensor> handed_over(Tensor value, const std::vector<const Buffer*>& their
 
 }  // namespace
 
-<<<<<<< HEAD
 void RegionRunner::record(const PlanStep& step, std::chrono::steady_clock::time_point start) const {
   const auto nanoseconds = [](auto duration) { return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count(); };
   const Node& node = model_.graph().node(step.node);
@@ -274,12 +273,8 @@ void RegionRunner::record(const PlanStep& step, std::chrono::steady_clock::time_
   options_.profile->add(std::move(e));
 }
 
-/// Brings output number `output` to `place`, which holds memory for it or an empty handle.
-Status RegionRunner::finish_output(int output, const std::unordered_set<const Buffer*>& theirs, Tensor& place) const {
-=======
 /// Brings output number `output`, which was computed elsewhere, to `place`, which holds memory for it or an empty handle.
 Status RegionRunner::finish_output(int output, const std::vector<const Buffer*>& theirs, Tensor& place) const {
->>>>>>> origin/main
   const Operand& o = frame_->plan->outputs[static_cast<size_t>(output)];
   const Type& type = frame_->plan->output_types[static_cast<size_t>(output)];
   const Slot& slot = frame_->plan->slots[static_cast<size_t>(o.slot)];
@@ -356,16 +351,11 @@ Status RegionRunner::run(RegionId region, const Wanted& wanted, std::span<const 
     for (const int32_t slot : s.release) f.dynamic[static_cast<size_t>(slot)] = Tensor();
   }
 
-<<<<<<< HEAD
   // Inside a run everybody shares; what leaves it is the caller's alone.
-  std::unordered_set<const Buffer*> theirs;
-  if (!parent_) collect_buffers(inputs, plan.input_types, theirs);
-  for (size_t i = 0; i < outputs.size(); ++i)
-    if (wanted[i]) TENON_TRY(finish_output(static_cast<int>(i), theirs, outputs[i]));
-=======
   std::vector<const Buffer*> theirs;
   if (!parent_) theirs = shared_buffers(inputs, plan.input_types);
   for (size_t i = 0; i < outputs.size(); ++i) {
+    if (!wanted[i]) continue;
     const Operand& o = plan.outputs[i];
     const Slot& slot = plan.slots[static_cast<size_t>(o.slot)];
     if (slot.kind != Slot::Kind::kOutput || slot.index != static_cast<int>(i) || o.offset != 0) {
@@ -374,7 +364,6 @@ Status RegionRunner::run(RegionId region, const Wanted& wanted, std::span<const 
       TENON_ASSIGN(outputs[i], outputs[i].clone(model_.allocator()));
     }
   }
->>>>>>> origin/main
   return {};
 }
 
