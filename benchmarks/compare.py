@@ -3,11 +3,13 @@
 
     make bench                                      all models, 1 and 2 threads
     make bench BENCH_ARGS='resnet50 --rounds 9'     some, longer
+    make bench BENCH_ARGS='--load --loads 9'        load time and memory alone, of every form of the files
 
 One process per engine, model and thread count stays alive over all rounds of its model. A round asks every engine, in shuffled
 order, for a batch of timed runs; so all engines see the same weather on a shared machine. The figure of an engine is the median over
 rounds of its median in a round, and the ratio to a peer the median of the ratios within each round. Before anything is timed the
-outputs of all engines are compared. Load time and memory come from processes of their own that load and run once.
+outputs of all engines are compared. Load time and memory come from processes of their own that load and run once, one of every engine
+in a round, and are compared within it likewise.
 
 A peer is a class with load() and run() below; one that is not installed, or cannot take a model, is left out and said so.
 """
@@ -49,6 +51,15 @@ class Tenon:
 
     def run(self):
         return list(self.session.run().values())
+
+
+class TenonMapped(Tenon):
+    """Weights viewed in a mapping of the file, as onnxruntime has external data by default."""
+    name = "tenon-mapped"
+
+    def load(self, path, threads):
+        import tenon
+        self.model = tenon.load(path, threads=threads, map_weights=True)
 
 
 class OnnxRuntime:
@@ -104,7 +115,7 @@ class OpenVino:
         return [result[o] for o in self.model.outputs]
 
 
-ENGINES = {engine.name: engine for engine in (Tenon, OnnxRuntime, OpenVino)}
+ENGINES = {engine.name: engine for engine in (Tenon, TenonMapped, OnnxRuntime, OpenVino)}
 
 
 def signature(path):
@@ -212,9 +223,14 @@ def compare_outputs(processes, scratch):
     return worst
 
 
-def measure(name, path, threads, sizes, engines, args, scratch):
+def paired(theirs, mine):
+    """Median of the ratios of a peer's figure to Tenon's in the same round; above 1 Tenon is faster or smaller."""
+    return statistics.median(t / m for t, m in zip(theirs, mine)) if min(mine, default=0) > 0 else None
+
+
+def measure(name, path, form, threads, sizes, engines, args, scratch):
     inputs = signature(path)
-    result = {"model": name, "threads": threads, "sizes": sizes, "engines": {}, "left_out": {}}
+    result = {"model": name, "form": form, "threads": threads, "sizes": sizes, "engines": {}, "left_out": {}, "loads": {}}
     starts = {e: [] for e in engines}
     processes = []
     # Load time and memory: fresh processes, interleaved; the last ones stay for the timing.
@@ -230,10 +246,14 @@ def measure(name, path, threads, sizes, engines, args, scratch):
                 result["left_out"][engine] = str(error)
                 continue
             starts[engine].append(p.start)
-            if repeat == args.loads - 1:
+            if repeat == args.loads - 1 and not args.load:
                 processes.append(p)
             else:
                 p.close()
+    for engine in (e for e in engines if e not in result["left_out"]):
+        figures = {what: [s[what] - (s["before"] if what in ("resident", "peak") else 0) for s in starts[engine]]
+                   for what in ("load", "first", "resident", "peak")}
+        result["loads"][engine] = figures
     processes.sort(key=lambda p: engines.index(p.engine))
     if not processes:
         return result
@@ -250,15 +270,13 @@ def measure(name, path, threads, sizes, engines, args, scratch):
         mine = rounds[p.engine]
         result["engines"][p.engine] = {
             "latency": statistics.median(r["median"] for r in mine), "best": min(r["best"] for r in mine), "p99": statistics.median(r["p99"] for r in mine),
-            "rounds": [r["median"] for r in mine], "load": statistics.median(s["load"] for s in starts[p.engine]),
-            "first": statistics.median(s["first"] for s in starts[p.engine]), "resident": mine[-1]["resident"],
-            "memory": mine[-1]["resident"] - statistics.median(s["before"] for s in starts[p.engine]), "error": errors[p.engine],
+            "rounds": [r["median"] for r in mine], "memory": mine[-1]["resident"] - statistics.median(s["before"] for s in starts[p.engine]),
+            "error": errors[p.engine],
         }
         p.close()
     if "tenon" in rounds:
         for engine, theirs in rounds.items():
-            ratios = sorted(t["median"] / m["median"] for t, m in zip(theirs, rounds["tenon"]))
-            result["engines"][engine]["ratio"] = statistics.median(ratios)  # above 1: Tenon is faster
+            result["engines"][engine]["ratio"] = paired([t["median"] for t in theirs], [m["median"] for m in rounds["tenon"]])
     return result
 
 
@@ -278,8 +296,25 @@ def print_table(rows, out=sys.stdout):
             print("  ".join("-" * w for w in widths), file=out)
 
 
+def report_loads(results, engines, out):
+    print("\nLoad, load with the first answer, memory after it and at its peak, less what the process held before loading "
+          "(ratio: the peer's figure over Tenon's in the same round; above 1 Tenon is faster or smaller)\n", file=out)
+    whats = {"load": milliseconds, "first": milliseconds, "resident": megabytes, "peak": megabytes}
+    peers = [e for e in engines if e != "tenon"]
+    rows = [["model", "files", "threads"] + [f"{what} {e}" for what in whats for e in engines + [f"/ {p}" for p in peers]]]
+    for r in results:
+        cells, loads = [], r["loads"]
+        for what, text in whats.items():
+            cells += [text(statistics.median(loads[e][what])) if e in loads else "-" for e in engines]
+            for e in peers:
+                ratio = paired(loads[e][what], loads["tenon"][what]) if e in loads and "tenon" in loads else None
+                cells.append(f"{ratio:.2f}" if ratio else "-")
+        rows.append([r["model"], r["form"], str(r["threads"]), *cells])
+    print_table(rows, out)
+
+
 def report(results, engines, out=sys.stdout):
-    for threads in sorted({r["threads"] for r in results}):
+    for threads in sorted({r["threads"] for r in results if r["engines"]}):
         print(f"\nLatency, {threads} thread{'s' if threads > 1 else ''} (ratio: the peer's time over Tenon's in the same round; above 1 Tenon is faster)\n", file=out)
         rows = [["model", "sizes"] + list(engines) + [f"ratio {e}" for e in engines if e != "tenon"] + ["error"]]
         ratios = {e: [] for e in engines}
@@ -299,14 +334,7 @@ def report(results, engines, out=sys.stdout):
             if values:
                 print(f"against {e}: median ratio {statistics.median(values):.2f}, geometric mean {statistics.geometric_mean(values):.2f}, "
                       f"worst {min(values):.2f}, best {max(values):.2f}", file=out)
-    print("\nLoad, first answer, resident memory after the runs (less what the process held before loading)\n", file=out)
-    rows = [["model", "threads"] + [f"{what} {e}" for what in ("load", "first", "memory") for e in engines]]
-    for r in results:
-        cells = [str(r["threads"])]
-        for what, text in (("load", milliseconds), ("first", milliseconds), ("memory", megabytes)):
-            cells += [text(r["engines"][e][what]) if e in r["engines"] else "-" for e in engines]
-        rows.append([r["model"], *cells])
-    print_table(rows, out)
+    report_loads(results, engines, out)
     for r in results:
         for engine, why in r["left_out"].items():
             print(f"{r['model']}, {r['threads']} threads: {engine} left out: {why}", file=out)
@@ -319,11 +347,12 @@ def main():
     import zoo
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("models", nargs="*", help="names of zoo models or paths of ONNX files (default: the whole zoo)")
-    parser.add_argument("--engines", default="tenon,onnxruntime")
+    parser.add_argument("--engines", help="default: tenon,onnxruntime, and tenon-mapped with --load")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.5, help="of one engine in one round")
     parser.add_argument("--loads", type=int, default=3, help="processes that load, for load time and memory")
+    parser.add_argument("--load", action="store_true", help="load time and memory only; weights beside the model files and inside, mapped and read")
     parser.add_argument("--inline", action="store_true", help="weights inside the model files instead of beside them")
     parser.add_argument("--json", type=Path, help="write all figures")
     args = parser.parse_args()
@@ -332,7 +361,7 @@ def main():
         print("compare.py: the model zoo is neither in $TENON_ZOO nor in ../shared/zoo; name ONNX files instead", file=sys.stderr)
         return 2
     engines, versions = [], {}
-    for name in args.engines.split(","):
+    for name in (args.engines or ("tenon,tenon-mapped,onnxruntime" if args.load else "tenon,onnxruntime")).split(","):
         try:
             versions[name] = subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT / 'benchmarks')!r}); import compare; "
                                              f"print(compare.ENGINES[{name!r}].version())"], check=True, capture_output=True, text=True).stdout.strip()
@@ -344,13 +373,17 @@ def main():
     scratch = ROOT / "build/bench"
     scratch.mkdir(parents=True, exist_ok=True)
     results = []
+    forms = ("external", "inline") if args.load else ("inline",) if args.inline else ("external",)
     for name in args.models or zoo.SIZES:
-        path = zoo.path(name, args.inline) if name in zoo.SIZES else Path(name)
-        sizes = zoo.SIZES[name][0] if name in zoo.SIZES else {}
-        for threads in map(int, args.threads.split(",")):
-            results.append(measure(Path(name).stem, path, threads, sizes, engines, args, scratch))
-            r = results[-1]["engines"]
-            print(f"{name}, {threads} thread{'s' if threads > 1 else ''}: " + ", ".join(f"{e} {milliseconds(r[e]['latency'])}" for e in r), file=sys.stderr, flush=True)
+        for form in forms if name in zoo.SIZES else ("",):
+            path = zoo.path(name, form == "inline") if name in zoo.SIZES else Path(name)
+            sizes = zoo.SIZES[name][0] if name in zoo.SIZES else {}
+            for threads in map(int, args.threads.split(",")):
+                results.append(measure(Path(name).stem, path, form, threads, sizes, engines, args, scratch))
+                r = results[-1]["engines"]
+                shown = ", ".join(f"{e} {milliseconds(r[e]['latency'])}" for e in r) or ", ".join(
+                    f"{e} {milliseconds(statistics.median(f['load']))}" for e, f in results[-1]["loads"].items())
+                print(f"{name}, {threads} thread{'s' if threads > 1 else ''}: {shown}", file=sys.stderr, flush=True)
     report(results, engines)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)

@@ -9,21 +9,22 @@ import (
 type Option func(*config)
 
 type config struct {
-	threads        int
-	memoryLimit    uint64
-	deadline       time.Duration
-	maxConcurrency int
-	baseDirectory  string
-	source         string
-	mapWeights     bool
-	noOptimize     bool
-	overridable    bool
-	noOneDNN       bool
-	disabledPasses []string
-	extraOutputs   []string
-	dims           []dimBinding
-	maxPlans       int
-	progress       func(stage string, done, total uint64)
+	threads         int
+	memoryLimit     uint64
+	deadline        time.Duration
+	maxConcurrency  int
+	baseDirectory   string
+	source          string
+	mapWeights      bool
+	noOptimize      bool
+	verifyChecksums bool
+	overridable     bool
+	noOneDNN        bool
+	disabledPasses  []string
+	extraOutputs    []string
+	dims            []dimBinding
+	maxPlans        int
+	progress        func(stage string, done, total uint64)
 }
 
 type dimBinding struct {
@@ -65,6 +66,9 @@ func WithSource(name string) Option { return func(c *config) { c.source = name }
 
 // WithMappedWeights maps the file and reads weights in place: only for files that nobody changes while the model is open.
 func WithMappedWeights() Option { return func(c *config) { c.mapWeights = true } }
+
+// WithVerifiedChecksums compares files of external data with the SHA-1 the model gives, where it does. It takes seconds a gigabyte.
+func WithVerifiedChecksums() Option { return func(c *config) { c.verifyChecksums = true } }
 
 // WithoutOptimization runs the graph as the file has it.
 func WithoutOptimization() Option { return func(c *config) { c.noOptimize = true } }

@@ -150,7 +150,7 @@ Status Builder::graph_inputs(const onnxpb::GraphProto& graph, Scope& scope) {
 }
 
 Status Builder::initializers(const onnxpb::GraphProto& graph, Scope& scope) {
-  // All are begun before any is read, so that large ones are read in parallel.
+  // All are begun before any is read, so that what is read is read in parallel.
   std::vector<std::pair<std::string_view, Tensor>> tensors;
   tensors.reserve(static_cast<size_t>(graph.initializer_size()));
   for (const auto& t : graph.initializer()) {
@@ -158,7 +158,7 @@ Status Builder::initializers(const onnxpb::GraphProto& graph, Scope& scope) {
     TENON_ASSIGN(Tensor tensor, tensors_.begin(t, t.name()));
     tensors.emplace_back(t.name(), std::move(tensor));
   }
-  TENON_TRY(tensors_.finish());
+  TENON_TRY(tensors_.finish(options_.read_late ? TensorReader::Extent::kSmall : TensorReader::Extent::kAll));
   for (const auto& t : graph.sparse_initializer()) {
     TENON_TRY(watch_.check());
     TENON_ASSIGN(Tensor tensor, tensors_.expand(t, t.values().name()));
@@ -168,6 +168,7 @@ Status Builder::initializers(const onnxpb::GraphProto& graph, Scope& scope) {
     if (const auto input = scope.values.find(name); input != scope.values.end()) {  // overridable
       const Type type = Type::of(tensor.dtype(), Shape::of(tensor.dims()));
       if (Status s = check_declared(model_.graph.value(input->second).type, type); !s.ok()) return std::move(s).at_tensor(printable(name));
+      TENON_TRY(settle({&tensor.buffer(), 1}));
       model_.defaults.emplace_back(name, std::move(tensor));
       continue;
     }

@@ -4,10 +4,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
+#include "importers/onnx/sha1.h"
 #include "importers/onnx/utf8.h"
 
 namespace tenon::onnx {
@@ -15,6 +20,7 @@ namespace tenon::onnx {
 namespace {
 
 constexpr size_t kOpenFiles = 64;
+constexpr size_t kChecksumPart = size_t{1} << 18;
 
 /// The names of a location, or why it is refused.
 Result<std::vector<std::string>> components(std::string_view location) {
@@ -46,6 +52,8 @@ struct Descriptor {
   }
 };
 
+constexpr int kOpenFile = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+
 /// Whether this open() failure is the model's fault rather than the machine's.
 bool is_model_fault(int why) { return why == ENOENT || why == ELOOP || why == ENOTDIR || why == ENAMETOOLONG || why == ENXIO; }
 
@@ -53,6 +61,58 @@ bool is_model_fault(int why) { return why == ENOENT || why == ELOOP || why == EN
 
 ExternalFiles::~ExternalFiles() {
   if (directory_fd_ >= 0) close(directory_fd_);
+  if (linked_fd_ >= 0) close(linked_fd_);
+}
+
+void ExternalFiles::allow_links_like(const std::string& path, const FileSource& model) {
+  struct stat info;
+  if (lstat(path.c_str(), &info) != 0 || !S_ISLNK(info.st_mode)) return;
+  const std::unique_ptr<char, decltype(&std::free)> real(realpath(path.c_str(), nullptr), std::free);
+  if (!real) return;
+  const std::string target = real.get();
+  const size_t slash = target.rfind('/');
+  Descriptor folder{::open(target.substr(0, slash + 1).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  // Links may have changed meanwhile: it is the folder only if the model is in it.
+  if (folder.fd < 0 || fstatat(folder.fd, target.c_str() + slash + 1, &info, AT_SYMLINK_NOFOLLOW) != 0 || !model.is(info)) return;
+  linked_fd_ = folder.fd;
+  folder.owned = false;
+}
+
+int ExternalFiles::follow(int directory, const std::string& name) const {
+  if (linked_fd_ < 0) return -1;
+  std::string target(PATH_MAX, '\0');
+  const ssize_t size = readlinkat(directory, name.c_str(), target.data(), target.size());
+  if (size <= 0 || static_cast<size_t>(size) == target.size()) return -1;
+  target.resize(static_cast<size_t>(size));
+  const size_t slash = target.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : target.substr(0, slash + 1);
+  const std::string file = slash == std::string::npos ? target : target.substr(slash + 1);
+  // Which folder it is, not how it is written, decides; and the file is opened in the one that is allowed.
+  const Descriptor named{openat(directory, folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)};
+  struct stat a, b;
+  if (named.fd < 0 || fstat(named.fd, &a) != 0 || fstat(linked_fd_, &b) != 0) return -1;
+  if (a.st_dev != b.st_dev || a.st_ino != b.st_ino || file.empty() || file == "." || file == "..") return -1;
+  return openat(linked_fd_, file.c_str(), kOpenFile);
+}
+
+Status ExternalFiles::verify(Source& file, std::string_view checksum, const Watch& watch) {
+  const bool digits = checksum.size() == 40 && std::all_of(checksum.begin(), checksum.end(), [](unsigned char c) { return std::isxdigit(c); });
+  if (!digits) return load_error("checksum '", printable(checksum), "' of external data is not a SHA-1 of 40 hexadecimal digits");
+  std::string& known = checksums_[file.name()];
+  if (known.empty()) {
+    Sha1 sha1;
+    std::vector<std::byte> room(kChecksumPart);
+    for (uint64_t at = 0; at < file.size(); at += room.size()) {
+      TENON_TRY(watch.check());
+      const auto n = static_cast<size_t>(std::min<uint64_t>(room.size(), file.size() - at));
+      TENON_TRY(file.read(at, n, room.data()));
+      sha1.update(room.data(), n);
+    }
+    known = sha1.hex();
+  }
+  const bool same = std::equal(checksum.begin(), checksum.end(), known.begin(), [](unsigned char a, char b) { return std::tolower(a) == b; });
+  if (!same) return load_error("external data '", printable(file.name()), "' has the SHA-1 ", known, ", expected ", checksum);
+  return {};
 }
 
 Result<std::shared_ptr<Source>> ExternalFiles::open(std::string_view location) {
@@ -70,10 +130,10 @@ Result<std::shared_ptr<Source>> ExternalFiles::open(std::string_view location) {
   Descriptor at{directory_fd_, false};
   for (size_t i = 0; i < names.size(); ++i) {
     const bool last = i + 1 == names.size();
-    const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | (last ? 0 : O_DIRECTORY);
-    const int fd = openat(at.fd, names[i].c_str(), flags);
+    int fd = openat(at.fd, names[i].c_str(), kOpenFile | (last ? 0 : O_DIRECTORY));
+    const int why = errno;
+    if (fd < 0 && names.size() == 1) fd = follow(at.fd, names[i]);
     if (fd < 0) {
-      const int why = errno;
       struct stat info;
       // Which of the reasons for ELOOP and ENOTDIR it was.
       const bool link = fstatat(at.fd, names[i].c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode);

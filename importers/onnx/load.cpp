@@ -13,8 +13,10 @@ namespace tenon::onnx {
 
 namespace {
 
-Result<ImportedModel> load_source(Source& source, const std::string& directory, const LoadOptions& options) {
-  Watch watch(options.deadline, options.cancel, options.progress);
+Result<ImportedModel> load_source(const std::shared_ptr<Source>& file_source, ExternalFiles& external, const LoadOptions& options) {
+  Source& source = *file_source;
+  const auto shared_watch = std::make_shared<Watch>(options.deadline, options.cancel, options.progress);
+  Watch& watch = *shared_watch;
   TENON_TRY(watch.check());
   google::protobuf::Arena arena;
   auto* file = google::protobuf::Arena::CreateMessage<onnxpb::ModelProto>(&arena);
@@ -26,11 +28,13 @@ Result<ImportedModel> load_source(Source& source, const std::string& directory, 
       return load_error("malformed: the file is not a valid ONNX protobuf message");
     }
   }
-  ExternalFiles external(directory, options.map_weights);
-  TensorReader tensors({source, external, options.limits, watch, options.allocator, options.map_weights});
   ImportedModel model;
   model.graph.source = source.name();
-  TENON_TRY(Builder(*file, source.size(), tensors, options, watch, model).run());
+  model.graph.faults = std::make_shared<ReadFaults>();
+  TensorReader tensors({file_source, external, options.limits, shared_watch, model.graph.faults, options.allocator, options.verify_checksums});
+  Status built = Builder(*file, source.size(), tensors, options, watch, model).run();
+  TENON_TRY(model.graph.faults->first());  // what is built from bytes that could not be read has errors of its own
+  TENON_TRY(std::move(built));
   return model;
 }
 
@@ -46,17 +50,21 @@ Result<ImportedModel> load(const std::string& path, const LoadOptions& options) 
   if (!source.ok()) return std::move(source).status();
   const size_t slash = path.rfind('/');
   const std::string beside = slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-  return located(load_source(**source, options.directory.empty() ? beside : options.directory, options), path);
+  ExternalFiles external(options.directory.empty() ? beside : options.directory, options.map_weights);
+  if (options.directory.empty()) external.allow_links_like(path, **source);
+  return located(load_source(*source, external, options), path);
 }
 
 Result<ImportedModel> load(std::span<const std::byte> bytes, const LoadOptions& options) {
-  MemorySource source(bytes);
-  return located(load_source(source, options.directory, options), source.name());
+  const auto source = std::make_shared<MemorySource>(bytes);
+  ExternalFiles external(options.directory, options.map_weights);
+  return located(load_source(source, external, options), source->name());
 }
 
 Result<ImportedModel> load(const ReadCallback& read, const LoadOptions& options) {
-  StreamSource source(read, options.allocator);
-  return located(load_source(source, options.directory, options), source.name());
+  const auto source = std::make_shared<StreamSource>(read, options.allocator);
+  ExternalFiles external(options.directory, options.map_weights);
+  return located(load_source(source, external, options), source->name());
 }
 
 }  // namespace tenon::onnx

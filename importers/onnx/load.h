@@ -28,6 +28,11 @@ struct LoadOptions {
   std::function<void(double)> progress;       ///< called on the loading thread with the fraction done
   /// Views weights in a mapping of the file instead of reading them. Only for files that nobody changes while the model lives.
   bool map_weights = false;
+  /// Leaves large tensors where they are until somebody needs them or Graph::settle() is called, which Model::create() does: weights then
+  /// go from the file into their packed form at once. The file stays open until then, and bytes must not be freed before.
+  bool read_late = false;
+  /// Compares files of external data with the checksums the model gives, where it does: SHA-1 costs far more than reading.
+  bool verify_checksums = false;
   /// Initializers that are also graph inputs stay inputs, with the initializer as their default.
   bool overridable_initializers = false;
   /// Declared types of intermediate values and outputs that contradict the inferred ones are errors.
@@ -51,7 +56,7 @@ struct ImportedModel {
 };
 
 Result<ImportedModel> load(const std::string& path, const LoadOptions& options = {});
-/// `bytes` may be freed once this returns.
+/// `bytes` may be freed once this returns (but see read_late).
 Result<ImportedModel> load(std::span<const std::byte> bytes, const LoadOptions& options = {});
 Result<ImportedModel> load(const ReadCallback& read, const LoadOptions& options = {});
 

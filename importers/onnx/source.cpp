@@ -51,6 +51,11 @@ FileSource::FileSource(int fd, uint64_t size, std::string name, bool map)
 
 FileSource::~FileSource() { close(fd_); }
 
+bool FileSource::is(const struct stat& other) const {
+  struct stat mine;
+  return fstat(fd_, &mine) == 0 && mine.st_dev == other.st_dev && mine.st_ino == other.st_ino;
+}
+
 Result<size_t> FileSource::read_some(uint64_t offset, size_t n, void* dst) {
   size_t done = 0;
   while (done < n) {
@@ -78,7 +83,13 @@ Source::View FileSource::view(uint64_t offset, uint64_t size, size_t alignment) 
     }
     mapping_ = Buffer::borrow(at, size_, [at, bytes = size_] { munmap(at, bytes); });
   }
-  return {mapping_, static_cast<size_t>(offset)};
+  return {mapping_, static_cast<size_t>(offset), true};
+}
+
+void forget_pages(std::byte* begin, size_t bytes) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t from = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page, to = (reinterpret_cast<uintptr_t>(begin) + bytes) / page * page;
+  if (to > from) madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
 }
 
 // --- memory ----------------------------------------------------------------------------------------------------------------------
@@ -164,7 +175,7 @@ Source::View StreamSource::view(uint64_t offset, uint64_t size, size_t alignment
   const Segment& s = segments_[find(offset)];
   if (offset != s.start || size != s.buffer->size() || s.used != size) return {};
   if (reinterpret_cast<uintptr_t>(s.buffer->data()) % alignment != 0) return {};
-  return {s.buffer, 0};
+  return {s.buffer, 0, false};
 }
 
 }  // namespace tenon::onnx

@@ -13,6 +13,8 @@
 #include "base/allocator.h"
 #include "base/status.h"
 
+struct stat;
+
 namespace tenon::onnx {
 
 class Source {
@@ -41,6 +43,7 @@ class Source {
   struct View {
     std::shared_ptr<Buffer> buffer;  ///< null when the bytes must be copied
     size_t offset = 0;
+    bool mapped = false;  ///< pages of the source come into memory as they are touched
   };
   /// The bytes themselves when they lie, aligned, in memory that may outlive the source.
   virtual View view(uint64_t offset, uint64_t size, size_t alignment) {
@@ -63,6 +66,8 @@ class FileSource final : public Source {
   uint64_t size() const override { return size_; }
   Result<size_t> read_some(uint64_t offset, size_t n, void* dst) override;
   View view(uint64_t offset, uint64_t size, size_t alignment) override;
+  /// Whether `other` describes this very file.
+  bool is(const struct stat& other) const;
 
  private:
   int fd_;
@@ -72,7 +77,10 @@ class FileSource final : public Source {
   std::shared_ptr<Buffer> mapping_;
 };
 
-/// Memory of the caller, which it may free after the load.
+/// Says that whole pages of a mapped file are not needed for now.
+void forget_pages(std::byte* begin, size_t bytes);
+
+/// Memory of the caller, which it may free after the load (see LoadOptions::read_late).
 class MemorySource final : public Source {
  public:
   explicit MemorySource(std::span<const std::byte> bytes) : Source("<memory>"), bytes_(bytes) {}

@@ -1,12 +1,10 @@
 #include "importers/onnx/tensor_reader.h"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cstring>
-#include <mutex>
 
-#include "base/parallel.h"
+#include "importers/onnx/tensor_contents.h"
 #include "importers/onnx/typed_data.h"
 #include "importers/onnx/utf8.h"
 
@@ -16,9 +14,8 @@ static_assert(std::endian::native == std::endian::little, "tensor bytes in files
 
 namespace {
 
-constexpr size_t kPart = size_t{4} << 20;        // of a file read by one thread at a time
-constexpr int kOpenFiles = 64;                    // held open by tensors not yet read
-constexpr size_t kParallelFrom = size_t{8} << 20;
+constexpr int kOpenFiles = 64;                 // held open by tensors not yet read
+constexpr size_t kLarge = size_t{64} << 10;    // smaller tensors are not worth leaving for later
 
 /// Bytes that `count` elements take in a file; for strings, which have no fixed size, at least.
 std::optional<int64_t> file_bytes(DType dtype, int64_t count) {
@@ -44,24 +41,6 @@ std::optional<uint64_t> parse_number(std::string_view text) {
   return value;
 }
 
-/// Spreads 2- or 4-bit elements, which lie packed in the last bytes of the tensor, over one byte each. Writing never overtakes reading.
-void unpack(const Tensor& tensor, int bits) {
-  auto* out = static_cast<uint8_t*>(tensor.data());
-  const auto count = static_cast<size_t>(tensor.count());
-  const size_t per_byte = 8 / static_cast<size_t>(bits);
-  const uint8_t* in = out + count - (count + per_byte - 1) / per_byte;
-  const bool is_signed = tensor.dtype() == DType::kInt4 || tensor.dtype() == DType::kInt2;
-  const auto mask = static_cast<uint8_t>((1 << bits) - 1);
-  const auto sign = static_cast<uint8_t>(1 << (bits - 1));
-  for (size_t i = 0; i < count;) {
-    uint8_t packed = *in++;
-    for (size_t k = 0; k < per_byte && i < count; ++k, ++i, packed = static_cast<uint8_t>(packed >> bits)) {
-      const auto value = static_cast<uint8_t>(packed & mask);
-      out[i] = is_signed ? static_cast<uint8_t>((value ^ sign) - sign) : value;
-    }
-  }
-}
-
 }  // namespace
 
 std::string data_type_name(int32_t data_type) {
@@ -77,7 +56,7 @@ Result<Tensor> TensorReader::begin(const onnxpb::TensorProto& proto, std::string
 
 Result<Tensor> TensorReader::read(const onnxpb::TensorProto& proto, std::string_view name) {
   TENON_ASSIGN(Tensor tensor, begin(proto, name));
-  TENON_TRY(finish());
+  TENON_TRY(settle({&tensor.buffer(), 1}));
   return tensor;
 }
 
@@ -128,7 +107,7 @@ Result<Tensor> TensorReader::inline_contents(const onnxpb::TensorProto& proto, D
   if (!bytes || first->size() != static_cast<uint64_t>(*bytes)) {
     return load_error(shape_text(dtype, dims), " needs ", bytes.value_or(0), " bytes, raw_data has ", first->size());
   }
-  return raw(nullptr, c_.model, first->offset(), dtype, std::move(dims), count);
+  return raw(c_.model, first->offset(), dtype, std::move(dims), count);
 }
 
 Result<Tensor> TensorReader::external_contents(const onnxpb::TensorProto& proto, DType dtype, Dims dims, int64_t count) {
@@ -169,99 +148,43 @@ Result<Tensor> TensorReader::external_contents(const onnxpb::TensorProto& proto,
     return load_error("external data offset ", *offset, " + length ", needed, " runs past the end of '", printable(*location), "', which has ",
                       size, " bytes");
   }
-  Source& source = *file;
-  return raw(std::move(file), source, *offset, dtype, std::move(dims), count);
+  if (checksum && c_.verify_checksums) TENON_TRY(c_.external.verify(*file, *checksum, *c_.watch));
+  return raw(std::move(file), *offset, dtype, std::move(dims), count);
 }
 
-Result<Tensor> TensorReader::raw(std::shared_ptr<Source> keep, Source& source, uint64_t offset, DType dtype, Dims dims, int64_t count) {
-  const int bits = file_bits(dtype);
+Result<Tensor> TensorReader::raw(std::shared_ptr<Source> source, uint64_t offset, DType dtype, Dims dims, int64_t count) {
   const auto bytes = static_cast<size_t>(*file_bytes(dtype, count));
-  const bool plain = bits >= 8 && dtype != DType::kBool;
-  if (plain && bytes > 0) {
-    if (auto view = source.view(offset, bytes, std::max<size_t>(size_of(dtype), 1)); view.buffer) {
-      return Tensor::view(dtype, std::move(dims), std::move(view.buffer), view.offset);
-    }
+  if (bytes == 0) return Tensor::allocate(dtype, std::move(dims), c_.allocator);
+  Source::View view;
+  if (file_bits(dtype) >= 8 && dtype != DType::kBool) view = source->view(offset, bytes, size_of(dtype));
+  if (view.buffer && !view.mapped) return Tensor::view(dtype, std::move(dims), std::move(view.buffer), view.offset);
+  if (source.get() != last_) ++files_;
+  last_ = source.get();
+  auto contents = std::make_shared<TensorContents>(std::move(source), offset, dtype, name_, c_.watch, c_.faults);
+  std::shared_ptr<Buffer> buffer;
+  if (view.buffer) {
+    std::byte* const at = view.buffer->address() + view.offset;
+    buffer = Buffer::mapped(at, bytes, std::move(contents), [mapping = std::move(view.buffer), at, bytes] { forget_pages(at, bytes); });
+  } else {
+    TENON_ASSIGN(buffer, Buffer::late(static_cast<size_t>(count) * size_of(dtype), std::move(contents), c_.allocator));
   }
-  TENON_ASSIGN(Tensor tensor, Tensor::allocate(dtype, std::move(dims), c_.allocator));
-  if (bytes == 0) return tensor;
-  auto* to = static_cast<std::byte*>(tensor.data()) + (tensor.bytes() - bytes);
-  if (keep && (copies_.empty() || copies_.back().keep != keep)) ++files_;
-  copies_.push_back({std::move(keep), &source, offset, bytes, to, name_});
-  if (!plain) fixups_.push_back({tensor, bits});
-  if (files_ >= kOpenFiles) TENON_TRY(finish());
-  return tensor;
+  begun_.push_back(buffer);
+  if (files_ >= kOpenFiles) TENON_TRY(finish(Extent::kAll));
+  return Tensor::view(dtype, std::move(dims), std::move(buffer));
 }
 
-Status TensorReader::run_copies() {
-  struct Part {
-    const Copy* copy;
-    size_t from;
-    size_t bytes;
-  };
-  std::vector<Part> parts;
-  uint64_t large = 0;
-  for (const Copy& copy : copies_) {
-    for (size_t from = 0; from < copy.bytes; from += kPart) parts.push_back({&copy, from, std::min(kPart, copy.bytes - from)});
-    large += copy.bytes;
+Status TensorReader::finish(Extent extent) {
+  std::vector<std::shared_ptr<Buffer>> large;
+  if (extent == Extent::kSmall) {
+    const auto begin = std::stable_partition(begun_.begin(), begun_.end(), [](const auto& b) { return b->size() < kLarge; });
+    large.assign(std::make_move_iterator(begin), std::make_move_iterator(begun_.end()));
+    begun_.erase(begin, begun_.end());
+  } else {
+    last_ = nullptr;
+    files_ = 0;
   }
-  struct Shared {
-    std::vector<Part>* parts;
-    Watch* watch;
-    std::atomic<bool> failed{false};
-    std::mutex mutex;
-    Status status;
-  } shared{.parts = &parts, .watch = &c_.watch, .mutex = {}, .status = {}};
-  const Team::Body body = [](void* context, int64_t begin, int64_t end, int) {
-    auto& s = *static_cast<Shared*>(context);
-    for (int64_t i = begin; i < end && !s.failed.load(std::memory_order_relaxed); ++i) {
-      const Part& part = (*s.parts)[static_cast<size_t>(i)];
-      Status status = s.watch->check();
-      if (status.ok()) status = part.copy->source->read(part.copy->offset + part.from, part.bytes, part.copy->to + part.from);
-      if (status.ok()) continue;
-      const std::lock_guard<std::mutex> lock(s.mutex);
-      if (!s.failed.exchange(true)) s.status = std::move(status).at_tensor(part.copy->name);
-    }
-  };
-  // A stream is not safe to read from two threads, and what it holds is in memory already.
-  const bool together = large >= kParallelFrom && c_.model.size() != UINT64_MAX && available_cpus() > 1;
-  // Announced in batches, so that progress can be told in between from this thread.
-  constexpr size_t kBatch = 16;
-  struct Batch {
-    Shared* shared;
-    size_t first;
-    Team::Body body;
-  };
-  auto run_all = [&](Team& team) {
-    for (size_t first = 0; first < parts.size() && !shared.failed; first += kBatch) {
-      Batch batch{&shared, first, body};
-      const auto n = static_cast<int64_t>(std::min(kBatch, parts.size() - first));
-      team.parallel_for(n, [](void* context, int64_t begin, int64_t end, int thread) {
-        auto& b = *static_cast<Batch*>(context);
-        b.body(b.shared, begin + static_cast<int64_t>(b.first), end + static_cast<int64_t>(b.first), thread);
-      }, &batch);
-      c_.watch.progress(0.2 + 0.6 * static_cast<double>(first) / static_cast<double>(parts.size()));
-    }
-  };
-  using RunAll = decltype(run_all);
-  Team::enter(nullptr, together ? std::min(available_cpus(), 8) : 1,
-              [](void* arg, Team& team) { (*static_cast<RunAll*>(arg))(team); }, &run_all);
-  return std::move(shared.status);
-}
-
-Status TensorReader::finish() {
-  Status status = run_copies();
-  copies_.clear();
-  files_ = 0;
-  const std::vector<Fixup> fixups = std::exchange(fixups_, {});
-  TENON_TRY(std::move(status));
-  for (const Fixup& f : fixups) {
-    if (f.bits < 8) {
-      unpack(f.tensor, f.bits);
-    } else {  // bool: any byte but 0 is true, and a C++ bool holds 0 or 1 only
-      auto* b = static_cast<uint8_t*>(f.tensor.data());
-      for (int64_t i = 0; i < f.tensor.count(); ++i) b[i] = b[i] != 0;
-    }
-  }
+  TENON_TRY(settle(begun_, [this](double done) { c_.watch->progress(0.2 + 0.6 * done); }));
+  begun_ = std::move(large);
   return {};
 }
 
@@ -277,17 +200,17 @@ Result<Tensor> TensorReader::typed(const onnxpb::TensorProto& proto, DType dtype
     if (proto.payload(0).size() != static_cast<uint64_t>(*bytes)) {
       return load_error(shape_text(dtype, dims), " needs ", *bytes, " bytes, ", field_name(field), " has ", proto.payload(0).size());
     }
-    return raw(nullptr, c_.model, proto.payload(0).offset(), dtype, std::move(dims), count);
+    return raw(c_.model, proto.payload(0).offset(), dtype, std::move(dims), count);
   }
   TENON_TRY(check_typed_size(proto, dtype, count));
   TENON_ASSIGN(Tensor tensor, Tensor::allocate(dtype, std::move(dims), c_.allocator));
-  TENON_TRY(read_typed(c_.model, proto, tensor, c_.watch));
-  if (file_bits(dtype) < 8) unpack(tensor, file_bits(dtype));
+  TENON_TRY(read_typed(*c_.model, proto, tensor, *c_.watch));
+  if (file_bits(dtype) < 8) unpack(dtype, tensor.as<std::byte>(), static_cast<size_t>(count));
   return tensor;
 }
 
 Result<Tensor> TensorReader::strings(const onnxpb::TensorProto& proto, Dims dims, int64_t count) {
-  TENON_ASSIGN(const auto values, read_strings(c_.model, proto, count, c_.watch));
+  TENON_ASSIGN(const auto values, read_strings(*c_.model, proto, count, *c_.watch));
   return Tensor::strings(std::move(dims), values, c_.allocator);
 }
 

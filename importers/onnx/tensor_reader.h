@@ -1,4 +1,4 @@
-// Tensors of a model file: checked, then read by position straight into their final memory.
+// Tensors of a model file: checked, then read by position straight into the memory or the packed form they stay in.
 #pragma once
 
 #include <memory>
@@ -17,51 +17,38 @@ namespace tenon::onnx {
 class TensorReader {
  public:
   struct Context {
-    Source& model;
+    std::shared_ptr<Source> model;
     ExternalFiles& external;
     const Limits& limits;
-    Watch& watch;
+    std::shared_ptr<Watch> watch;
+    std::shared_ptr<ReadFaults> faults;
     std::shared_ptr<Allocator> allocator;
-    bool map = false;
+    bool verify_checksums = false;
   };
   explicit TensorReader(Context context) : c_(std::move(context)) {}
 
-  /// Checks `proto` and takes memory for it. Its elements are there only after finish(). Errors name `name`.
+  /// Checks `proto` and takes memory for it; most are late then (see Buffer). Errors name `name`.
   Result<Tensor> begin(const onnxpb::TensorProto& proto, std::string_view name);
-  /// Reads everything begun, large tensors in parallel.
-  Status finish();
-  /// begin and finish.
+  /// Reads everything begun, or what of it is small.
+  enum class Extent { kAll, kSmall };
+  Status finish(Extent extent);
+  /// begin and finish for one.
   Result<Tensor> read(const onnxpb::TensorProto& proto, std::string_view name);
   /// The dense form of a sparse tensor, read and checked.
   Result<Tensor> expand(const onnxpb::SparseTensorProto& proto, std::string_view name);
 
  private:
-  struct Copy {
-    std::shared_ptr<Source> keep;  ///< keeps an external file open
-    Source* source = nullptr;
-    uint64_t offset = 0;
-    size_t bytes = 0;
-    std::byte* to = nullptr;
-    std::string name;
-  };
-  /// Work on a tensor after its bytes have been copied.
-  struct Fixup {
-    Tensor tensor;
-    int bits = 8;
-  };
-
   Result<Tensor> checked(const onnxpb::TensorProto& proto);
   Result<Tensor> inline_contents(const onnxpb::TensorProto& proto, DType dtype, Dims dims, int64_t count);
   Result<Tensor> external_contents(const onnxpb::TensorProto& proto, DType dtype, Dims dims, int64_t count);
-  Result<Tensor> raw(std::shared_ptr<Source> keep, Source& source, uint64_t offset, DType dtype, Dims dims, int64_t count);
+  Result<Tensor> raw(std::shared_ptr<Source> source, uint64_t offset, DType dtype, Dims dims, int64_t count);
   Result<Tensor> typed(const onnxpb::TensorProto& proto, DType dtype, Dims dims, int64_t count);
   Result<Tensor> strings(const onnxpb::TensorProto& proto, Dims dims, int64_t count);
-  Status run_copies();
 
   Context c_;
-  std::vector<Copy> copies_;
-  std::vector<Fixup> fixups_;
-  int files_ = 0;  ///< switches between external files in copies_
+  std::vector<std::shared_ptr<Buffer>> begun_;
+  const Source* last_ = nullptr;  ///< source of the last one begun
+  int files_ = 0;                 ///< how often that changed: no fewer than the files held open
   std::string name_;  ///< of the tensor being checked
 };
 

@@ -308,7 +308,8 @@ enum tenon_load_flags {
   TENON_LOAD_NO_OPTIMIZE = 1 << 1,   /* run the graph as the file has it: no pass */
   TENON_LOAD_OVERRIDABLE = 1 << 2,   /* initializers that the file also lists as graph inputs become optional inputs; otherwise constants */
   TENON_LOAD_NO_ONEDNN = 1 << 3,     /* never choose a kernel of oneDNN, and do not open its module */
-  TENON_LOAD_OPENMP = 1 << 4         /* take threads from OpenMP instead of the library's own pool */
+  TENON_LOAD_OPENMP = 1 << 4,        /* take threads from OpenMP instead of the library's own pool */
+  TENON_LOAD_VERIFY_CHECKSUMS = 1 << 5 /* compare files of external data with the SHA-1 the model gives, where it does: takes seconds a gigabyte */
 };
 
 typedef struct tenon_load_options {

@@ -93,6 +93,7 @@ class Options {
   Options& overridable_initializers(bool on = true) { return flag(TENON_LOAD_OVERRIDABLE, on); }
   Options& onednn(bool on) { return flag(TENON_LOAD_NO_ONEDNN, !on); }
   Options& openmp(bool on = true) { return flag(TENON_LOAD_OPENMP, on); }
+  Options& verify_checksums(bool on = true) { return flag(TENON_LOAD_VERIFY_CHECKSUMS, on); }
   Options& disable_pass(std::string name) { passes_.push_back(std::move(name)); return *this; }
   Options& pass_step_limit(int64_t n) { c_.pass_step_limit = n; return *this; }
   /// A value inside the model that becomes an output after its own.

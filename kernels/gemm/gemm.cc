@@ -260,11 +260,12 @@ void GemmPack(const GemmPackParams& p, const Call& call, Range range) {
   float* const dst = (p.to_shared ? reinterpret_cast<float*>(call.shared) : call.out<float>(0)) + p.to;
   const int64_t panels = p.panels();
   const int64_t width = panel_width(p.format);
-  const int64_t batch_step = p.batch_step >= 0 ? p.batch_step : panels * p.k * width;
+  const int64_t panel_step = p.panel_step >= 0 ? p.panel_step : p.k * width;
+  const int64_t batch_step = p.batch_step >= 0 ? p.batch_step : panels * panel_step;
   for (int64_t index = range.begin; index < range.end; ++index) {
     const int64_t panel = index % panels;
     int64_t batch = index / panels, from = p.from + panel * width * p.b_n;
-    float* const to = dst + batch * batch_step + panel * p.k * width;
+    float* const to = dst + batch * batch_step + panel * panel_step;
     for (int i = p.batch_rank; i-- > 0;) {
       from += batch % p.batch[i] * p.b_batch[i];
       batch /= p.batch[i];

@@ -91,6 +91,7 @@ struct GemmPackParams {
   int64_t to = 0;    ///< where the first panel goes, in floats
   int64_t from = 0;  ///< where the first matrix is, in elements
   int64_t batch_step = -1;  ///< floats between packed matrices; -1: they follow each other
+  int64_t panel_step = -1;  ///< floats between panels; -1: they follow each other. More where these are some of a matrix's rows
   int64_t k = 0, n = 0;
   int64_t b_k = 0, b_n = 1;
   int32_t batch_rank = 0;

@@ -37,6 +37,7 @@ def load(
     disabled_passes: Iterable[str] = (),
     pass_step_limit: int = 0,
     max_plans: int = 0,
+    verify_checksums: bool = False,
 ) -> Model: ...
 
 class Model:

@@ -1,6 +1,8 @@
 #include "base/allocator.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <new>
 
@@ -13,13 +15,12 @@ namespace tenon {
 namespace {
 std::atomic<bool (*)(size_t)> allocation_hook{nullptr};
 
-// From this size on a block asks for huge pages: packed weights and arenas are walked end to end.
-constexpr size_t kHugeThreshold = size_t{4} << 20;
+// From this size on a block asks for huge pages, as many as it fills: packed weights and arenas are walked end to end.
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kSlack = 64;
 
 size_t padded(size_t bytes, size_t alignment) { return (bytes + kSlack + alignment - 1) / alignment * alignment; }
-size_t alignment_for(size_t bytes) { return bytes >= kHugeThreshold ? kHugePage : kAlignment; }
+size_t alignment_for(size_t bytes) { return bytes >= kHugePage ? kHugePage : kAlignment; }
 }  // namespace
 
 void set_allocation_hook(bool (*hook)(size_t)) { allocation_hook.store(hook); }
@@ -39,7 +40,7 @@ void* Allocator::allocate(size_t bytes) {
     return nullptr;
   }
 #if defined(__linux__)
-  if (alignment == kHugePage) madvise(block, padded(bytes, alignment), MADV_HUGEPAGE);
+  if (alignment == kHugePage) madvise(block, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
 #endif
   size_t peak = peak_.load(std::memory_order_relaxed);
   while (now > peak && !peak_.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
@@ -83,6 +84,43 @@ std::shared_ptr<Buffer> Buffer::borrow(void* data, size_t bytes, std::function<v
   buffer->size_ = bytes;
   buffer->release_ = std::move(release);
   return buffer;
+}
+
+Result<std::shared_ptr<Buffer>> Buffer::late(size_t bytes, std::shared_ptr<const Contents> contents, std::shared_ptr<Allocator> allocator) {
+  TENON_ASSIGN(auto buffer, allocate(bytes, std::move(allocator)));
+  buffer->contents_ = std::move(contents);
+  buffer->late_ = true;
+  return buffer;
+}
+
+std::shared_ptr<Buffer> Buffer::mapped(void* data, size_t bytes, std::shared_ptr<const Contents> contents, std::function<void()> release) {
+  auto buffer = borrow(data, bytes, std::move(release));
+  buffer->contents_ = std::move(contents);
+  return buffer;
+}
+
+void Buffer::fill() const {
+  constexpr size_t kStep = size_t{4} << 20;  // between two looks at the load's deadline
+  const std::lock_guard<std::mutex> lock(filling_);
+  if (!late_.load(std::memory_order_relaxed)) return;
+  Status status;
+  for (size_t at = 0; at < size_ && status.ok(); at += kStep) status = contents_->read(at, std::min(kStep, size_ - at), data_ + at);
+  if (!status.ok()) {
+    std::memset(data_, 0, size_);
+    contents_->faults().report(std::move(status));
+  }
+  late_.store(false, std::memory_order_release);
+}
+
+Result<const std::byte*> Buffer::peek(size_t offset, size_t n, std::byte* room) const {
+  if (in_place()) return data_ + offset;
+  TENON_TRY(contents_->read(offset, n, room));
+  return room;
+}
+
+void Buffer::settled() {
+  late_ = false;
+  contents_.reset();
 }
 
 Buffer::~Buffer() {

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 
+#include "base/contents.h"
 #include "base/status.h"
 
 namespace tenon {
@@ -39,28 +41,54 @@ class Allocator {
 /// Test hook: when set, called before every allocation of every Allocator; returning false makes it fail.
 void set_allocation_hook(bool (*hook)(size_t bytes));
 
-/// Memory with an owner: allocated here, or a caller's with a release callback. Shared by reference counting.
+/// Memory with an owner: allocated here, or a caller's with a release callback. Shared by reference counting. The bytes may be late:
+/// then data() reads them first.
 class Buffer {
  public:
   /// kNoMem or kLimit on failure. The allocator must outlive the buffer (it is kept alive by the shared_ptr).
   static Result<std::shared_ptr<Buffer>> allocate(size_t bytes, std::shared_ptr<Allocator> allocator = nullptr);
   /// Memory of somebody else. `release` runs once, when the last reference goes, on whichever thread that is.
   static std::shared_ptr<Buffer> borrow(void* data, size_t bytes, std::function<void()> release = {});
+  /// As allocate(), but no byte is read, or page touched, before somebody asks.
+  static Result<std::shared_ptr<Buffer>> late(size_t bytes, std::shared_ptr<const Contents> contents, std::shared_ptr<Allocator> allocator = nullptr);
+  /// As borrow(), of memory that may be read at a price (a mapped file): peek() takes them from `contents` instead.
+  static std::shared_ptr<Buffer> mapped(void* data, size_t bytes, std::shared_ptr<const Contents> contents, std::function<void()> release);
 
   ~Buffer();
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
 
-  std::byte* data() const { return data_; }
+  /// The bytes, read now when they are late; zeros, and a report to the ReadFaults of the load, when that fails. Thread-safe.
+  std::byte* data() const {
+    if (late_.load(std::memory_order_acquire)) fill();
+    return data_;
+  }
+  /// Where the bytes are or will be.
+  std::byte* address() const { return data_; }
   size_t size() const { return size_; }
+
+  bool late() const { return late_.load(std::memory_order_acquire); }
+  /// Whether peek() finds the bytes in place.
+  bool in_place() const { return !contents_ || (owned_ && !late()); }
+  /// Bytes [offset, offset + n): in place, or read into `room` when they are late or mapped. Thread-safe.
+  Result<const std::byte*> peek(size_t offset, size_t n, std::byte* room) const;
+  /// Null when the bytes have always been in memory, or since settled().
+  const Contents* contents() const { return contents_.get(); }
+  /// The bytes are in place now: lets go of the contents. Nobody else may use the buffer meanwhile.
+  void settled();
 
  private:
   Buffer() = default;
+  void fill() const;
+
   std::byte* data_ = nullptr;
   size_t size_ = 0;
   std::shared_ptr<Allocator> allocator_;
   bool owned_ = false;
   std::function<void()> release_;
+  std::shared_ptr<const Contents> contents_;
+  mutable std::mutex filling_;
+  mutable std::atomic<bool> late_{false};
 };
 
 }  // namespace tenon

@@ -207,6 +207,18 @@ ThreadProvider* openmp_threads() {
 #endif
 }
 
+namespace {
+thread_local const LoadThreads* load_threads = nullptr;
+}  // namespace
+
+LoadThreads::LoadThreads(ThreadProvider* provider, int threads)
+    : outer_(load_threads), provider_(provider), threads_(threads > 0 ? threads : available_cpus()) {
+  load_threads = this;
+}
+LoadThreads::~LoadThreads() { load_threads = outer_; }
+int LoadThreads::threads() { return load_threads ? load_threads->threads_ : available_cpus(); }
+ThreadProvider* LoadThreads::provider() { return load_threads ? load_threads->provider_ : nullptr; }
+
 void Team::enter(ThreadProvider* provider, int threads, void (*leader)(void*, Team&), void* arg) {
   if (threads > 1 && provider == nullptr) {
     Pool& p = pool();

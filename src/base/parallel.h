@@ -44,7 +44,26 @@ class Team {
   Board* board_;
 };
 
-/// Runs body(begin, end) over contiguous pieces of [0, parts) on all available CPUs of the process-wide pool; for work at load.
+/// While one lives, work at load on the thread that made it takes its threads as a run would: at most `threads`, from `provider`.
+class LoadThreads {
+ public:
+  /// threads 0: available_cpus(); provider null: the process-wide pool.
+  LoadThreads(ThreadProvider* provider, int threads);
+  ~LoadThreads();
+  LoadThreads(const LoadThreads&) = delete;
+  LoadThreads& operator=(const LoadThreads&) = delete;
+
+  /// Of the innermost one; all available CPUs of the process-wide pool where there is none.
+  static int threads();
+  static ThreadProvider* provider();
+
+ private:
+  const LoadThreads* outer_;
+  ThreadProvider* provider_;
+  int threads_;
+};
+
+/// Runs body(begin, end, thread) over contiguous pieces of [0, parts), with thread < LoadThreads::threads(); for work at load.
 template <class F>
 void share_out(int64_t parts, F&& body) {
   struct Work {
@@ -52,10 +71,11 @@ void share_out(int64_t parts, F&& body) {
     F& body;
   } work{parts, body};
   Team::enter(
-      nullptr, available_cpus(),
+      LoadThreads::provider(), LoadThreads::threads(),
       [](void* arg, Team& team) {
         team.parallel_for(
-            static_cast<Work*>(arg)->parts, [](void* w, int64_t begin, int64_t end, int) { static_cast<Work*>(w)->body(begin, end); }, arg);
+            static_cast<Work*>(arg)->parts,
+            [](void* w, int64_t begin, int64_t end, int thread) { static_cast<Work*>(w)->body(begin, end, thread); }, arg);
       },
       &work);
 }

@@ -22,7 +22,7 @@ Tensor Tensor::view(DType dtype, Dims dims, std::shared_ptr<Buffer> buffer, size
   for (const int64_t d : dims) t.count_ *= d;
   t.dims_ = std::move(dims);
   t.bytes_ = static_cast<size_t>(t.count_) * size_of(dtype);
-  t.data_ = buffer->data() + offset;
+  t.data_ = buffer->address() + offset;
   t.buffer_ = std::move(buffer);
   return t;
 }
@@ -114,7 +114,9 @@ Result<Tensor> Tensor::clone(std::shared_ptr<Allocator> allocator) const {
     return view(dtype_, dims_, std::move(buffer));
   }
   TENON_ASSIGN(Tensor copy, allocate(dtype_, dims_, std::move(allocator)));
-  if (bytes_) std::memcpy(copy.data_, data_, bytes_);
+  if (bytes_ == 0) return copy;
+  TENON_ASSIGN(const std::byte* bytes, peek(0, bytes_, static_cast<std::byte*>(copy.data_)));
+  if (bytes != copy.data_) std::memcpy(copy.data_, bytes, bytes_);
   return copy;
 }
 

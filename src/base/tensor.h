@@ -57,11 +57,20 @@ class Tensor {
   size_t bytes() const { return bytes_; }
   const std::shared_ptr<Buffer>& buffer() const { return buffer_; }
 
-  void* data() const { return data_; }
+  /// The elements. Reads them first when they are late (see Buffer::data).
+  void* data() const {
+    if (buffer_ && buffer_->late()) buffer_->data();
+    return data_;
+  }
   template <class T>
-  T* as() const { return static_cast<T*>(data_); }
+  T* as() const { return static_cast<T*>(data()); }
   template <class T>
-  std::span<const T> values() const { return {static_cast<const T*>(data_), static_cast<size_t>(count_)}; }
+  std::span<const T> values() const { return {as<const T>(), static_cast<size_t>(count_)}; }
+  /// Bytes from the start of the buffer.
+  size_t offset() const { return static_cast<size_t>(static_cast<std::byte*>(data_) - buffer_->address()); }
+  bool in_place() const { return buffer_->in_place(); }  ///< peek() returns a pointer to the elements themselves
+  /// Bytes [from, from + n) of the elements: in place, or read into `room` where taking them all into memory can be spared.
+  Result<const std::byte*> peek(size_t from, size_t n, std::byte* room) const { return buffer_->peek(offset() + from, n, room); }
 
   /// The same memory under other dims of equal count.
   Tensor reshaped(Dims dims) const;

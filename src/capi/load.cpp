@@ -45,7 +45,8 @@ Status read_strings(const tenon_string* strings, size_t count, const char* what)
 Status read(const tenon_load_options* options, const char* function, Request& r) {
   TENON_ASSIGN(r.c, read_options(options, function));
   const tenon_load_options& c = r.c;
-  constexpr uint32_t kKnown = TENON_LOAD_MAP_WEIGHTS | TENON_LOAD_NO_OPTIMIZE | TENON_LOAD_OVERRIDABLE | TENON_LOAD_NO_ONEDNN | TENON_LOAD_OPENMP;
+  constexpr uint32_t kKnown = TENON_LOAD_MAP_WEIGHTS | TENON_LOAD_NO_OPTIMIZE | TENON_LOAD_OVERRIDABLE | TENON_LOAD_NO_ONEDNN | TENON_LOAD_OPENMP |
+                              TENON_LOAD_VERIFY_CHECKSUMS;
   if (c.flags & ~kKnown) return error(Code::kArgument, function, ": unknown bits in options->flags: ", c.flags & ~kKnown);
   if (c.threads < 0 || c.threads > kMaxThreads) {
     return error(Code::kArgument, function, ": options->threads is ", c.threads, ", expected 0 to ", kMaxThreads);
@@ -63,8 +64,10 @@ Status read(const tenon_load_options* options, const char* function, Request& r)
   }
   r.import.cancel = r.flag;
   if (c.progress) r.import.progress = [&r](double fraction) { r.report("read", fraction); };
+  r.import.read_late = true;
   r.import.map_weights = (c.flags & TENON_LOAD_MAP_WEIGHTS) != 0;
   r.import.overridable_initializers = (c.flags & TENON_LOAD_OVERRIDABLE) != 0;
+  r.import.verify_checksums = (c.flags & TENON_LOAD_VERIFY_CHECKSUMS) != 0;
   r.import.directory = view(c.base_directory);
   for (size_t i = 0; i < c.extra_output_count; ++i) r.import.extra_outputs.emplace_back(view(c.extra_outputs[i]));
   if (c.memory_limit > 0) {
@@ -183,6 +186,7 @@ tenon_status load(const char* function, const tenon_load_options* options, tenon
     Request r;
     const auto loaded = [&]() -> Result<std::shared_ptr<ModelState>> {
       TENON_TRY(read(options, function, r));
+      const LoadThreads threads(r.model.provider, r.model.threads);
       TENON_ASSIGN(auto imported, import(r));
       return build(std::move(imported), r);
     };

@@ -269,6 +269,19 @@ Status Graph::reinfer(NodeId id) {
   return {};
 }
 
+Status Graph::settle() {
+  std::vector<std::shared_ptr<Buffer>> buffers;
+  for (const Value& v : values_) {
+    if (!v.constant) continue;
+    if (v.constant->buffer()) buffers.push_back(v.constant->buffer());
+    for (const Tensor& item : v.constant->items()) {
+      if (item.buffer()) buffers.push_back(item.buffer());
+    }
+  }
+  if (faults) TENON_TRY(faults->first());
+  return tenon::settle(buffers);
+}
+
 Status Graph::reinfer_all() { return reinfer_region(0); }
 
 Status Graph::reinfer_region(RegionId region) {

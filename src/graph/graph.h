@@ -122,6 +122,9 @@ class Graph {
   /// Infers everything again in order, bodies before the nodes that run them.
   Status reinfer_all();
 
+  /// Reads the constants that are still late, and lets go of the files they come from. Also returns the first read that failed before.
+  Status settle();
+
   /// Names of region 0's outputs in order (a value may be an output twice, or be an input).
   std::vector<std::string> output_names;
   std::unordered_map<std::string, std::string> metadata;
@@ -129,6 +132,7 @@ class Graph {
   int64_t ir_version = 0;
   bool onednn = true;  ///< whether passes may choose kernels of oneDNN
   std::vector<std::pair<std::string, int64_t>> opsets;
+  std::shared_ptr<ReadFaults> faults;  ///< of late constants; null when there are none
 
  private:
   Status node_error(const Status& status, std::string_view name, std::string_view op, std::string_view domain, int64_t opset,

@@ -250,7 +250,8 @@ Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, ConvForm
   ConvParams p = params_of(op, x, weights.dims(), x);
   p.format = format;
   TENON_ASSIGN(Tensor packed, Tensor::allocate(DType::kFloat32, {kernels::packed_conv_weights(p)}, std::move(allocator)));
-  share_out(kernels::conv_pack_parts(p), [&](int64_t begin, int64_t end) {
+  TENON_TRY(settle({&weights.buffer(), 1}));
+  share_out(kernels::conv_pack_parts(p), [&](int64_t begin, int64_t end, int) {
     kernels::pack_conv_weights(p, weights.as<float>(), packed.as<float>(), {begin, end});
   });
   return packed;
@@ -276,9 +277,10 @@ Result<std::optional<OneDnnWeights>> pack_conv_weights_by_onednn(const Conv& op,
   const auto slices = kernels::onednn::convolution(p);
   if (slices == nullptr) return std::optional<OneDnnWeights>();
   TENON_ASSIGN(auto buffer, Buffer::allocate(slices->weights_bytes(), std::move(allocator)));
+  TENON_TRY(settle({&weights.buffer(), 1}));
   std::atomic<bool> packed{true};
   const int64_t filter = weights.dims()[0] == 0 ? 0 : static_cast<int64_t>(weights.bytes()) / weights.dims()[0];
-  share_out(slices->count(), [&](int64_t begin, int64_t end) {
+  share_out(slices->count(), [&](int64_t begin, int64_t end, int) {
     if (!slices->pack(weights.data(), filter, buffer->data(), {begin, end})) packed = false;
   });
   if (!packed) return std::optional<OneDnnWeights>();

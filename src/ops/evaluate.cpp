@@ -96,25 +96,28 @@ Result<std::vector<Tensor>> evaluate(const Op& op, const std::vector<const Tenso
     return result;
   }
 
-  std::vector<const void*> src;
-  for (const Tensor* t : inputs) src.push_back(t ? t->data() : nullptr);
-  std::vector<void*> dst(out.size(), nullptr);
   for (int i = 0; i < outputs; ++i) {
     const Step::View* view = nullptr;
     for (const auto& v : step.views)
       if (v.out == i) view = &v;
     if (view) {
       const Tensor& of = *inputs[view->in];
-      result.push_back(Tensor::view(out[i].dtype, ctx.out_dims(i), of.buffer(),
-                                    static_cast<size_t>(static_cast<std::byte*>(of.data()) - of.buffer()->data() + view->offset)));
+      result.push_back(Tensor::view(out[i].dtype, ctx.out_dims(i), of.buffer(), of.offset() + static_cast<size_t>(view->offset)));
     } else {
       Dims dims = ctx.out_dims(i);
       if (out[i].layout.kind == Layout::Kind::kChannelBlocked) dims[1] = (dims[1] + out[i].layout.block - 1) / out[i].layout.block * out[i].layout.block;
       TENON_ASSIGN(Tensor t, Tensor::allocate(out[i].dtype, std::move(dims), allocator));
       result.push_back(std::move(t));
     }
-    dst[i] = result.back().data();
   }
+  if (step.phases.empty()) {
+    TENON_TRY(own_strings(result, allocator));
+    return result;
+  }
+  std::vector<const void*> src;
+  for (const Tensor* t : inputs) src.push_back(t ? t->data() : nullptr);
+  std::vector<void*> dst(out.size(), nullptr);
+  for (int i = 0; i < outputs; ++i) dst[i] = result[i].data();
   TENON_ASSIGN(const auto scratch, Buffer::allocate(step.scratch_bytes, allocator));
   TENON_ASSIGN(const auto shared, Buffer::allocate(step.shared_bytes, allocator));
   kernels::Fault fault;

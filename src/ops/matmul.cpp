@@ -336,40 +336,12 @@ Result<std::optional<PackedWeights>> pack_matmul_weights_by_onednn(const Tensor&
   if (slices == nullptr) return std::optional<PackedWeights>();
   TENON_ASSIGN(auto buffer, Buffer::allocate(slices->weights_bytes(), std::move(allocator)));
   std::atomic<bool> packed{true};
-  share_out(slices->count(), [&](int64_t begin, int64_t end) {
+  share_out(slices->count(), [&](int64_t begin, int64_t end, int) {
     if (!slices->pack(b.data(), p.b_n * static_cast<int64_t>(sizeof(BFloat16)), buffer->data(), {begin, end})) packed = false;
   });
   if (!packed) return std::optional<PackedWeights>();
   return std::optional<PackedWeights>({Tensor::view(p.dtype, {p.k, p.n}, std::move(buffer)),
                                        {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(GemmFormat::kOneDnn)}});
-}
-
-Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool trans_b, std::shared_ptr<Allocator> allocator) {
-  const DType dtype = b.dtype();
-  const bool packs = dtype == DType::kFloat32 || dtype == DType::kFloat16 || dtype == DType::kBFloat16;
-  if (!packs || b.rank() < 2 || b.count() == 0) return std::optional<PackedWeights>();
-  Dims dims = b.dims();
-  const size_t rank = dims.size();
-  if (trans_b) std::swap(dims[rank - 1], dims[rank - 2]);
-  kernels::GemmPackParams p{.dtype = dtype, .format = kernels::gemm_format(), .input = 0, .to_shared = false, .k = dims[rank - 2], .n = dims[rank - 1]};
-  if (p.n == 1) return std::optional<PackedWeights>();
-  p.b_k = trans_b ? 1 : p.n;
-  p.b_n = trans_b ? p.k : 1;
-  p.batch_rank = 1;
-  p.batch[0] = b.count() / (p.k * p.n);
-  p.b_batch[0] = p.k * p.n;
-  const auto floats = checked_mul(kernels::packed_floats(p.format, p.k, p.n), p.batch[0]);
-  const auto bytes = floats ? checked_mul(*floats, 4) : std::nullopt;
-  if (!bytes) return limit_error("packing a constant of shape ", str(b.dims()), " overflows");
-  TENON_ASSIGN(auto buffer, Buffer::allocate(static_cast<size_t>(*bytes), std::move(allocator)));
-  const void* src[] = {b.data()};
-  void* dst[] = {buffer->data()};
-  kernels::Fault fault;
-  kernels::Call call{.src = src, .dst = dst, .fault = &fault};
-  const auto pack = kernels::GemmPackPointer();
-  share_out(p.parts(), [&](int64_t begin, int64_t end) { pack(p, call, {begin, end}); });
-  PackedWeights packed{Tensor::view(dtype, std::move(dims), std::move(buffer)), {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(p.format)}};
-  return std::optional<PackedWeights>(std::move(packed));
 }
 
 }  // namespace tenon::ops

@@ -33,10 +33,29 @@ Result<bool> pack_recurrent(Graph& graph, NodeId id) {
   return patch.apply();
 }
 
+/// Lets Gathers along axis 0 of `weights` take rows out of their packed form, when nothing but these reads the plain one.
+Result<bool> gather_from_packed(Graph& graph, ValueId weights, ValueId packed, bool transposed) {
+  const Value& value = graph.value(weights);
+  if (value.users.empty() || value.output_uses > 0 || value.type.dtype != DType::kFloat32 || value.type.rank() != 2) return false;
+  const std::vector<NodeId> users = value.users;
+  for (const NodeId id : users) {
+    const Node& node = graph.node(id);
+    const auto* gather = std::get_if<ops::Gather>(&node.op);
+    if (!gather || (gather->axis != 0 && gather->axis != -2) || node.inputs[1] == weights || node.region != graph.value(packed).region) return false;
+  }
+  for (const NodeId id : users) {
+    Patch patch(graph, id);
+    TENON_TRY(patch.become(ops::GatherPacked{.columns = transposed}, {packed, graph.node(id).inputs[1]}));
+    TENON_TRY(patch.apply());
+  }
+  return true;
+}
+
 }  // namespace
 
-/// MatMul(a, constant b) -> MatMul(a, packed b), and the weights of recurrent layers likewise: weights are packed once, for the instruction set in use, and the plain tensor goes when
-/// nothing else reads it. Nodes that share a constant share its packing.
+/// MatMul(a, constant b) -> MatMul(a, packed b), and the weights of recurrent layers likewise: weights are packed once, for the
+/// instruction set in use, and the plain tensor goes when nothing else reads it. Nodes that share a constant share its packing, Gathers
+/// of embeddings that are weights too included.
 Result<bool> pack_weights(Graph& graph) {
   std::map<std::tuple<ValueId, bool, int64_t, RegionId>, ValueId> packed;
   bool changed = false;
@@ -81,6 +100,10 @@ Result<bool> pack_weights(Graph& graph) {
       TENON_TRY(patch.apply());
       changed = true;
     }
+  }
+  for (const auto& [key, value] : packed) {
+    TENON_ASSIGN(const bool shares, gather_from_packed(graph, std::get<0>(key), value, std::get<1>(key)));
+    changed |= shares;
   }
   return changed;
 }

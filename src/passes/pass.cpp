@@ -67,6 +67,7 @@ Result<PassReport> run_passes(Graph& graph, const PassOptions& options) {
       return s;
     }
     graph.remove_dead();
+    if (graph.faults) TENON_TRY(graph.faults->first());
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
     report.rows.push_back({pass.name, *steps, took.count()});
     report.steps += *steps;

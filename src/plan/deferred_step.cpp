@@ -51,8 +51,7 @@ Status RegionRunner::deferred_step(const PlanStep& step) {
     if (view != work.views.end()) {
       const Tensor& of = tensors[static_cast<size_t>(view->in)];
       const Slot::Kind kind = frame_->plan->slots[static_cast<size_t>(step.inputs[static_cast<size_t>(view->in)].slot)].kind;
-      const Tensor seen = Tensor::view(out[i].dtype, out[i].shape.to_ints(), of.buffer(),
-                                       static_cast<size_t>(of.as<std::byte>() - of.buffer()->data() + view->offset));
+      const Tensor seen = Tensor::view(out[i].dtype, out[i].shape.to_ints(), of.buffer(), of.offset() + static_cast<size_t>(view->offset));
       // Only a tensor made while running shares its memory; anything else may go before the result does.
       if (kind != Slot::Kind::kDynamic) {
         TENON_ASSIGN(results[i], Tensor::allocate(seen.dtype(), seen.dims(), model_.allocator()));

@@ -36,6 +36,7 @@ Result<std::shared_ptr<Model>> Model::create(Graph graph, const ModelOptions& op
   kernels::init_dispatch();
   std::shared_ptr<Model> model(new Model(std::move(graph), options));
   if (model->options_.threads <= 0) model->options_.threads = available_cpus();
+  const LoadThreads threads(options.provider, model->options_.threads);
   Graph& g = model->graph_;
   // What the caller sees of inputs and outputs is what the file says, whatever passes learn.
   for (const ValueId v : g.region(0).inputs) model->inputs_.push_back({g.value(v).name, g.type(v)});
@@ -43,9 +44,11 @@ Result<std::shared_ptr<Model>> Model::create(Graph graph, const ModelOptions& op
   {
     const DenormalGuard guard;
     auto report = run_passes(g, options.passes);
+    if (g.faults && !g.faults->first().ok()) return g.faults->first().at_source(g.source);
     if (!report.ok()) return std::move(report).status().at_source(g.source);
     model->pass_report_ = *std::move(report);
   }
+  if (Status s = g.settle(); !s.ok()) return std::move(s).at_source(g.source);
   for (size_t i = 0; i < model->outputs_.size(); ++i) {
     const Type& t = g.type(g.region(0).outputs[i]);
     model->outputs_[i].type.dtype = t.dtype;

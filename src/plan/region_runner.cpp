@@ -76,7 +76,7 @@ Result<Tensor> RegionRunner::operand_tensor(const Operand& o, const Type& type) 
   }
   if (slot.kind == Slot::Kind::kDynamic) {
     if (made.empty_handle()) return error(Code::kInternal, "a value is read before it is computed");
-    return Tensor::view(type.dtype, type.shape.to_ints(), made.buffer(), static_cast<size_t>(made.as<std::byte>() - made.buffer()->data() + o.offset));
+    return Tensor::view(type.dtype, type.shape.to_ints(), made.buffer(), made.offset() + static_cast<size_t>(o.offset));
   }
   // Arena memory is reused after its last reader, the caller's may go after the run: what views them owns nothing.
   return Tensor::view(type.dtype, type.shape.to_ints(), Buffer::borrow(frame_->base[static_cast<size_t>(o.slot)], slot.bytes), static_cast<size_t>(o.offset));

@@ -91,13 +91,15 @@ Result<Tensor> sample(const Type& type) {
   return t;
 }
 
-Result<onnx::ImportedModel> load(const Case& c, Entry entry, const onnx::LoadOptions& base) {
-  if (entry == Entry::kPath) return onnx::load(c.file, base);
-  onnx::LoadOptions options = base;
+/// Loads as the C API does. `bytes` holds the file for as long as the model may read from it.
+Result<onnx::ImportedModel> load(const Case& c, Entry entry, std::string& bytes) {
+  onnx::LoadOptions options;
+  options.read_late = true;
+  if (entry == Entry::kPath) return onnx::load(c.file, options);
   options.directory = c.file.substr(0, c.file.rfind('/'));
   std::ifstream in(c.file, std::ios::binary);
   if (entry == Entry::kBytes) {
-    const std::string bytes((std::istreambuf_iterator<char>(in)), {});
+    bytes.assign((std::istreambuf_iterator<char>(in)), {});
     return onnx::load(std::as_bytes(std::span(bytes.data(), bytes.size())), options);
   }
   return onnx::load([&](void* to, size_t n) -> Result<size_t> {
@@ -121,7 +123,8 @@ struct Truncated {
 };
 
 Status load_and_run(const Case& c, Entry entry) {
-  TENON_ASSIGN(onnx::ImportedModel imported, load(c, entry, {}));
+  std::string bytes;
+  TENON_ASSIGN(onnx::ImportedModel imported, load(c, entry, bytes));
   Truncated truncated;
   if (const auto file = c.options.find("truncate"); file != c.options.end()) truncated.start(c.file.substr(0, c.file.rfind('/') + 1) + file->second);
   ModelOptions options;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -63,7 +64,12 @@ void expect_same_everywhere(const std::string& bytes, const std::function<void(c
   const std::string path = d.file("m.onnx", bytes);
   LoadOptions mapped;
   mapped.map_weights = true;
-  for (auto& result : {load(path), load(path, mapped), from_memory(bytes), from_stream(bytes, 7), from_stream(bytes, size_t{1} << 20)}) {
+  LoadOptions late;
+  late.read_late = true;
+  LoadOptions late_mapped = mapped;
+  late_mapped.read_late = true;
+  for (auto& result : {load(path), load(path, mapped), from_memory(bytes), from_stream(bytes, 7), from_stream(bytes, size_t{1} << 20), load(path, late),
+                       load(path, late_mapped), from_memory(bytes, late), from_stream(bytes, 1000, late)}) {
     ASSERT_TRUE(result.ok()) << result.status().message();
     check(*result);
   }
@@ -202,6 +208,164 @@ TEST(External, ReadMappedAndAligned) {
   LoadOptions options;
   options.directory = d.path();
   EXPECT_TRUE(from_memory(m.str(), options).ok());
+}
+
+int open_files() {
+  const std::filesystem::directory_iterator all("/proc/self/fd");
+  return static_cast<int>(std::distance(begin(all), end(all)));
+}
+
+/// A model in `d` with the float32 tensor "w" [100, 1000] in w.bin, element i being i.
+std::string model_with_large_data(const Directory& d) {
+  std::vector<float> v(100'000);
+  for (size_t i = 0; i < v.size(); ++i) v[i] = static_cast<float>(i);
+  d.file("w.bin", raw(v));
+  return d.file("m.onnx", constant_model(external("w", 1, {100, 1000}, "w.bin", 0), "w", 1, {100, 1000}).str());
+}
+
+TEST(Late, LargeTensorsStayInTheirFileUntilTheGraphSettles) {
+  const Directory d;
+  const std::string path = model_with_large_data(d);
+  for (const bool map : {false, true}) {
+    LoadOptions options;
+    options.read_late = true;
+    options.map_weights = map;
+    const int before = open_files();
+    auto result = load(path, options);
+    ASSERT_TRUE(result.ok()) << result.status().message();
+    const Tensor& w = output_constant(*result);
+    EXPECT_FALSE(w.in_place());
+    EXPECT_GT(open_files(), before);
+    ASSERT_TRUE(result->graph.settle().ok());
+    EXPECT_TRUE(w.in_place());
+    EXPECT_EQ(open_files(), before);
+    EXPECT_EQ(w.as<float>()[99'999], 99'999.0f);
+  }
+}
+
+TEST(Late, AFileCutShortMeanwhileIsAnErrorThatNamesTheTensor) {
+  const Directory d;
+  const std::string path = model_with_large_data(d);
+  for (const bool looked_at : {false, true}) {
+    LoadOptions options;
+    options.read_late = true;
+    auto result = load(path, options);
+    ASSERT_TRUE(result.ok()) << result.status().message();
+    std::filesystem::resize_file(d.path() + "/w.bin", 200'000);
+    if (looked_at) {
+      EXPECT_EQ(output_constant(*result).as<float>()[5], 0.0f);
+    }
+    const Status s = result->graph.settle();
+    EXPECT_EQ(s.code(), Code::kLoad);
+    EXPECT_EQ(s.info()->tensor, "w");
+    EXPECT_NE(s.message().find("w.bin"), std::string::npos) << s.message();
+    model_with_large_data(d);
+  }
+}
+
+TEST(Late, CancelAndDeadlineHoldForReadsAfterTheImport) {
+  const Directory d;
+  const std::string path = model_with_large_data(d);
+  std::atomic<bool> cancel{false};
+  LoadOptions options;
+  options.read_late = true;
+  options.cancel = &cancel;
+  auto result = load(path, options);
+  ASSERT_TRUE(result.ok()) << result.status().message();
+  cancel = true;
+  EXPECT_EQ(result->graph.settle().code(), Code::kCancelled);
+}
+
+TEST(Late, ManyExternalFilesAreNotHeldOpen) {
+  const Directory d;
+  std::vector<Bytes> tensors;
+  const std::string zeros(100'000, '\0');
+  for (int i = 0; i < 200; ++i) {
+    const std::string name = "w" + std::to_string(i);
+    d.file(name, zeros);
+    tensors.push_back(external(name, 1, {25'000}, name, 0));
+  }
+  const auto m = model(graph({.nodes = {}, .initializers = tensors, .inputs = {}, .outputs = {value_info("w7", 1, {25'000})}, .value_infos = {}}));
+  const std::string path = d.file("m.onnx", m.str());
+  LoadOptions options;
+  options.read_late = true;
+  const int before = open_files();
+  auto result = load(path, options);
+  ASSERT_TRUE(result.ok()) << result.status().message();
+  EXPECT_LT(open_files(), before + 100);
+}
+
+/// The layout of a hub's cache: snapshot/NAME links to ../blobs/HASH.
+struct Hub {
+  Directory d;
+  Hub() {
+    for (const char* folder : {"blobs", "snapshot", "elsewhere"}) std::filesystem::create_directory(d.path() + "/" + folder);
+    d.file("blobs/2f", std::string(24, '\0'));
+    d.file("elsewhere/2f", std::string(24, '\0'));
+    d.file("blobs/1e", constant_model(external("w", 1, {6}, "m.onnx_data", 0), "w", 1, {6}).str());
+  }
+  void link(const std::string& target, const std::string& name) const {
+    std::filesystem::remove(d.path() + "/" + name);
+    std::filesystem::create_symlink(target, d.path() + "/" + name);
+  }
+  Status load(const std::string& model = "snapshot/m.onnx") const { return to_status(onnx::load(d.path() + "/" + model)); }
+};
+
+TEST(External, LinksOfACacheAreFollowed) {
+  const Hub hub;
+  hub.link("../blobs/1e", "snapshot/m.onnx");
+  hub.link("../blobs/2f", "snapshot/m.onnx_data");
+  EXPECT_TRUE(hub.load().ok()) << hub.load().message();
+  hub.link(hub.d.path() + "/blobs/2f", "snapshot/m.onnx_data");
+  EXPECT_TRUE(hub.load().ok()) << hub.load().message();
+}
+
+TEST(External, OtherLinksAreNot) {
+  const Hub hub;
+  const auto refused = [&](const std::string& target) {
+    hub.link(target, "snapshot/m.onnx_data");
+    const Status s = hub.load();
+    EXPECT_EQ(s.code(), Code::kLoad) << target;
+    EXPECT_NE(s.message().find("symbolic link"), std::string::npos) << target << ": " << s.message();
+  };
+  hub.link("../blobs/1e", "snapshot/m.onnx");
+  refused("../elsewhere/2f");  // of the same name, in another folder
+  refused("/etc/hostname");
+  refused("../blobs");
+  refused("../blobs/.");
+  refused("../blobs/../elsewhere/2f");
+  hub.link("2f", "blobs/link");
+  refused("../blobs/link");
+  std::filesystem::copy_file(hub.d.path() + "/blobs/1e", hub.d.path() + "/snapshot/plain.onnx");
+  hub.link("../blobs/2f", "snapshot/m.onnx_data");
+  EXPECT_EQ(hub.load("snapshot/plain.onnx").code(), Code::kLoad);  // the model itself is no link
+  EXPECT_TRUE(hub.load().ok());
+  std::filesystem::create_hard_link(hub.d.path() + "/blobs/2f", hub.d.path() + "/elsewhere/hard");
+  EXPECT_EQ(hub.load().code(), Code::kLoad);
+}
+
+TEST(External, ChecksumsAreComparedWhenAskedFor) {
+  const Directory d;
+  d.file("w.bin", std::string("abcd"));  // SHA-1 from sha1sum(1)
+  const auto load_with = [&](const std::string& checksum, bool verify) {
+    const auto w = external("w", 6, {1}, "w.bin", 0).message(13, Bytes().text(1, "checksum").text(2, checksum));
+    const std::string path = d.file("m.onnx", constant_model(w, "w", 6, {1}).str());
+    LoadOptions options;
+    options.verify_checksums = verify;
+    return to_status(load(path, options));
+  };
+  EXPECT_TRUE(load_with("81fe8bfe87576c3ecb22426f8e57847382917acf", true).ok());
+  EXPECT_TRUE(load_with("81FE8BFE87576C3ECB22426F8E57847382917ACF", true).ok());
+  const std::string wrong = "81fe8bfe87576c3ecb22426f8e57847382917ac0";
+  EXPECT_TRUE(load_with(wrong, false).ok());
+  const Status s = load_with(wrong, true);
+  EXPECT_EQ(s.code(), Code::kLoad);
+  for (const char* word : {"w.bin", "81fe8bfe87576c3ecb22426f8e57847382917acf", wrong.c_str()}) {
+    EXPECT_NE(s.message().find(word), std::string::npos) << s.message();
+  }
+  EXPECT_EQ(load_with("", true).code(), Code::kLoad);
+  EXPECT_EQ(load_with("81fe", true).code(), Code::kLoad);
+  EXPECT_EQ(load_with(std::string(40, 'g'), true).code(), Code::kLoad);
 }
 
 TEST(Load, FileOverTwoGigabytes) {

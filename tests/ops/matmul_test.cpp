@@ -6,6 +6,7 @@
 #include <random>
 
 #include "ops/evaluate.h"
+#include "tests/support/late.h"
 
 namespace tenon {
 namespace {
@@ -134,6 +135,43 @@ TEST(MatMul, PackedWeightsKeepTheirLogicalShape) {
     step->phases[0].run(step->phases[0].params.get(), call, {0, step->phases[0].parts});
     for (size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], expected[i], 1e-3) << i;
   }
+}
+
+TEST(MatMul, PackingPutsEveryElementIntoItsPanel) {
+  struct Case {
+    Dims dims;
+    bool trans;
+  };
+  // Pieces of several rows, of few long ones, of runs of rows, and stacks of matrices.
+  for (const Case& c : std::vector<Case>{{{300, 1000}, false}, {{30, 70001}, false}, {{70, 5000}, true}, {{3, 40, 2300}, false}, {{2, 2300, 33}, true}}) {
+    const Tensor b = values(c.dims, 5);
+    const auto contents = std::make_shared<test::MemoryContents>(b);
+    const size_t rank = c.dims.size();
+    const int64_t k = c.dims[rank - (c.trans ? 1 : 2)], n = c.dims[rank - (c.trans ? 2 : 1)], width = kernels::panel_width(kernels::gemm_format());
+    for (const Tensor& source : {b, test::late(b, contents)}) {
+      const auto packed = ops::pack_matmul_weights(source, c.trans);
+      ASSERT_TRUE(packed.ok() && packed->has_value());
+      const float* at = (*packed)->tensor.as<float>();
+      for (int64_t m = 0; m < b.count() / (k * n); ++m) {
+        for (int64_t panel = 0; panel < n; panel += width) {
+          for (int64_t row = 0; row < k; ++row) {
+            for (int64_t j = panel; j < panel + width; ++j) {
+              const float expected = j >= n ? 0 : b.as<float>()[m * k * n + (c.trans ? j * k + row : row * n + j)];
+              ASSERT_EQ(*at++, expected) << str(c.dims) << ": " << m << " " << row << " " << j;
+            }
+          }
+        }
+      }
+      EXPECT_EQ(contents->read_bytes, source.in_place() ? 0 : b.bytes()) << "read once";
+    }
+  }
+}
+
+TEST(MatMul, PackingPassesAReadErrorOn) {
+  const Tensor b = values({300, 1000}, 5);
+  const auto contents = std::make_shared<test::MemoryContents>(b);
+  contents->readable = 1000000;
+  EXPECT_EQ(ops::pack_matmul_weights(test::late(b, contents), false).status().code(), Code::kIo);
 }
 
 TEST(MatMul, PackingDeclinesWhatItWouldNotHelp) {

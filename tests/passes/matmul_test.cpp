@@ -137,5 +137,46 @@ TEST_F(MatMulPasses, WeightsArePackedOnceAndKeepTheirShape) {
   EXPECT_EQ(*run_pass(graph_, {.name = "pack", .whole = passes::pack_weights}), 0);
 }
 
+/// Rows of a table, then their product with the table itself or its transpose, as language models have it.
+class TiedEmbedding : public test::RewriteTest {
+ protected:
+  ValueId indices() { return graph_.add_constant(0, "ids", Tensor::of<int64_t>({3}, {0, -1, 17})); }
+  /// Packs, and says how many nodes take rows out of the packed table.
+  int pack() {
+    const auto done = run_pass(graph_, {.name = "pack", .whole = passes::pack_weights});
+    EXPECT_TRUE(done.ok()) << done.status().message();
+    graph_.remove_dead();
+    EXPECT_TRUE(validate(graph_).ok());
+    int count = 0;
+    for (const NodeId id : graph_.region(0).nodes) count += std::holds_alternative<ops::GatherPacked>(graph_.node(id).op);
+    return count;
+  }
+};
+
+TEST_F(TiedEmbedding, IsKeptOnceAndPacked) {
+  const ValueId table = constant({40, 24}), rows = add(ops::Gather{0}, {table, indices()});
+  output(add(MatMul{.trans_b = true}, {rows, table}));
+  EXPECT_EQ(pack(), 1);
+  EXPECT_EQ(graph_.value(table).constant, nullptr);
+}
+
+TEST_F(TiedEmbedding, RowsOfWeightsThatAreNotTransposed) {
+  const ValueId table = constant({40, 24});
+  output(add(MatMul{}, {input({2, 40}), table}));
+  output(add(ops::Gather{-2}, {table, indices()}));
+  EXPECT_EQ(pack(), 1);
+  EXPECT_EQ(graph_.value(table).constant, nullptr);
+}
+
+TEST_F(TiedEmbedding, StaysPlainForOtherReaders) {
+  const ValueId table = constant({40, 24});
+  output(add(MatMul{}, {input({2, 40}), table}));
+  output(add(ops::Gather{1}, {table, indices()}));  // columns
+  EXPECT_EQ(pack(), 0);
+  output(add(ops::Gather{0}, {table, indices()}));
+  EXPECT_EQ(pack(), 0);
+  EXPECT_NE(graph_.value(table).constant, nullptr);
+}
+
 }  // namespace
 }  // namespace tenon

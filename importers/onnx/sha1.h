@@ -1,0 +1,25 @@
+// SHA-1 (FIPS 180-4), which ONNX takes for the checksum of external data. It finds damage, not malice.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace tenon::onnx {
+
+class Sha1 {
+ public:
+  void update(const std::byte* data, size_t n);
+  /// 40 lower-case hexadecimal digits. Ends the message: no update() after it.
+  std::string hex();
+
+ private:
+  void block(const uint8_t* data);
+
+  std::array<uint32_t, 5> state_{0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0};
+  std::array<uint8_t, 64> rest_{};
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace tenon::onnx
