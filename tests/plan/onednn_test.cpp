@@ -76,11 +76,11 @@ Tensor run(const Model& m, const Tensor& x) {
 /// Names of the kernels, with the reasons of those that were refused.
 std::string kernels_of(const Model& m) {
   std::string all;
-  const auto plan = m.explain({{"n", 1}});
-  EXPECT_TRUE(plan.ok());
-  for (const PlanStep& s : (*plan)->steps) {
-    all += std::string(s.step.kernel) + "\n";
-    for (const std::string& r : s.step.refusals) all += "  " + r + "\n";
+  const auto choices = m.explain({{"n", 1}});
+  EXPECT_TRUE(choices.ok());
+  for (const Choice& c : *choices) {
+    all += std::string(c.kernel) + "\n";
+    for (const std::string& r : c.refusals) all += "  " + r + "\n";
   }
   return all;
 }
