@@ -58,6 +58,13 @@ inline void copy_rows(std::byte* dst, int64_t dst_stride, const std::byte* src, 
   }
 }
 
+template <class T>
+inline void fill_few(std::byte* dst, const std::byte* value, int64_t count) {
+  T v;
+  std::memcpy(&v, value, sizeof(T));
+  for (int64_t i = 0; i < count; ++i) std::memcpy(dst + i * static_cast<int64_t>(sizeof(T)), &v, sizeof(T));
+}
+
 /// Fills `count` elements of `size` bytes with one value. dst need not be aligned.
 inline void fill_elements(std::byte* dst, const std::byte* value, int64_t size, int64_t count) {
   if (count <= 0 || size == 0) return;
@@ -65,6 +72,8 @@ inline void fill_elements(std::byte* dst, const std::byte* value, int64_t size, 
     std::memset(dst, static_cast<int>(*value), static_cast<size_t>(count));
     return;
   }
+  if (count <= 4 && size == 4) return fill_few<uint32_t>(dst, value, count);
+  if (count <= 4 && size == 2) return fill_few<uint16_t>(dst, value, count);
   const int64_t total = size * count;
   std::memcpy(dst, value, static_cast<size_t>(size));
   if (size > 16 || 16 % size != 0) {

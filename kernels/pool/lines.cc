@@ -78,8 +78,9 @@ void Average(float rows, const float* columns, float* dst, int64_t width) {
 
 template <PoolKind kKind>
 void PoolRow(const PoolParams& p, const Dims3& d, const float* plane, float* line, const float* columns, float* dst, int64_t row) {
-  const Taps3 zs(d, 0, row / d.out[1]), ys(d, 1, row % d.out[1]);
-  const int64_t z = row / d.out[1] * d.stride[0] - d.pad[0], y = row % d.out[1] * d.stride[1] - d.pad[1];
+  const int64_t oz = d.out[0] == 1 ? 0 : row / d.out[1], oy = row - oz * d.out[1];
+  const Taps3 zs(d, 0, oz), ys(d, 1, oy);
+  const int64_t z = oz * d.stride[0] - d.pad[0], y = oy * d.stride[1] - d.pad[1];
   float* middle = line + d.pad[2];
   bool first = true;
   for (int64_t kz = zs.begin; kz < zs.end; ++kz) {

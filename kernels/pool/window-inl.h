@@ -39,9 +39,11 @@ struct Taps3 {
   int64_t begin = 0, end, padded;
   Taps3(const Dims3& d, int i, int64_t o) : end(d.kernel[i]) {
     const int64_t first = o * d.stride[i] - d.pad[i], step = d.dilation[i];
-    if (first < 0) begin = (-first + step - 1) / step;
+    // A division takes longer than all taps of a small window.
+    const auto steps = [step](int64_t distance) { return step == 1 ? distance : distance / step; };
+    if (first < 0) begin = steps(-first + step - 1);
     const auto up_to = [&](int64_t limit) {
-      const int64_t n = first >= limit ? 0 : (limit - 1 - first) / step + 1;
+      const int64_t n = first >= limit ? 0 : steps(limit - 1 - first) + 1;
       return n < d.kernel[i] ? n : d.kernel[i];
     };
     end = up_to(d.in[i]);
