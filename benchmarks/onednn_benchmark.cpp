@@ -188,11 +188,12 @@ void conv_case(const ConvShape& s, const std::string& filter) {
         w2(static_cast<int64_t>(slices->weights_bytes()) / 4);
     pack_conv_weights(own, plain.data(), w.data());
     slices->pack(plain.data(), s.channels / s.groups * s.kernel * s.kernel * 4, w2.data(), {0, slices->count()});
-    Buffer scratch((own.scratch + other.scratch) / 4);
+    Buffer scratch((own.scratch + other.scratch) / 4), shared(own.patches / 4);
+    if (own.patches > 0) own.shared_patches = 0;
     const void *in[] = {x.data(), w.data(), bias.data(), residual.data()}, *in2[] = {x.data(), w2.data(), bias.data(), residual.data()};
     void *out[] = {y.data()}, *out2[] = {y2.data()};
     Fault fault;
-    const Call call{in, out, reinterpret_cast<std::byte*>(scratch.data()), &fault},
+    const Call call{in, out, reinterpret_cast<std::byte*>(scratch.data()), &fault, reinterpret_cast<std::byte*>(shared.data())},
         call2{in2, out2, reinterpret_cast<std::byte*>(scratch.data()), &fault};
     const auto& row = row_of(conv, own);
     const auto kernel = row.pointer(), kernel2 = ConvOneDnnPointer();
@@ -200,6 +201,7 @@ void conv_case(const ConvShape& s, const std::string& filter) {
     report(
         name, work, row.name, why,
         [&] {
+          if (own.patches > 0) ConvWinogradPatchesPointer()(own, call, {0, patch_parts(own)});
           kernel(own, call, {0, parts[0]});
         },
         [&] {
