@@ -19,20 +19,26 @@ struct Shape {
   int64_t channels, filters, size, kernel, stride, groups;
 };
 constexpr Shape kShapes[] = {
-    {"resnet50/stem", 3, 64, 224, 7, 2, 1},      {"resnet50/64-64-56-1", 64, 64, 56, 1, 1, 1},    {"resnet50/64-256-56-1", 64, 256, 56, 1, 1, 1},
-    {"resnet50/256-64-56-1", 256, 64, 56, 1, 1, 1}, {"resnet50/512-128-28-1", 512, 128, 28, 1, 1, 1}, {"resnet50/256-1024-14-1", 256, 1024, 14, 1, 1, 1},
-    {"resnet50/1024-256-14-1", 1024, 256, 14, 1, 1, 1}, {"resnet50/512-2048-7-1", 512, 2048, 7, 1, 1, 1}, {"resnet50/2048-512-7-1", 2048, 512, 7, 1, 1, 1},
-    {"resnet50/256-512-56-1s2", 256, 512, 56, 1, 2, 1},
-    {"resnet50/64-64-56-3", 64, 64, 56, 3, 1, 1}, {"resnet50/128-128-28-3", 128, 128, 28, 3, 1, 1}, {"resnet50/256-256-14-3", 256, 256, 14, 3, 1, 1},
+    // clang-format off
+    {"resnet50/stem", 3, 64, 224, 7, 2, 1}, {"resnet50/64-64-56-1", 64, 64, 56, 1, 1, 1}, {"resnet50/64-256-56-1", 64, 256, 56, 1, 1, 1},
+    {"resnet50/256-64-56-1", 256, 64, 56, 1, 1, 1}, {"resnet50/512-128-28-1", 512, 128, 28, 1, 1, 1},
+    {"resnet50/256-1024-14-1", 256, 1024, 14, 1, 1, 1}, {"resnet50/1024-256-14-1", 1024, 256, 14, 1, 1, 1},
+    {"resnet50/512-2048-7-1", 512, 2048, 7, 1, 1, 1}, {"resnet50/2048-512-7-1", 2048, 512, 7, 1, 1, 1},
+    {"resnet50/256-512-56-1s2", 256, 512, 56, 1, 2, 1}, {"resnet50/64-64-56-3", 64, 64, 56, 3, 1, 1},
+    {"resnet50/128-128-28-3", 128, 128, 28, 3, 1, 1}, {"resnet50/256-256-14-3", 256, 256, 14, 3, 1, 1},
     {"resnet50/512-512-7-3", 512, 512, 7, 3, 1, 1}, {"resnet50/128-128-56-3s2", 128, 128, 56, 3, 2, 1},
-    {"vgg16/3-64-224", 3, 64, 224, 3, 1, 1},     {"vgg16/64-64-224", 64, 64, 224, 3, 1, 1},       {"vgg16/256-256-56", 256, 256, 56, 3, 1, 1},
+    {"vgg16/3-64-224", 3, 64, 224, 3, 1, 1}, {"vgg16/64-64-224", 64, 64, 224, 3, 1, 1}, {"vgg16/256-256-56", 256, 256, 56, 3, 1, 1},
     {"vgg16/512-512-28", 512, 512, 28, 3, 1, 1}, {"vgg16/512-512-14", 512, 512, 14, 3, 1, 1},
-    {"mobilenet/32-16-112-1", 32, 16, 112, 1, 1, 1}, {"mobilenet/16-96-112-1", 16, 96, 112, 1, 1, 1}, {"mobilenet/96-24-56-1", 96, 24, 56, 1, 1, 1},
-    {"mobilenet/24-144-56-1", 24, 144, 56, 1, 1, 1}, {"mobilenet/384-64-14-1", 384, 64, 14, 1, 1, 1}, {"mobilenet/320-1280-7-1", 320, 1280, 7, 1, 1, 1},
-    {"mobilenet/dw96-112-3s2", 96, 96, 112, 3, 2, 96}, {"mobilenet/dw144-56-3", 144, 144, 56, 3, 1, 144}, {"mobilenet/dw576-14-3", 576, 576, 14, 3, 1, 576},
-    {"mobilenet/dw960-7-3", 960, 960, 7, 3, 1, 960}, {"efficientnet/dw240-28-5", 240, 240, 28, 5, 1, 240},
-    {"resnext/g32-128-56-3", 128, 128, 56, 3, 1, 32}, {"resnext/g32-256-28-3", 256, 256, 28, 3, 1, 32}, {"resnext/g32-256-56-3s2", 256, 256, 56, 3, 2, 32},
-    {"resnext/g32-512-14-3", 512, 512, 14, 3, 1, 32}, {"resnext/g32-1024-7-3", 1024, 1024, 7, 3, 1, 32}, {"shufflenet/g3-240-60-28-1", 240, 60, 28, 1, 1, 3},
+    {"mobilenet/32-16-112-1", 32, 16, 112, 1, 1, 1}, {"mobilenet/16-96-112-1", 16, 96, 112, 1, 1, 1},
+    {"mobilenet/96-24-56-1", 96, 24, 56, 1, 1, 1}, {"mobilenet/24-144-56-1", 24, 144, 56, 1, 1, 1},
+    {"mobilenet/384-64-14-1", 384, 64, 14, 1, 1, 1}, {"mobilenet/320-1280-7-1", 320, 1280, 7, 1, 1, 1},
+    {"mobilenet/dw96-112-3s2", 96, 96, 112, 3, 2, 96}, {"mobilenet/dw144-56-3", 144, 144, 56, 3, 1, 144},
+    {"mobilenet/dw576-14-3", 576, 576, 14, 3, 1, 576}, {"mobilenet/dw960-7-3", 960, 960, 7, 3, 1, 960},
+    {"efficientnet/dw240-28-5", 240, 240, 28, 5, 1, 240}, {"resnext/g32-128-56-3", 128, 128, 56, 3, 1, 32},
+    {"resnext/g32-256-28-3", 256, 256, 28, 3, 1, 32}, {"resnext/g32-256-56-3s2", 256, 256, 56, 3, 2, 32},
+    {"resnext/g32-512-14-3", 512, 512, 14, 3, 1, 32}, {"resnext/g32-1024-7-3", 1024, 1024, 7, 3, 1, 32},
+    {"shufflenet/g3-240-60-28-1", 240, 60, 28, 1, 1, 3},
+    // clang-format on
 };
 
 /// Seconds of the processor that this thread has had, so that what else runs on the machine does not count.
@@ -46,8 +52,8 @@ double Seconds() {
 template <class T>
 struct Aligned {
   using value_type = T;
-  T* allocate(size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{64})); }
-  void deallocate(T* p, size_t) { ::operator delete(p, std::align_val_t{64}); }
+  T* allocate(size_t n) { return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64})); }
+  void deallocate(T* p, size_t) { ::operator delete (p, std::align_val_t{64}); }
   bool operator==(const Aligned&) const = default;
 };
 template <class T>
@@ -102,10 +108,13 @@ void Run(benchmark::State& state, const Shape& shape, ConvFormat format) {
 int main(int argc, char** argv) {
   for (const Shape& s : kShapes) {
     const bool whole = s.channels / s.groups % channel_block() == 0 && s.filters / s.groups % channel_block() == 0;
-    const ConvFormat direct = s.groups > 1 && !whole ? ConvFormat::kGrouped : s.channels < 8 ? ConvFormat::kPlainInput : ConvFormat::kDirect;
+    const ConvFormat direct = s.groups > 1 && !whole ? ConvFormat::kGrouped
+                              : s.channels < 8       ? ConvFormat::kPlainInput
+                                                     : ConvFormat::kDirect;
     if (s.kernel == 3 && s.stride == 1 && s.groups == 1 && s.channels >= 16) {
-      benchmark::RegisterBenchmark((std::string(s.name) + "/winograd").c_str(), [s](benchmark::State& state) { Run(state, s, ConvFormat::kWinograd4); })
-          ->Unit(benchmark::kMicrosecond);
+      benchmark::RegisterBenchmark((std::string(s.name) + "/winograd").c_str(), [s](benchmark::State& state) {
+        Run(state, s, ConvFormat::kWinograd4);
+      })->Unit(benchmark::kMicrosecond);
     }
     benchmark::RegisterBenchmark(s.name, [s, direct](benchmark::State& state) { Run(state, s, direct); })->Unit(benchmark::kMicrosecond);
   }

@@ -68,12 +68,14 @@ void product(benchmark::State& state, bool packed, bool trans_b, bool gelu) {
   state.counters["peak"] = peak_gflops();
 }
 
+// clang-format off
 BENCHMARK_CAPTURE(product, packed, true, false, false)
     ->Args({64, 64, 64})->Args({128, 128, 128})->Args({256, 256, 256})->Args({512, 512, 512})->Args({768, 768, 768})
     ->Args({1024, 1024, 1024})->Args({2048, 2048, 2048})
     ->Args({128, 768, 768})->Args({128, 3072, 768})->Args({128, 768, 3072})->Args({64, 384, 1536})->Args({1500, 384, 384})
     ->Args({17, 1000, 512})->Args({8, 1024, 1024})->Args({5, 4096, 1024})
     ->Args({1, 1000, 2048})->Args({1, 1024, 1024})->Args({1, 4096, 4096})->Args({2, 4096, 4096})->Args({4, 4096, 4096})->Args({1, 64, 64});
+// clang-format on
 BENCHMARK_CAPTURE(product, gelu, true, false, true)->Args({128, 3072, 768})->Args({512, 512, 512});
 BENCHMARK_CAPTURE(product, dynamic, false, false, false)->Args({128, 64, 128})->Args({512, 512, 512})->Args({1024, 1024, 1024});
 BENCHMARK_CAPTURE(product, dynamic_transposed, false, true, false)->Args({128, 128, 64})->Args({512, 512, 512})->Args({1024, 1024, 1024});

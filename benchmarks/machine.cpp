@@ -15,8 +15,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 float MultiplyAdds(int64_t turns, float x) {
   const hn::CappedTag<float, 16> d;
   // Different values, or the compiler computes one of them only.
-  auto a0 = hn::Set(d, x), a1 = hn::Set(d, x + 1), a2 = hn::Set(d, x + 2), a3 = hn::Set(d, x + 3), a4 = hn::Set(d, x + 4), a5 = hn::Set(d, x + 5);
-  auto a6 = hn::Set(d, x + 6), a7 = hn::Set(d, x + 7), a8 = hn::Set(d, x + 8), a9 = hn::Set(d, x + 9), a10 = hn::Set(d, x + 10), a11 = hn::Set(d, x + 11);
+  auto a0 = hn::Set(d, x), a1 = hn::Set(d, x + 1), a2 = hn::Set(d, x + 2), a3 = hn::Set(d, x + 3), a4 = hn::Set(d, x + 4),
+       a5 = hn::Set(d, x + 5);
+  auto a6 = hn::Set(d, x + 6), a7 = hn::Set(d, x + 7), a8 = hn::Set(d, x + 8), a9 = hn::Set(d, x + 9), a10 = hn::Set(d, x + 10),
+       a11 = hn::Set(d, x + 11);
   const auto factor = hn::Set(d, 0.5f), add = hn::Set(d, x);
   for (; turns > 0; --turns) {
     a0 = hn::MulAdd(a0, factor, add);

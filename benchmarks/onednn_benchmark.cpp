@@ -1,6 +1,6 @@
 // The rows of oneDNN beside the engine's own, one thread, interleaved and paired: what kernels/onednn/choice.cc is made from. Shapes are
-// those of the zoo's convolutions and products, with the epilogues they have there. `own/onednn` is the median of the ratios; above 1 oneDNN
-// is the faster one. TENON_MAX_ISA=avx2 measures the other tier.
+// those of the zoo's convolutions and products, with the epilogues they have there. `own/onednn` is the median of the ratios; above 1
+// oneDNN is the faster one. TENON_MAX_ISA=avx2 measures the other tier.
 //   onednn_benchmark [part of a name]
 #include <algorithm>
 #include <cstdio>

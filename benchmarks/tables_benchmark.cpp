@@ -28,7 +28,8 @@ double best_seconds(benchmark::State* state, test::KernelRun<Params>& run, kerne
 }
 
 template <class Params>
-void time_row(benchmark::State& state, const kernels::Table<Params>& table, const test::KernelCase<Params>& c, const kernels::Row<Params>& row) {
+void time_row(benchmark::State& state, const kernels::Table<Params>& table, const test::KernelCase<Params>& c,
+              const kernels::Row<Params>& row) {
   test::KernelRun<Params> run(c);
   const double best = best_seconds(&state, run, row.pointer());
   const double speed = run.moved() / best * 1e-9;
@@ -48,8 +49,9 @@ int main(int argc, char** argv) {
     for (const auto& row : table) {
       if (row.refuse(c.params) != nullptr) continue;
       const std::string name = std::string(table.family) + "/" + c.name + "/" + row.name;
-      benchmark::RegisterBenchmark(name.c_str(), [&table, c, &row](benchmark::State& state) { tenon::benchmarks::time_row(state, table, c, row); })
-          ->Unit(benchmark::kMicrosecond);
+      benchmark::RegisterBenchmark(name.c_str(), [&table, c, &row](benchmark::State& state) {
+        tenon::benchmarks::time_row(state, table, c, row);
+      })->Unit(benchmark::kMicrosecond);
     }
   });
   benchmark::Initialize(&argc, argv);

@@ -21,9 +21,9 @@ struct Range {
 struct Fault {
   enum Kind : int32_t { kNone = 0, kIndex, kDivisionByZero, kLength, kNegative, kValue };
   std::atomic<int32_t> kind{kNone};
-  int64_t got = 0;    ///< the offending value
-  int64_t limit = 0;  ///< kIndex: the size of the axis it indexes; kLength, kValue: the largest allowed value
-  int32_t input = -1; ///< which operator input held it, -1 when not one
+  int64_t got = 0;     ///< the offending value
+  int64_t limit = 0;   ///< kIndex: the size of the axis it indexes; kLength, kValue: the largest allowed value
+  int32_t input = -1;  ///< which operator input held it, -1 when not one
 
   void report(Kind k, int64_t value, int64_t bound, int32_t which) {
     int32_t expected = kNone;
@@ -46,9 +46,13 @@ struct Call {
   std::byte* shared = nullptr;   ///< one for all threads of the step, kept between its phases (packed operands, partial sums)
 
   template <class T>
-  const T* in(int i) const { return static_cast<const T*>(src[i]); }
+  const T* in(int i) const {
+    return static_cast<const T*>(src[i]);
+  }
   template <class T>
-  T* out(int i) const { return static_cast<T*>(dst[i]); }
+  T* out(int i) const {
+    return static_cast<T*>(dst[i]);
+  }
 };
 
 /// A kernel: reads its parameters (a trivially copyable struct), does the parts in `range`. Called concurrently on disjoint

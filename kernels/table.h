@@ -27,4 +27,9 @@ struct Table {
   const Row<Params>* end() const { return rows + size; }
 };
 
+/// A row out of a line of a family's .inc: `when`, an expression of `p` (const Params&), says that the row can do it, `why` why not
+/// otherwise.
+#define TENON_KERNEL_ROW(Params, Name, when, why) \
+  {#Name, []([[maybe_unused]] const Params& p) -> const char* { return (when) ? nullptr : why; }, Name##Pointer},
+
 }  // namespace tenon::kernels

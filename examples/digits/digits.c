@@ -62,7 +62,8 @@ int main(int argc, char** argv) {
   for (int64_t i = 0; i < count; ++i) {
     const float* row = probabilities + i * CLASSES;
     int best = 0;
-    for (int c = 1; c < CLASSES; ++c) if (row[c] > row[best]) best = c;
+    for (int c = 1; c < CLASSES; ++c)
+      if (row[c] > row[best]) best = c;
     right += best == labels[i];
     if (i < 5) printf("image %d: %d (%.0f %%), is %d\n", (int)i, best, row[best] * 100.0, (int)labels[i]);
   }

@@ -32,8 +32,8 @@ bool holds(const onnxpb::AttributeProto& a, AttributeType type) {
   return false;
 }
 
-constexpr T kTypes[] = {T::kFloat, T::kInt, T::kString, T::kTensor, T::kGraph, T::kFloats, T::kInts, T::kStrings, T::kTensors,
-                        T::kGraphs, T::kSparseTensor, T::kSparseTensors, T::kTypeProto, T::kTypeProtos};
+constexpr T kTypes[] = {T::kFloat,   T::kInt,     T::kString, T::kTensor,       T::kGraph,         T::kFloats,    T::kInts,
+                        T::kStrings, T::kTensors, T::kGraphs, T::kSparseTensor, T::kSparseTensors, T::kTypeProto, T::kTypeProtos};
 }  // namespace
 
 const char* attribute_type_name(AttributeType type) {
@@ -71,7 +71,8 @@ Result<AttributeType> checked_type(const onnxpb::AttributeProto& a) {
   }
   const bool message = type == T::kTensor || type == T::kGraph || type == T::kSparseTensor || type == T::kTypeProto;
   if (type == T::kUndefined || (message && !holds(a, type))) {
-    return load_error("attribute '", name, "' has no value", type == T::kUndefined ? "" : ", expected ", type == T::kUndefined ? "" : attribute_type_name(type));
+    return load_error("attribute '", name, "' has no value", type == T::kUndefined ? "" : ", expected ",
+                      type == T::kUndefined ? "" : attribute_type_name(type));
   }
   return type;
 }
@@ -92,7 +93,9 @@ Result<Attributes> Attributes::of(const onnxpb::NodeProto& node, const Scope& sc
                         "' of a function, but the node is not in one");
     }
     for (const T type : kTypes) {
-      if (holds(a, type)) return load_error("attribute '", printable(a.name()), "' has both a value and a reference, to '", printable(a.ref_attr_name()), "'");
+      if (holds(a, type))
+        return load_error("attribute '", printable(a.name()), "' has both a value and a reference, to '", printable(a.ref_attr_name()),
+                          "'");
     }
     const auto given = scope.call->attributes.find(a.ref_attr_name());
     if (given == scope.call->attributes.end()) {

@@ -47,7 +47,8 @@ Status check_names(const onnxpb::GraphProto& graph) {
     for (const std::string& name : graph.node(i).output()) {
       if (name.empty()) continue;
       if (Status s = names.add(name, "a node output"); !s.ok()) {
-        return std::move(s).at_node(printable(node_name(graph.node(i), i)), printable(graph.node(i).op_type()), printable(graph.node(i).domain()));
+        return std::move(s).at_node(printable(node_name(graph.node(i), i)), printable(graph.node(i).op_type()),
+                                    printable(graph.node(i).domain()));
       }
     }
   }
@@ -80,7 +81,8 @@ Status Builder::check_constant_size(const std::vector<ValueId>& inputs, const st
       bytes = checked_mul(bytes, d.value()).value_or(INT64_MAX);
     }
     if (!zero && bytes > limit) {
-      return limit_error("constants make ", type.str(), ", ", bytes == INT64_MAX ? "over 2^63" : std::to_string(bytes), " bytes, the limit is ", limit, " bytes");
+      return limit_error("constants make ", type.str(), ", ", bytes == INT64_MAX ? "over 2^63" : std::to_string(bytes),
+                         " bytes, the limit is ", limit, " bytes");
     }
   }
   return {};
@@ -90,7 +92,8 @@ Result<Opsets> Builder::opsets_of(const google::protobuf::RepeatedPtrField<onnxp
   Opsets out;
   for (const auto& o : imports) {
     const std::string domain(normal_domain(o.domain()));
-    if (o.version() < 1) return load_error("opset_import of domain '", printable(o.domain()), "' has version ", o.version(), ", expected 1 or more");
+    if (o.version() < 1)
+      return load_error("opset_import of domain '", printable(o.domain()), "' has version ", o.version(), ", expected 1 or more");
     if (const auto [it, fresh] = out.emplace(domain, o.version()); !fresh && it->second != o.version()) {
       return load_error("opset_import names domain '", printable(o.domain()), "' twice, with versions ", it->second, " and ", o.version());
     }
@@ -254,8 +257,7 @@ Status Builder::extra_output(const std::string& name, const Scope& scope) {
     outer = runs(graph, graph.value(v).region);
   }
   if (!outer) return refuse("the model has no value of that name");
-  return refuse("it is inside a body of node '", outer->name, "' (", outer->source_op,
-                "), which may run not at all or many times");
+  return refuse("it is inside a body of node '", outer->name, "' (", outer->source_op, "), which may run not at all or many times");
 }
 
 Status Builder::body(const google::protobuf::RepeatedPtrField<onnxpb::NodeProto>& nodes, Scope& scope) {
@@ -323,9 +325,9 @@ Status Builder::operator_node(const onnxpb::NodeProto& node, const std::string& 
   }
   if (!op) {
     const bool newer = domain.empty() && opset > kNewestOpset;
-    return located(load_error("operator ", shown, " is unknown", newer ? " (opset " + std::to_string(opset) + " is newer than the newest known, " +
-                                                                                 std::to_string(kNewestOpset) + ")"
-                                                                       : ""));
+    return located(load_error(
+        "operator ", shown, " is unknown",
+        newer ? " (opset " + std::to_string(opset) + " is newer than the newest known, " + std::to_string(kNewestOpset) + ")" : ""));
   }
   if (opset < op->since) {
     return located(load_error("operator ", shown, " exists from opset ", op->since, " on, the model imports opset ", opset));
@@ -382,7 +384,8 @@ Result<const BoundAttribute*> Builder::known_branch(const std::vector<ValueId>& 
   if (!then_branch || !else_branch) return nullptr;  // the converter says which is missing
   const int a = then_branch->proto->g().output_size(), b = else_branch->proto->g().output_size();
   if (a != b) return shape_error("then_branch has ", a, " outputs, else_branch has ", b);
-  if (const std::string* unknown = attributes.unread()) return load_error("attribute '", printable(*unknown), "' is unknown to this operator");
+  if (const std::string* unknown = attributes.unread())
+    return load_error("attribute '", printable(*unknown), "' is unknown to this operator");
   return *taken ? then_branch : else_branch;
 }
 
@@ -398,7 +401,8 @@ Status Builder::inline_branch(const onnxpb::NodeProto& node, const BoundAttribut
     return limit_error("subgraphs nest deeper than the depth limit of ", options_.limits.subgraph_depth);
   }
   if (graph.input_size() > 0) return load_error("a branch has ", graph.input_size(), " inputs, expected none");
-  if (node.output_size() > graph.output_size()) return shape_error("has ", node.output_size(), " outputs, but its branches have ", graph.output_size());
+  if (node.output_size() > graph.output_size())
+    return shape_error("has ", node.output_size(), " outputs, but its branches have ", graph.output_size());
   TENON_TRY(check_names(graph));
   declare(graph.output(), inner);
   declare(graph.value_info(), inner);
@@ -408,7 +412,8 @@ Status Builder::inline_branch(const onnxpb::NodeProto& node, const BoundAttribut
     if (node.output(i).empty()) continue;
     const auto found = inner.find(graph.output(i).name());
     if (!found || *found == kNone) {
-      return load_error("output '", printable(graph.output(i).name()), "' of a branch is produced by nothing").at_tensor(printable(graph.output(i).name()));
+      return load_error("output '", printable(graph.output(i).name()), "' of a branch is produced by nothing")
+          .at_tensor(printable(graph.output(i).name()));
     }
     TENON_TRY(check_declared_type(graph.output(i).name(), *found, inner));
     adopt(*found, inner, scope, node.output(i));
@@ -470,7 +475,8 @@ Status Builder::call(const onnxpb::NodeProto& node, const onnxpb::FunctionProto&
     if (node.output(i).empty()) continue;
     const auto found = body_scope.values.find(function.output(i));
     if (found == body_scope.values.end() || found->second == kNone) {
-      return load_error("output ", i, " '", printable(function.output(i)), "' of ", shown, " is produced by nothing").at_tensor(printable(function.output(i)));
+      return load_error("output ", i, " '", printable(function.output(i)), "' of ", shown, " is produced by nothing")
+          .at_tensor(printable(function.output(i)));
     }
     adopt(found->second, body_scope, scope, node.output(i));
     TENON_TRY(check_declared_type(node.output(i), found->second, scope));
@@ -520,7 +526,8 @@ Result<RegionId> Builder::subgraph(const BoundAttribute& attribute, std::string_
       const Type& given = inputs[static_cast<size_t>(i)];
       if (type.present() && type.dtype != given.dtype) {
         return shape_error("subgraph '", name, "' input '", printable(v.name()), "' is declared ", name_of(type.dtype), ", it is given ",
-                           name_of(given.dtype)).at_tensor(printable(v.name()));
+                           name_of(given.dtype))
+            .at_tensor(printable(v.name()));
       }
       if (type.present() && type.structure != given.structure) {
         return shape_error("subgraph '", name, "' input '", printable(v.name()), "' is declared ", type.str(), ", it is given ",
@@ -529,7 +536,8 @@ Result<RegionId> Builder::subgraph(const BoundAttribute& attribute, std::string_
       }
       type = given;
     }
-    if (!type.present()) return load_error("subgraph '", name, "' input '", printable(v.name()), "' has no type").at_tensor(printable(v.name()));
+    if (!type.present())
+      return load_error("subgraph '", name, "' input '", printable(v.name()), "' has no type").at_tensor(printable(v.name()));
     TENON_ASSIGN(const ValueId id, model_.graph.add_input(inner.region, inner.prefix + v.name(), std::move(type)));
     inner.values.emplace(v.name(), id);
   }
@@ -543,7 +551,8 @@ Result<RegionId> Builder::subgraph(const BoundAttribute& attribute, std::string_
   for (const auto& v : graph.output()) {
     const auto found = inner.find(v.name());
     if (!found || *found == kNone) {
-      return load_error("output '", printable(v.name()), "' of subgraph '", name, "' is produced by nothing").at_tensor(printable(v.name()));
+      return load_error("output '", printable(v.name()), "' of subgraph '", name, "' is produced by nothing")
+          .at_tensor(printable(v.name()));
     }
     TENON_TRY(check_declared_type(v.name(), *found, inner));
     TENON_TRY(model_.graph.add_output(inner.region, *found, v.name()));

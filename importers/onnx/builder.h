@@ -19,7 +19,8 @@ namespace tenon::onnx {
 class Builder {
  public:
   /// file_size: bytes of the model file, for limits that grow with it.
-  Builder(const onnxpb::ModelProto& file, uint64_t file_size, TensorReader& tensors, const LoadOptions& options, Watch& watch, ImportedModel& model)
+  Builder(const onnxpb::ModelProto& file, uint64_t file_size, TensorReader& tensors, const LoadOptions& options, Watch& watch,
+          ImportedModel& model)
       : file_(file), file_size_(file_size), tensors_(tensors), options_(options), watch_(watch), model_(model) {}
 
   Status run();
@@ -29,7 +30,8 @@ class Builder {
   /// A tensor or sparse tensor attribute; each is read once, however often the function it is in is called.
   Result<Tensor> tensor(const BoundAttribute& attribute, std::string_view name);
   /// Converts a subgraph of a node in `scope` into a region inside `parent`.
-  Result<RegionId> subgraph(const BoundAttribute& attribute, std::string_view name, const Scope& scope, RegionId parent, const Types& inputs);
+  Result<RegionId> subgraph(const BoundAttribute& attribute, std::string_view name, const Scope& scope, RegionId parent,
+                            const Types& inputs);
   /// Counts nodes made against the limit.
   Status count_node();
   /// Refuses a node of constants alone whose outputs are too large: a few bytes of file must not become gigabytes.

@@ -22,10 +22,10 @@ class NodeContext {
 
   virtual int64_t opset() const = 0;  ///< version of this node's domain
   virtual int inputs() const = 0;
-  virtual int outputs() const = 0;    ///< including trailing unwanted ones ("")
+  virtual int outputs() const = 0;  ///< including trailing unwanted ones ("")
   virtual bool has_input(int i) const = 0;
   virtual bool has_output(int i) const = 0;
-  virtual ValueId input(int i) const = 0;  ///< kNone when left out
+  virtual ValueId input(int i) const = 0;     ///< kNone when left out
   virtual const Type& type(int i) const = 0;  ///< of input i, Type::none() when left out
 
   virtual bool has_attribute(std::string_view name) = 0;
@@ -34,7 +34,8 @@ class NodeContext {
   virtual Result<std::string> string_attribute(std::string_view name, std::optional<std::string> otherwise = {}) = 0;
   virtual Result<std::vector<int64_t>> ints_attribute(std::string_view name, std::optional<std::vector<int64_t>> otherwise = {}) = 0;
   virtual Result<std::vector<float>> floats_attribute(std::string_view name, std::optional<std::vector<float>> otherwise = {}) = 0;
-  virtual Result<std::vector<std::string>> strings_attribute(std::string_view name, std::optional<std::vector<std::string>> otherwise = {}) = 0;
+  virtual Result<std::vector<std::string>> strings_attribute(std::string_view name,
+                                                             std::optional<std::vector<std::string>> otherwise = {}) = 0;
   virtual Result<Tensor> tensor_attribute(std::string_view name) = 0;
   /// Converts the subgraph into a region of the graph whose input types are `inputs` (declared types where shorter).
   virtual Result<RegionId> graph_attribute(std::string_view name, const Types& inputs = {}) = 0;
@@ -47,9 +48,7 @@ class NodeContext {
     return out[0];
   }
   virtual ValueId constant(Tensor tensor) = 0;
-  ValueId ints(std::vector<int64_t> values) {
-    return constant(Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values));
-  }
+  ValueId ints(std::vector<int64_t> values) { return constant(Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values)); }
   /// Opens a region inside the current one and gives its inputs, of these types. Until end_region(), the functions above build in it, and
   /// bodies of graph_attribute() are inside it.
   virtual Result<std::vector<ValueId>> begin_region(std::string_view name, const Types& inputs) = 0;
@@ -66,9 +65,9 @@ class NodeContext {
 struct Operator {
   const char* domain;  ///< "" for ai.onnx
   const char* name;
-  int64_t since;       ///< 1 unless the operator is younger
+  int64_t since;  ///< 1 unless the operator is younger
   int min_inputs;
-  int max_inputs;      ///< INT32_MAX for variadic
+  int max_inputs;  ///< INT32_MAX for variadic
   int max_outputs;
   Status (*convert)(NodeContext&);
   /// Inputs may be sequences and optionals. The converters of all others see tensors only.

@@ -27,7 +27,8 @@ Result<std::vector<std::string>> components(std::string_view location) {
   const std::string shown = printable(location);
   if (location.empty()) return load_error("location of external data is empty");
   if (location.find('\0') != std::string_view::npos) return load_error("location '", shown, "' of external data holds a zero byte");
-  if (location.front() == '/') return load_error("location '", shown, "' of external data is absolute, expected a path below the model's directory");
+  if (location.front() == '/')
+    return load_error("location '", shown, "' of external data is absolute, expected a path below the model's directory");
   if (location.size() > 4096) return load_error("location of external data has ", location.size(), " characters: '", shown, "'");
   std::vector<std::string> names;
   while (!location.empty()) {
@@ -96,7 +97,8 @@ int ExternalFiles::follow(int directory, const std::string& name) const {
 }
 
 Status ExternalFiles::verify(Source& file, std::string_view checksum, const Watch& watch) {
-  const bool digits = checksum.size() == 40 && std::all_of(checksum.begin(), checksum.end(), [](unsigned char c) { return std::isxdigit(c); });
+  const bool digits =
+      checksum.size() == 40 && std::all_of(checksum.begin(), checksum.end(), [](unsigned char c) { return std::isxdigit(c); });
   if (!digits) return load_error("checksum '", printable(checksum), "' of external data is not a SHA-1 of 40 hexadecimal digits");
   std::string& known = checksums_[file.name()];
   if (known.empty()) {
@@ -110,7 +112,8 @@ Status ExternalFiles::verify(Source& file, std::string_view checksum, const Watc
     }
     known = sha1.hex();
   }
-  const bool same = std::equal(checksum.begin(), checksum.end(), known.begin(), [](unsigned char a, char b) { return std::tolower(a) == b; });
+  const bool same =
+      std::equal(checksum.begin(), checksum.end(), known.begin(), [](unsigned char a, char b) { return std::tolower(a) == b; });
   if (!same) return load_error("external data '", printable(file.name()), "' has the SHA-1 ", known, ", expected ", checksum);
   return {};
 }

@@ -118,8 +118,8 @@ Result<Functions> Functions::of(const onnxpb::ModelProto& model, const Limits& l
   }
   for (size_t i = 0; i < n; ++i) {
     if (depth[i] > limits.function_depth) {
-      return limit_error("calls from function '", printable(out.functions_[i]->name()), "' nest ", depth[i], " deep, the function depth limit is ",
-                         limits.function_depth);
+      return limit_error("calls from function '", printable(out.functions_[i]->name()), "' nest ", depth[i],
+                         " deep, the function depth limit is ", limits.function_depth);
     }
   }
   const Calls main = calls_of(model.graph().node());

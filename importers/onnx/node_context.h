@@ -62,7 +62,7 @@ class FileNode final : public NodeContext {
   Scope& scope_;
   Spec spec_;
   RegionId region_;  ///< that is being built in
-  Types types_;  ///< of the inputs; copies, since references into the graph do not outlive add()
+  Types types_;      ///< of the inputs; copies, since references into the graph do not outlive add()
   ValueId first_value_;
   bool outputs_set_ = false;
 };

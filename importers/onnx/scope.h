@@ -26,7 +26,8 @@ struct Call {
 
   bool declares(std::string_view attribute) const {
     return std::any_of(function->attribute().begin(), function->attribute().end(), [&](const auto& a) { return a == attribute; }) ||
-           std::any_of(function->attribute_proto().begin(), function->attribute_proto().end(), [&](const auto& a) { return a.name() == attribute; });
+           std::any_of(function->attribute_proto().begin(), function->attribute_proto().end(),
+                       [&](const auto& a) { return a.name() == attribute; });
   }
 };
 
@@ -35,8 +36,8 @@ struct Scope {
   const Scope* parent = nullptr;  ///< of a subgraph; a function body sees only its own names
   const Call* call = nullptr;     ///< the function whose body this is, or is in
   RegionId region = 0;
-  int subgraphs = 0;              ///< how many subgraphs deep
-  std::string prefix;             ///< before names of values and nodes, in the body of a function
+  int subgraphs = 0;                                     ///< how many subgraphs deep
+  std::string prefix;                                    ///< before names of values and nodes, in the body of a function
   std::unordered_map<std::string_view, ValueId> values;  ///< kNone for an optional input of a function that its caller left out
   std::unordered_map<std::string_view, const onnxpb::TypeProto*> declared;
 

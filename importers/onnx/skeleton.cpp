@@ -13,7 +13,7 @@ namespace {
 enum class Kind : uint8_t {
   kVarint,
   kFixed32,
-  kText,     ///< UTF-8
+  kText,  ///< UTF-8
   kBytes,
   kMessage,
   kVarints,  ///< repeated, packed or not
@@ -21,10 +21,12 @@ enum class Kind : uint8_t {
   kPayload,  ///< contents of a tensor: only their place is kept
 };
 
+// clang-format off
 enum class Message : uint8_t {
   kModel, kOpset, kEntry, kGraph, kFunction, kNode, kAttribute, kTensor, kSegment, kSparse, kValueInfo, kType, kTensorType, kShape,
   kDimension, kSequence, kMap, kOptional, kOpaque, kNone,
 };
+// clang-format on
 
 struct Field {
   uint32_t number;
@@ -34,6 +36,7 @@ struct Field {
 };
 
 // The fields of onnx.proto, message by message.
+// clang-format off
 constexpr Field kModelFields[] = {
     {1, Kind::kVarint, "ir_version"}, {2, Kind::kText, "producer_name"}, {3, Kind::kText, "producer_version"},
     {4, Kind::kText, "domain"}, {5, Kind::kVarint, "model_version"}, {6, Kind::kText, "doc_string"},
@@ -79,12 +82,14 @@ constexpr Field kDimensionFields[] = {{1, Kind::kVarint, "dim_value"}, {2, Kind:
 constexpr Field kElementFields[] = {{1, Kind::kMessage, "elem_type", Message::kType}};
 constexpr Field kMapFields[] = {{1, Kind::kVarint, "key_type"}, {2, Kind::kMessage, "value_type", Message::kType}};
 constexpr Field kOpaqueFields[] = {{1, Kind::kText, "domain"}, {2, Kind::kText, "name"}};
+// clang-format on
 
 struct Schema {
   const char* name;
   std::span<const Field> fields;
 };
 const Schema& schema_of(Message message) {
+  // clang-format off
   static constexpr Schema kSchemas[] = {
       {"ModelProto", kModelFields}, {"OperatorSetIdProto", kOpsetFields}, {"StringStringEntryProto", kEntryFields},
       {"GraphProto", kGraphFields}, {"FunctionProto", kFunctionFields}, {"NodeProto", kNodeFields},
@@ -93,6 +98,7 @@ const Schema& schema_of(Message message) {
       {"TypeProto.Tensor", kTensorTypeFields}, {"TensorShapeProto", kShapeFields}, {"TensorShapeProto.Dimension", kDimensionFields},
       {"TypeProto.Sequence", kElementFields}, {"TypeProto.Map", kMapFields}, {"TypeProto.Optional", kElementFields},
       {"TypeProto.Opaque", kOpaqueFields}, {"", {}}};
+  // clang-format on
   return kSchemas[static_cast<size_t>(message)];
 }
 
@@ -165,7 +171,8 @@ bool Scanner::message(Message kind, uint64_t end, int depth, int graphs) {
     if ((++turns_ & 0xfff) == 0) {
       if (auto s = watch_.check(); !s.ok()) return in_.fail(std::move(s));
       if (static_cast<int64_t>(out_.size()) > limits_.structure_bytes) {
-        return in_.fail(limit_error("the model's structure, without tensor contents, passes the limit of ", limits_.structure_bytes, " bytes"));
+        return in_.fail(
+            limit_error("the model's structure, without tensor contents, passes the limit of ", limits_.structure_bytes, " bytes"));
       }
     }
     const uint64_t start = in_.position();
@@ -193,8 +200,8 @@ bool Scanner::length(const Schema& schema, const char* name, uint64_t end, uint6
   const uint64_t limit = std::min(end, in_.end());
   const uint64_t left = limit - std::min(limit, in_.position());
   if (n <= left) return true;
-  return in_.fail(load_error(limit == in_.end() ? "truncated" : "malformed (truncated)", ": field ", name, " of ", schema.name,
-                             " claims ", n, " bytes, ", left, " are left"));
+  return in_.fail(load_error(limit == in_.end() ? "truncated" : "malformed (truncated)", ": field ", name, " of ", schema.name, " claims ",
+                             n, " bytes, ", left, " are left"));
 }
 
 bool Scanner::skip(const Schema& schema, uint32_t number, Wire wire, uint64_t end) {
@@ -219,8 +226,8 @@ bool Scanner::text(const Schema& schema, const Field& f, uint64_t end) {
   const size_t from = out_.size();
   if (!in_.append(out_, n)) return false;
   if (f.kind == Kind::kText && !is_utf8(std::string_view(out_).substr(from))) {
-    return in_.fail(load_error("field ", f.name, " of a ", schema.name, " is not valid UTF-8: '",
-                               printable(std::string_view(out_).substr(from)), "'"));
+    return in_.fail(
+        load_error("field ", f.name, " of a ", schema.name, " is not valid UTF-8: '", printable(std::string_view(out_).substr(from)), "'"));
   }
   return true;
 }
@@ -247,8 +254,7 @@ bool Scanner::field(const Schema& schema, const Field& f, Wire wire, uint64_t st
       if (f.kind == Kind::kFixed32 || wire != Wire::kBytes) return wrong_wire(schema, f, wire);
       return text(schema, f, end);
     case Kind::kText:
-    case Kind::kBytes:
-      return wire == Wire::kBytes ? text(schema, f, end) : wrong_wire(schema, f, wire);
+    case Kind::kBytes: return wire == Wire::kBytes ? text(schema, f, end) : wrong_wire(schema, f, wire);
     case Kind::kMessage: {
       if (wire != Wire::kBytes) return wrong_wire(schema, f, wire);
       if (!length(schema, f.name, end, n)) return false;
@@ -258,11 +264,12 @@ bool Scanner::field(const Schema& schema, const Field& f, Wire wire, uint64_t st
       const uint64_t child_end = in_.position() + n;
       if (!message(f.child, child_end, depth + 1, graphs)) return false;
       if (in_.position() != child_end) {
-        return in_.fail(load_error("truncated: field ", f.name, " of a ", schema.name, " ends at position ", in_.position(),
-                                   ", expected ", child_end));
+        return in_.fail(
+            load_error("truncated: field ", f.name, " of a ", schema.name, " ends at position ", in_.position(), ", expected ", child_end));
       }
       put_length(out_, at, out_.size() - at - 5);
-      if (in_.end() != UINT64_MAX && depth <= 2) watch_.progress(0.2 * static_cast<double>(in_.position()) / static_cast<double>(in_.end()));
+      if (in_.end() != UINT64_MAX && depth <= 2)
+        watch_.progress(0.2 * static_cast<double>(in_.position()) / static_cast<double>(in_.end()));
       return true;
     }
     case Kind::kPayload: return payload(f, wire, start, end, run);
@@ -322,12 +329,14 @@ Status check_start(Source& source) {
   if (got == 0) return load_error("the file is empty");
   if (head.starts_with("\x1f\x8b")) return load_error("the file is compressed with gzip; unpack it first");
   if (head.starts_with("PK\x03\x04")) return load_error("the file is a zip archive (a PyTorch checkpoint?), expected an ONNX model");
-  if (head.starts_with("version https://git-lfs")) return load_error("the file is a Git LFS pointer, not the model itself; run git lfs pull");
+  if (head.starts_with("version https://git-lfs"))
+    return load_error("the file is a Git LFS pointer, not the model itself; run git lfs pull");
   if (head.starts_with("\x89HDF")) return load_error("the file is HDF5 (a Keras model?), expected an ONNX model");
   if (head.starts_with("ORTM") || head.substr(std::min<size_t>(4, got)).starts_with("ORTM")) {
     return load_error("the file is in ONNX Runtime's own ORT format, expected an ONNX model");
   }
-  if (head.substr(std::min<size_t>(4, got)).starts_with("TFL3")) return load_error("the file is a TensorFlow Lite model, expected an ONNX model");
+  if (head.substr(std::min<size_t>(4, got)).starts_with("TFL3"))
+    return load_error("the file is a TensorFlow Lite model, expected an ONNX model");
   if (head.starts_with("<!DOCTYPE") || head.starts_with("<html")) return load_error("the file is a web page, expected an ONNX model");
   return {};
 }

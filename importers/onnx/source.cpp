@@ -46,8 +46,7 @@ Result<std::shared_ptr<FileSource>> FileSource::open(const std::string& path, bo
   return std::make_shared<FileSource>(fd, static_cast<uint64_t>(info.st_size), path, map);
 }
 
-FileSource::FileSource(int fd, uint64_t size, std::string name, bool map)
-    : Source(std::move(name)), fd_(fd), size_(size), map_(map) {}
+FileSource::FileSource(int fd, uint64_t size, std::string name, bool map) : Source(std::move(name)), fd_(fd), size_(size), map_(map) {}
 
 FileSource::~FileSource() { close(fd_); }
 
@@ -88,7 +87,8 @@ Source::View FileSource::view(uint64_t offset, uint64_t size, size_t alignment) 
 
 void forget_pages(std::byte* begin, size_t bytes) {
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t from = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page, to = (reinterpret_cast<uintptr_t>(begin) + bytes) / page * page;
+  const uintptr_t from = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page,
+                  to = (reinterpret_cast<uintptr_t>(begin) + bytes) / page * page;
   if (to > from) madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
 }
 
@@ -127,8 +127,8 @@ Status StreamSource::fill_to(uint64_t end) {
 }
 
 size_t StreamSource::find(uint64_t offset) const {
-  const auto after = std::upper_bound(segments_.begin(), segments_.end(), offset,
-                                      [](uint64_t at, const Segment& s) { return at < s.start; });
+  const auto after =
+      std::upper_bound(segments_.begin(), segments_.end(), offset, [](uint64_t at, const Segment& s) { return at < s.start; });
   return static_cast<size_t>(after - segments_.begin()) - 1;
 }
 

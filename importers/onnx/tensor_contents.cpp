@@ -28,7 +28,8 @@ Status TensorContents::read(size_t offset, size_t n, std::byte* to) const {
     }
     return {};
   }
-  const size_t per_byte = 8 / static_cast<size_t>(file_bits(dtype_)), skip = offset % per_byte, bytes = (skip + n + per_byte - 1) / per_byte;
+  const size_t per_byte = 8 / static_cast<size_t>(file_bits(dtype_)), skip = offset % per_byte,
+               bytes = (skip + n + per_byte - 1) / per_byte;
   if (Status s = source_->read(offset_ + offset / per_byte, bytes, to + (n - bytes)); !s.ok()) return std::move(s).at_tensor(name_);
   unpack(dtype_, to, n, skip);
   return {};

@@ -21,7 +21,12 @@ class TensorContents final : public Contents {
   /// The bytes begin at `offset` of `source`, which is kept open; the caller has checked that they end inside it.
   TensorContents(std::shared_ptr<Source> source, uint64_t offset, DType dtype, std::string name, std::shared_ptr<const Watch> watch,
                  std::shared_ptr<ReadFaults> faults)
-      : Contents(std::move(faults)), source_(std::move(source)), offset_(offset), dtype_(dtype), name_(std::move(name)), watch_(std::move(watch)) {}
+      : Contents(std::move(faults)),
+        source_(std::move(source)),
+        offset_(offset),
+        dtype_(dtype),
+        name_(std::move(name)),
+        watch_(std::move(watch)) {}
 
   Status read(size_t offset, size_t n, std::byte* to) const override;
 

@@ -14,8 +14,8 @@ static_assert(std::endian::native == std::endian::little, "tensor bytes in files
 
 namespace {
 
-constexpr int kOpenFiles = 64;                 // held open by tensors not yet read
-constexpr size_t kLarge = size_t{64} << 10;    // smaller tensors are not worth leaving for later
+constexpr int kOpenFiles = 64;               // held open by tensors not yet read
+constexpr size_t kLarge = size_t{64} << 10;  // smaller tensors are not worth leaving for later
 
 /// Bytes that `count` elements take in a file; for strings, which have no fixed size, at least.
 std::optional<int64_t> file_bytes(DType dtype, int64_t count) {
@@ -113,12 +113,13 @@ Result<Tensor> TensorReader::inline_contents(const onnxpb::TensorProto& proto, D
 Result<Tensor> TensorReader::external_contents(const onnxpb::TensorProto& proto, DType dtype, Dims dims, int64_t count) {
   const std::string *location = nullptr, *offset_text = nullptr, *length_text = nullptr, *checksum = nullptr;
   for (const auto& entry : proto.external_data()) {
-    const std::string** slot = entry.key() == "location" ? &location
-                               : entry.key() == "offset" ? &offset_text
-                               : entry.key() == "length" ? &length_text
+    const std::string** slot = entry.key() == "location"   ? &location
+                               : entry.key() == "offset"   ? &offset_text
+                               : entry.key() == "length"   ? &length_text
                                : entry.key() == "checksum" ? &checksum
                                                            : nullptr;
-    if (!slot) return load_error("external_data key '", printable(entry.key()), "' is unknown, expected location, offset, length or checksum");
+    if (!slot)
+      return load_error("external_data key '", printable(entry.key()), "' is unknown, expected location, offset, length or checksum");
     if (*slot) return load_error("external_data key '", entry.key(), "' is given twice");
     *slot = &entry.value();
   }
@@ -141,12 +142,12 @@ Result<Tensor> TensorReader::external_contents(const onnxpb::TensorProto& proto,
   const auto bytes = file_bytes(dtype, count);
   const uint64_t needed = static_cast<uint64_t>(bytes.value_or(0));
   if (!bytes || (length && *length != needed)) {
-    return load_error(shape_text(dtype, dims), " needs ", needed, " bytes, external data has length ", length.value_or(0),
-                      " ('", printable(*location), "', ", size, " bytes)");
+    return load_error(shape_text(dtype, dims), " needs ", needed, " bytes, external data has length ", length.value_or(0), " ('",
+                      printable(*location), "', ", size, " bytes)");
   }
   if (*offset > size || needed > size - *offset) {
-    return load_error("external data offset ", *offset, " + length ", needed, " runs past the end of '", printable(*location), "', which has ",
-                      size, " bytes");
+    return load_error("external data offset ", *offset, " + length ", needed, " runs past the end of '", printable(*location),
+                      "', which has ", size, " bytes");
   }
   if (checksum && c_.verify_checksums) TENON_TRY(c_.external.verify(*file, *checksum, *c_.watch));
   return raw(std::move(file), *offset, dtype, std::move(dims), count);
@@ -191,7 +192,8 @@ Status TensorReader::finish(Extent extent) {
 Result<Tensor> TensorReader::typed(const onnxpb::TensorProto& proto, DType dtype, Dims dims, int64_t count) {
   const int field = proto.payload(0).size() ? proto.payload(0).field() : proto.payload(proto.payload_size() - 1).field();
   if (const int wanted = typed_field(dtype); field != wanted) {
-    return load_error("a ", name_of(dtype), " tensor has its contents in ", field_name(field), ", expected raw_data or ", field_name(wanted));
+    return load_error("a ", name_of(dtype), " tensor has its contents in ", field_name(field), ", expected raw_data or ",
+                      field_name(wanted));
   }
   if (dtype == DType::kString) return strings(proto, std::move(dims), count);
   // A packed block of equal width is copied like raw data.
@@ -231,7 +233,8 @@ Result<Tensor> TensorReader::expand(const onnxpb::SparseTensorProto& proto, std:
     }
     if (values.rank() != 1) return load_error("values of a sparse tensor have rank ", values.rank(), ", expected 1");
     if (dtype == DType::kString) return load_error("a sparse string tensor is not supported");
-    if (indices.dtype() != DType::kInt64) return load_error("indices of a sparse tensor are ", name_of(indices.dtype()), ", expected int64");
+    if (indices.dtype() != DType::kInt64)
+      return load_error("indices of a sparse tensor are ", name_of(indices.dtype()), ", expected int64");
     const int64_t n = values.count();
     const auto rank = static_cast<int64_t>(dims.size());
     const bool linear = indices.rank() == 1;
@@ -262,7 +265,8 @@ Result<Tensor> TensorReader::expand(const onnxpb::SparseTensorProto& proto, std:
       }
       if (at <= last) return load_error("indices of a sparse tensor are not in ascending order, or twice the same, at position ", k);
       last = at;
-      std::memcpy(static_cast<char*>(out.data()) + static_cast<size_t>(at) * width, static_cast<const char*>(values.data()) + static_cast<size_t>(k) * width, width);
+      std::memcpy(static_cast<char*>(out.data()) + static_cast<size_t>(at) * width,
+                  static_cast<const char*>(values.data()) + static_cast<size_t>(k) * width, width);
     }
     return out;
   }();

@@ -49,7 +49,7 @@ class TensorReader {
   std::vector<std::shared_ptr<Buffer>> begun_;
   const Source* last_ = nullptr;  ///< source of the last one begun
   int files_ = 0;                 ///< how often that changed: no fewer than the files held open
-  std::string name_;  ///< of the tensor being checked
+  std::string name_;              ///< of the tensor being checked
 };
 
 /// Name of an ONNX data type number for messages: "float32", or the number where there is none.

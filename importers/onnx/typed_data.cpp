@@ -130,8 +130,8 @@ Status check_typed_size(const onnxpb::TensorProto& proto, DType dtype, int64_t c
   const int64_t numbers = numbers_of(dtype, count);
   const auto least = is_fixed_width(proto.payload(0).field()) ? size_of(dtype) / (is_complex(dtype) ? 2 : 1) : size_t{1};
   if (static_cast<uint64_t>(numbers) <= bytes / least) return {};
-  return load_error(name_of(dtype), "[", count, " elements] needs ", numbers, " numbers, ", field_name(proto.payload(0).field()), " has only ",
-                    bytes, " bytes");
+  return load_error(name_of(dtype), "[", count, " elements] needs ", numbers, " numbers, ", field_name(proto.payload(0).field()),
+                    " has only ", bytes, " bytes");
 }
 
 Status read_typed(Source& model, const onnxpb::TensorProto& proto, const Tensor& t, Watch& watch) {
@@ -172,7 +172,8 @@ Result<std::vector<std::string>> read_strings(Source& model, const onnxpb::Tenso
     values.push_back(value);
   }
   TENON_TRY(in.status());
-  if (static_cast<int64_t>(values.size()) != count) return load_error("string tensor needs ", count, " elements, string_data has ", values.size());
+  if (static_cast<int64_t>(values.size()) != count)
+    return load_error("string tensor needs ", count, " elements, string_data has ", values.size());
   return values;
 }
 

@@ -111,16 +111,20 @@ class Registry {
     c.min_inputs = min_inputs, c.max_inputs = max_inputs, c.max_outputs = max_outputs;
     c.user = op.get();
     c.infer = [](void* user, tenon_infer_context* context) {
-      return guarded([&] {
-        InferContext view(context);
-        static_cast<Callables*>(user)->infer(view);
-      }, [&](const char* text) { tenon_infer_fail(context, tenon_str(text)); });
+      return guarded(
+          [&] {
+            InferContext view(context);
+            static_cast<Callables*>(user)->infer(view);
+          },
+          [&](const char* text) { tenon_infer_fail(context, tenon_str(text)); });
     };
     c.compute = [](void* user, tenon_compute_context* context) {
-      return guarded([&] {
-        ComputeContext view(context);
-        static_cast<Callables*>(user)->compute(view);
-      }, [&](const char* text) { tenon_compute_fail(context, tenon_str(text)); });
+      return guarded(
+          [&] {
+            ComputeContext view(context);
+            static_cast<Callables*>(user)->compute(view);
+          },
+          [&](const char* text) { tenon_compute_fail(context, tenon_str(text)); });
     };
     c.release = [](void* user) { delete static_cast<Callables*>(user); };
     detail::must(tenon_registry_add, handle_.get(), static_cast<const tenon_custom_op*>(&c));

@@ -10,10 +10,10 @@
  *  5. A string is pointer + length (tenon_string), UTF-8, and may hold NUL bytes. Strings the library gives out are, except for elements
  *     of string tensors, also followed by a NUL byte. {NULL, 0} is the empty string.
  *  6. Ownership: what a function gives through `T** out` belongs to the caller and is freed by tenon_<T>_free(). A pointer or string
- *     inside a returned struct, or returned directly, belongs to the handle it came from and lives as long as that handle unless said otherwise.
- *     A tenon_string written through `tenon_string* text` is the caller's: tenon_string_free().
- *  7. Structs that cross the boundary begin with `size_t size`: the caller sets it to sizeof the struct it was compiled with. Fields are only ever
- *     appended; a field beyond `size` is neither read nor written. Zero in any field of an options struct means the default, so
+ *     inside a returned struct, or returned directly, belongs to the handle it came from and lives as long as that handle unless said
+ *     otherwise. A tenon_string written through `tenon_string* text` is the caller's: tenon_string_free().
+ *  7. Structs that cross the boundary begin with `size_t size`: the caller sets it to sizeof the struct it was compiled with. Fields are
+ *     only ever appended; a field beyond `size` is neither read nor written. Zero in any field of an options struct means the default, so
  *     `tenon_load_options o = {.size = sizeof o};` is a complete initialisation.
  *  8. Enum values and struct fields are never renumbered, reordered or reused.
  *  9. Thread safety: handles are independent of each other. Functions that take a handle as pointer-to-const may be called on it from any
@@ -65,7 +65,8 @@ typedef struct tenon_string {
 /** A tenon_string over a NUL-terminated one, which must outlive it. */
 static inline tenon_string tenon_str(const char* text) {
   tenon_string s = {text, 0};
-  if (text) while (text[s.size]) ++s.size;
+  if (text)
+    while (text[s.size]) ++s.size;
   return s;
 }
 
@@ -115,7 +116,8 @@ typedef enum tenon_dtype TENON_ENUM_INT {
 
 /** Bytes of one element in memory; 0 for a value outside the enum. Thread-safe. */
 TENON_API size_t tenon_dtype_size(tenon_dtype dtype);
-/** "float32", "int64", "bfloat16"...: numpy's and ml_dtypes' names; "undefined" for a value outside the enum. Static storage. Thread-safe. */
+/** "float32", "int64", "bfloat16"...: numpy's and ml_dtypes' names; "undefined" for a value outside the enum. Static storage.
+ *  Thread-safe. */
 TENON_API tenon_string tenon_dtype_name(tenon_dtype dtype);
 /** "ok", "argument", "load"...; static storage. Thread-safe. */
 TENON_API tenon_string tenon_status_name(tenon_status status);
@@ -133,13 +135,13 @@ TENON_API tenon_string tenon_version_string(void);
 typedef struct tenon_build_info {
   size_t size;
   tenon_string version;
-  tenon_string compiler; /* "gcc 12.2.0, release" */
-  tenon_string cpu;      /* instruction sets usable on this CPU, best first: "AVX3 AVX2 SSE4" */
-  int32_t cpus;          /* CPUs this process may use: affinity mask and cgroup quota */
+  tenon_string compiler;        /* "gcc 12.2.0, release" */
+  tenon_string cpu;             /* instruction sets usable on this CPU, best first: "AVX3 AVX2 SSE4" */
+  int32_t cpus;                 /* CPUs this process may use: affinity mask and cgroup quota */
   int32_t ir_min, ir_max;       /* ONNX IR versions known; a newer one is tried */
   int32_t opset_min, opset_max; /* ai.onnx opsets known; a newer one is tried */
-  int32_t openmp;        /* 1 when OpenMP can provide the threads */
-  tenon_string onednn;   /* the second provider of kernels: "oneDNN 2.6.3", or why its module cannot be used */
+  int32_t openmp;               /* 1 when OpenMP can provide the threads */
+  tenon_string onednn;          /* the second provider of kernels: "oneDNN 2.6.3", or why its module cannot be used */
 } tenon_build_info;
 
 /** Fills *info (static storage); opens the oneDNN module to see whether it is there. Thread-safe. */
@@ -150,10 +152,10 @@ typedef struct tenon_operator_info {
   size_t size;
   tenon_string domain; /* "" for ai.onnx */
   tenon_string name;
-  int64_t opset_min;   /* first opset of the domain with which it may be used */
-  int64_t opset_max;   /* last opset for which its meaning is known */
+  int64_t opset_min; /* first opset of the domain with which it may be used */
+  int64_t opset_max; /* last opset for which its meaning is known */
   int32_t min_inputs;
-  int32_t max_inputs;  /* INT32_MAX when variadic */
+  int32_t max_inputs; /* INT32_MAX when variadic */
   int32_t max_outputs;
 } tenon_operator_info;
 
@@ -173,8 +175,8 @@ typedef struct tenon_error_info {
   tenon_string op;
   tenon_string domain;
   tenon_string tensor;
-  tenon_string source;  /* file name */
-  int64_t opset;        /* 0: not known */
+  tenon_string source; /* file name */
+  int64_t opset;       /* 0: not known */
 } tenon_error_info;
 
 TENON_API tenon_status tenon_error_code(const tenon_error* error);
@@ -195,7 +197,8 @@ typedef enum tenon_kind TENON_ENUM_INT {
   TENON_KIND_NONE = 2      /* the empty value of an ONNX optional */
 } tenon_kind;
 
-/** Of a sequence or none, `dtype` is that of the items (of none perhaps TENON_UNDEFINED) and the rest describes a vector without elements. */
+/** Of a sequence or none, `dtype` is that of the items (of none perhaps TENON_UNDEFINED) and the rest describes a vector without
+ *  elements. */
 typedef struct tenon_tensor_info {
   size_t size;
   tenon_dtype dtype;
@@ -205,7 +208,7 @@ typedef struct tenon_tensor_info {
   size_t bytes;        /* count * tenon_dtype_size(dtype) */
   void* data;          /* contiguous, row-major; may be NULL when bytes is 0 */
   tenon_kind kind;
-  size_t item_count;   /* of a sequence */
+  size_t item_count; /* of a sequence */
 } tenon_tensor_info;
 
 /** New memory, 64-byte aligned, filled with zeros (strings: empty). `dims` may be NULL when rank is 0.
@@ -213,27 +216,28 @@ typedef struct tenon_tensor_info {
 TENON_API tenon_status tenon_tensor_new(tenon_dtype dtype, const int64_t* dims, size_t rank, tenon_tensor** out, tenon_error** error);
 
 /** A tensor over the caller's memory, without a copy. `bytes` must be at least what dtype and dims need; any alignment of at least the
- *  element's own works, 64 is fastest. The memory stays valid until `release(user)` is called (nullable: then until every tensor, session and
- *  model output that shares it is freed). On failure release is not called. Models read borrowed memory, and write it only where it
- *  is given as an output. Data of a TENON_STRING tensor is an array of tenon_string. Errors: as tenon_tensor_new. */
+ *  element's own works, 64 is fastest. The memory stays valid until `release(user)` is called (nullable: then until every tensor, session
+ *  and model output that shares it is freed). On failure release is not called. Models read borrowed memory, and write it only where it is
+ *  given as an output. Data of a TENON_STRING tensor is an array of tenon_string. Errors: as tenon_tensor_new. */
 TENON_API tenon_status tenon_tensor_borrow(tenon_dtype dtype, const int64_t* dims, size_t rank, void* data, size_t bytes,
                                            tenon_release_fn release, void* user, tenon_tensor** out, tenon_error** error);
 
-/** A tensor with a copy of `bytes` bytes at `data`, which must be exactly what dtype and dims need. For TENON_STRING the bytes of the strings
- *  are copied too, and `data` is an array of tenon_string. */
+/** A tensor with a copy of `bytes` bytes at `data`, which must be exactly what dtype and dims need. For TENON_STRING the bytes of the
+ *  strings are copied too, and `data` is an array of tenon_string. */
 TENON_API tenon_status tenon_tensor_copy(tenon_dtype dtype, const int64_t* dims, size_t rank, const void* data, size_t bytes,
                                          tenon_tensor** out, tenon_error** error);
 
 /** The tensor in a serialized onnx.TensorProto (a .pb file). `name`, nullable, receives its name. Errors: TENON_LOAD, TENON_NOMEM. */
 TENON_API tenon_status tenon_tensor_parse(const void* data, size_t size, tenon_string* name, tenon_tensor** out, tenon_error** error);
 
-/** A sequence of `count` tensors, which must be of this dtype. It shares their memory, which stays valid as for tensors that are shared, and
- *  should not be written any more; the handles of `items` stay the caller's. `items` may be NULL when count is 0.
+/** A sequence of `count` tensors, which must be of this dtype. It shares their memory, which stays valid as for tensors that are shared,
+ *  and should not be written any more; the handles of `items` stay the caller's. `items` may be NULL when count is 0.
  *  Errors: TENON_ARGUMENT (dtype, a NULL item, one of another dtype or kind), TENON_NOMEM. */
 TENON_API tenon_status tenon_sequence_new(tenon_dtype dtype, const tenon_tensor* const* items, size_t count, tenon_tensor** out,
                                           tenon_error** error);
-/** The sequence in a serialized onnx.SequenceProto of tensors (a .pb file). `dtype` is that of its items; TENON_UNDEFINED: that of the first,
- *  which must be there. `name`, nullable, receives its name. Errors: TENON_LOAD, TENON_ARGUMENT (items of another dtype), TENON_NOMEM. */
+/** The sequence in a serialized onnx.SequenceProto of tensors (a .pb file). `dtype` is that of its items; TENON_UNDEFINED: that of the
+ *  first, which must be there. `name`, nullable, receives its name. Errors: TENON_LOAD, TENON_ARGUMENT (items of another dtype),
+ *  TENON_NOMEM. */
 TENON_API tenon_status tenon_sequence_parse(const void* data, size_t size, tenon_dtype dtype, tenon_string* name, tenon_tensor** out,
                                             tenon_error** error);
 /** The value in a serialized onnx.OptionalProto: a tensor, a sequence (`dtype`, `name` and errors as above), or none. */
@@ -269,7 +273,8 @@ TENON_API void tenon_tensor_free(tenon_tensor* tensor);
 
 /* ------------------------------------------------------------------------------------------------------------------------ cancel -- */
 
-/** A flag that stops the loads and runs it was given to, with TENON_CANCELLED, within milliseconds. It must live until they have returned. */
+/** A flag that stops the loads and runs it was given to, with TENON_CANCELLED, within milliseconds. It must live until they have
+ *  returned. */
 TENON_API tenon_status tenon_cancel_new(tenon_cancel** out, tenon_error** error);
 /** Thread-safe, also beside every other use of the token; async-signal-safe. */
 TENON_API void tenon_cancel_set(tenon_cancel* cancel);
@@ -281,8 +286,8 @@ TENON_API void tenon_cancel_free(tenon_cancel* cancel);
 
 /* ----------------------------------------------------------------------------------------------------------------- thread pools -- */
 
-/** The host application's threads. `run` calls fn(arg, i) for i in [0, n) at once, i = 0 on the calling thread, and returns when all returned.
- *  When fewer threads are free it may call fn for fewer i, but always for 0. Called by several threads at once. */
+/** The host application's threads. `run` calls fn(arg, i) for i in [0, n) at once, i = 0 on the calling thread, and returns when all
+ *  returned. When fewer threads are free it may call fn for fewer i, but always for 0. Called by several threads at once. */
 typedef struct tenon_thread_pool {
   size_t size;
   void* user;
@@ -304,36 +309,39 @@ typedef struct tenon_dim_binding {
 } tenon_dim_binding;
 
 enum tenon_load_flags {
-  TENON_LOAD_MAP_WEIGHTS = 1 << 0,   /* map the file and view weights in place. Only for a file that nobody changes while the model lives */
-  TENON_LOAD_NO_OPTIMIZE = 1 << 1,   /* run the graph as the file has it: no pass */
-  TENON_LOAD_OVERRIDABLE = 1 << 2,   /* initializers that the file also lists as graph inputs become optional inputs; otherwise constants */
-  TENON_LOAD_NO_ONEDNN = 1 << 3,     /* never choose a kernel of oneDNN, and do not open its module */
-  TENON_LOAD_OPENMP = 1 << 4,        /* take threads from OpenMP instead of the library's own pool */
-  TENON_LOAD_VERIFY_CHECKSUMS = 1 << 5 /* compare files of external data with the SHA-1 the model gives, where it does: takes seconds a gigabyte */
+  TENON_LOAD_MAP_WEIGHTS = 1 << 0, /* map the file and view weights in place. Only for a file that nobody changes while the model lives */
+  TENON_LOAD_NO_OPTIMIZE = 1 << 1, /* run the graph as the file has it: no pass */
+  TENON_LOAD_OVERRIDABLE = 1 << 2, /* initializers that the file also lists as graph inputs become optional inputs; otherwise constants */
+  TENON_LOAD_NO_ONEDNN = 1 << 3,   /* never choose a kernel of oneDNN, and do not open its module */
+  TENON_LOAD_OPENMP = 1 << 4,      /* take threads from OpenMP instead of the library's own pool */
+  /* compare files of external data with the SHA-1 the model gives, where it does: takes seconds a gigabyte */
+  TENON_LOAD_VERIFY_CHECKSUMS = 1 << 5
 };
 
 typedef struct tenon_load_options {
   size_t size;
-  uint32_t flags;                     /* tenon_load_flags */
-  int32_t threads;                    /* threads of a run unless its options say otherwise, at most 1024; 0: every CPU the process may use */
-  uint64_t memory_limit;              /* most bytes of weights, and most of intermediate values and outputs over all runs; 0: 8 GiB of the latter */
-  int64_t deadline_ms;                /* the load fails with TENON_LIMIT after this long; 0: never */
+  uint32_t flags;  /* tenon_load_flags */
+  int32_t threads; /* threads of a run unless its options say otherwise, at most 1024; 0: every CPU the process may use */
+  /* most bytes of weights, and most of intermediate values and outputs over all runs; 0: 8 GiB of the latter */
+  uint64_t memory_limit;
+  int64_t deadline_ms; /* the load fails with TENON_LIMIT after this long; 0: never */
   const tenon_cancel* cancel;
   tenon_progress_fn progress;
   void* progress_user;
-  tenon_string base_directory;        /* where external data lies; default: the model's own directory (none for memory and streams) */
-  tenon_string source;                /* what error messages call the model; default: the path or "<memory>" */
+  tenon_string base_directory;         /* where external data lies; default: the model's own directory (none for memory and streams) */
+  tenon_string source;                 /* what error messages call the model; default: the path or "<memory>" */
   const tenon_string* disabled_passes; /* names as in tenon_pass_info */
   size_t disabled_pass_count;
-  int64_t pass_step_limit;            /* most rewrites in all, for bisecting a bad one; 0: no limit */
-  const tenon_string* extra_outputs;  /* values inside the model that become outputs after its own, in this order. Values of function bodies and of
-                                         branches decided at load are "node/value"; those inside bodies of If, Loop and Scan cannot be named */
+  int64_t pass_step_limit; /* most rewrites in all, for bisecting a bad one; 0: no limit */
+  /* values inside the model that become outputs after its own, in this order. Values of function bodies and of branches decided at load are
+     "node/value"; those inside bodies of If, Loop and Scan cannot be named */
+  const tenon_string* extra_outputs;
   size_t extra_output_count;
   const tenon_dim_binding* dims;
   size_t dim_count;
-  const tenon_registry* registry;     /* custom operators; the model keeps what it needs of it */
-  const tenon_thread_pool* pool;      /* copied; its user pointer must outlive the model */
-  size_t max_plans;                   /* plans (one an input-shape signature) kept at once; 0: the default */
+  const tenon_registry* registry; /* custom operators; the model keeps what it needs of it */
+  const tenon_thread_pool* pool;  /* copied; its user pointer must outlive the model */
+  size_t max_plans;               /* plans (one an input-shape signature) kept at once; 0: the default */
 } tenon_load_options;
 
 /** Loads a model from a file. `options` is nullable. Nothing depends on the file afterwards unless TENON_LOAD_MAP_WEIGHTS is set.
@@ -361,23 +369,23 @@ typedef struct tenon_value_info {
   size_t size;
   tenon_string name;
   tenon_dtype dtype;
-  int32_t rank;                 /* -1 when not even the rank is known */
-  const int64_t* dims;          /* rank of them; -1 where not constant */
+  int32_t rank;                  /* -1 when not even the rank is known */
+  const int64_t* dims;           /* rank of them; -1 where not constant */
   const tenon_string* dim_names; /* rank of them; "" for constants, "?" for unknown, else a symbol or expression: "batch", "2*seq + 1" */
-  uint32_t flags;               /* tenon_value_flags */
+  uint32_t flags;                /* tenon_value_flags */
 } tenon_value_info;
 
 typedef struct tenon_model_info {
   size_t size;
   tenon_string name;
-  tenon_string producer;     /* "pytorch 2.4.0" */
-  tenon_string source;       /* path or "<memory>" */
+  tenon_string producer; /* "pytorch 2.4.0" */
+  tenon_string source;   /* path or "<memory>" */
   size_t input_count;
-  size_t output_count;       /* extra outputs included */
+  size_t output_count; /* extra outputs included */
   size_t metadata_count;
-  size_t node_count;         /* after optimisation, bodies of control-flow operators included */
+  size_t node_count; /* after optimisation, bodies of control-flow operators included */
   size_t pass_count;
-  uint64_t parameter_count;  /* elements of all constants */
+  uint64_t parameter_count; /* elements of all constants */
   uint64_t parameter_bytes;
   int64_t load_nanoseconds;
 } tenon_model_info;
@@ -400,25 +408,26 @@ TENON_API tenon_status tenon_model_metadata(const tenon_model* model, size_t ind
 typedef struct tenon_node_info {
   size_t size;
   tenon_string name;
-  tenon_string op;       /* operator as the model file names it */
-  tenon_string domain;   /* "" for ai.onnx */
+  tenon_string op;     /* operator as the model file names it */
+  tenon_string domain; /* "" for ai.onnx */
   int64_t opset;
-  tenon_string kernel;   /* chosen kernel: that of the latest plan, or as tenon_model_explain() found it; "" while there is none */
-  tenon_string refusals; /* after tenon_model_explain(): better kernels that could not be taken, as lines of "kernel: reason" */
-  tenon_string shape;    /* types of its outputs: "float32[batch, 64, 56, 56]" */
+  tenon_string kernel;        /* chosen kernel: that of the latest plan, or as tenon_model_explain() found it; "" while there is none */
+  tenon_string refusals;      /* after tenon_model_explain(): better kernels that could not be taken, as lines of "kernel: reason" */
+  tenon_string shape;         /* types of its outputs: "float32[batch, 64, 56, 56]" */
   const tenon_string* inputs; /* value names, "" where left out */
   size_t input_count;
   const tenon_string* outputs;
   size_t output_count;
-  int32_t depth;         /* of how many bodies of control-flow operators it is inside */
-  tenon_string note;     /* after tenon_model_explain(): why no kernel can be told, "chosen while running: 'x' is float32[?]" */
+  int32_t depth;     /* of how many bodies of control-flow operators it is inside */
+  tenon_string note; /* after tenon_model_explain(): why no kernel can be told, "chosen while running: 'x' is float32[?]" */
 } tenon_node_info;
 
 /** Node `index` in [0, tenon_model_info.node_count), in the order of execution. */
 TENON_API tenon_status tenon_model_node(const tenon_model* model, size_t index, tenon_node_info* info, tenon_error** error);
 
-/** Plans the declared inputs with these sizes for symbolic dims, and 1 for the rest, so that tenon_model_node() tells the kernels and why better
- *  ones were refused. Bodies of control-flow operators are planned for their first turn. Thread-safe. Errors: TENON_SHAPE, TENON_LIMIT, TENON_NOMEM. */
+/** Plans the declared inputs with these sizes for symbolic dims, and 1 for the rest, so that tenon_model_node() tells the kernels and why
+ *  better ones were refused. Bodies of control-flow operators are planned for their first turn. Thread-safe. Errors: TENON_SHAPE,
+ *  TENON_LIMIT, TENON_NOMEM. */
 TENON_API tenon_status tenon_model_explain(const tenon_model* model, const tenon_dim_binding* dims, size_t dim_count, tenon_error** error);
 
 /** One optimisation pass: how long it took and how much it rewrote. Disabled passes are listed with zeros. */
@@ -439,12 +448,12 @@ TENON_API tenon_status tenon_model_graph(const tenon_model* model, tenon_graph_f
 
 typedef struct tenon_stats {
   size_t size;
-  uint64_t weight_bytes;    /* constants, in their packed form */
-  uint64_t run_bytes;       /* intermediate values and outputs alive now */
+  uint64_t weight_bytes; /* constants, in their packed form */
+  uint64_t run_bytes;    /* intermediate values and outputs alive now */
   uint64_t run_bytes_peak;
-  uint64_t plans;           /* cached now */
-  uint64_t sessions_idle;   /* kept for the next tenon_model_run */
-  uint64_t runs;            /* begun, those of sessions included */
+  uint64_t plans;         /* cached now */
+  uint64_t sessions_idle; /* kept for the next tenon_model_run */
+  uint64_t runs;          /* begun, those of sessions included */
 } tenon_stats;
 TENON_API tenon_status tenon_model_get_stats(const tenon_model* model, tenon_stats* stats, tenon_error** error);
 /** Gives back the memory of idle sessions and of all cached plans but the one used last. Thread-safe. */
@@ -454,10 +463,10 @@ TENON_API tenon_status tenon_model_trim(const tenon_model* model, tenon_error** 
 
 typedef struct tenon_run_options {
   size_t size;
-  int32_t threads;             /* 0: as the model was loaded with */
-  int64_t deadline_ms;         /* the run fails with TENON_LIMIT after this long; 0: never */
+  int32_t threads;     /* 0: as the model was loaded with */
+  int64_t deadline_ms; /* the run fails with TENON_LIMIT after this long; 0: never */
   const tenon_cancel* cancel;
-  tenon_profile* profile;      /* records every step of the run */
+  tenon_profile* profile;       /* records every step of the run */
   const size_t* output_indices; /* tenon_model_run only: which outputs, n_outputs of them; NULL: the first n_outputs */
 } tenon_run_options;
 
@@ -470,14 +479,13 @@ typedef struct tenon_run_options {
  *  `options` is nullable.
  *  Errors: TENON_ARGUMENT, TENON_SHAPE, TENON_RUN, TENON_LIMIT, TENON_CANCELLED, TENON_NOMEM. On error no place of `outputs` is changed;
  *  the memory of given tensors may hold part of the result. */
-TENON_API tenon_status tenon_model_run(const tenon_model* model, const tenon_tensor* const* inputs, size_t n_inputs,
-                                       tenon_tensor** outputs, size_t n_outputs, const tenon_run_options* options, tenon_error** error);
+TENON_API tenon_status tenon_model_run(const tenon_model* model, const tenon_tensor* const* inputs, size_t n_inputs, tenon_tensor** outputs,
+                                       size_t n_outputs, const tenon_run_options* options, tenon_error** error);
 
 /** The same by name: inputs in any order, any of the outputs, each named once. */
-TENON_API tenon_status tenon_model_run_named(const tenon_model* model, const tenon_string* input_names,
-                                             const tenon_tensor* const* inputs, size_t n_inputs, const tenon_string* output_names,
-                                             tenon_tensor** outputs, size_t n_outputs, const tenon_run_options* options,
-                                             tenon_error** error);
+TENON_API tenon_status tenon_model_run_named(const tenon_model* model, const tenon_string* input_names, const tenon_tensor* const* inputs,
+                                             size_t n_inputs, const tenon_string* output_names, tenon_tensor** outputs, size_t n_outputs,
+                                             const tenon_run_options* options, tenon_error** error);
 
 /** A session holds bound tensors and everything a run needs, so that a run with unchanged shapes allocates nothing. It keeps the model's
  *  memory alive. One thread at a time. */
@@ -486,8 +494,8 @@ TENON_API tenon_status tenon_session_new(const tenon_model* model, tenon_session
 TENON_API tenon_status tenon_session_bind_input(tenon_session* session, size_t index, const tenon_tensor* tensor, tenon_error** error);
 /** Binds (a share of) `tensor` to output `index`; later runs write there. NULL: the session's own memory. Errors: TENON_ARGUMENT. */
 TENON_API tenon_status tenon_session_bind_output(tenon_session* session, size_t index, const tenon_tensor* tensor, tenon_error** error);
-/** Says which outputs later runs compute: `count` indices, or all when `outputs` is NULL, as it is at first. What only the others need is not
- *  run, and they have no tensor. Errors: TENON_ARGUMENT. */
+/** Says which outputs later runs compute: `count` indices, or all when `outputs` is NULL, as it is at first. What only the others need is
+ *  not run, and they have no tensor. Errors: TENON_ARGUMENT. */
 TENON_API tenon_status tenon_session_want_outputs(tenon_session* session, const size_t* outputs, size_t count, tenon_error** error);
 /** Runs on what is bound; computes every output, or those of tenon_session_want_outputs(). Errors: as tenon_model_run. After an error the
  *  session is usable again. */
@@ -508,7 +516,7 @@ typedef struct tenon_profile_event {
   tenon_string shapes;       /* types of the outputs */
   int64_t start_nanoseconds; /* since the profile was made or cleared */
   int64_t nanoseconds;
-  int32_t parallel;          /* 1 when the step was shared out to threads */
+  int32_t parallel; /* 1 when the step was shared out to threads */
 } tenon_profile_event;
 
 /** An empty recording. May be given to several runs at once; it is read when none of them is going. */
@@ -527,8 +535,8 @@ typedef struct tenon_infer_context tenon_infer_context;
 typedef struct tenon_compute_context tenon_compute_context;
 typedef struct tenon_attributes tenon_attributes;
 
-/** An operator of the host application, from tensors to tensors. The callbacks may be called by several threads at once and return TENON_OK or
- *  the class of the failure. */
+/** An operator of the host application, from tensors to tensors. The callbacks may be called by several threads at once and return TENON_OK
+ *  or the class of the failure. */
 typedef struct tenon_custom_op {
   size_t size;
   tenon_string domain; /* not "" */
@@ -574,8 +582,8 @@ TENON_API const tenon_tensor* tenon_compute_input(tenon_compute_context* context
 /** 1 when somebody reads output `index`; 0 when computing it would be in vain. */
 TENON_API int32_t tenon_compute_output_wanted(const tenon_compute_context* context, size_t index);
 /** Memory for output `index`; every wanted output must be asked for once. *tensor belongs to the run. */
-TENON_API tenon_status tenon_compute_output(tenon_compute_context* context, size_t index, tenon_dtype dtype, const int64_t* dims, size_t rank,
-                                            tenon_tensor** tensor);
+TENON_API tenon_status tenon_compute_output(tenon_compute_context* context, size_t index, tenon_dtype dtype, const int64_t* dims,
+                                            size_t rank, tenon_tensor** tensor);
 /** Bytes for the strings of a TENON_STRING output, which live until the run ends. NULL when there is no memory. */
 TENON_API char* tenon_compute_bytes(tenon_compute_context* context, size_t size);
 TENON_API void tenon_compute_fail(tenon_compute_context* context, tenon_string text);

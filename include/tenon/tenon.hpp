@@ -58,8 +58,13 @@ class Profile {
     tenon_profile_event e{};
     e.size = sizeof e;
     detail::must(tenon_profile_get_event, static_cast<const tenon_profile*>(get()), i, &e);
-    return {view(e.node), view(e.op), view(e.kernel), view(e.shapes), std::chrono::nanoseconds(e.start_nanoseconds),
-            std::chrono::nanoseconds(e.nanoseconds), e.parallel != 0};
+    return {view(e.node),
+            view(e.op),
+            view(e.kernel),
+            view(e.shapes),
+            std::chrono::nanoseconds(e.start_nanoseconds),
+            std::chrono::nanoseconds(e.nanoseconds),
+            e.parallel != 0};
   }
   /// Chrome trace JSON.
   std::string json() const {
@@ -80,31 +85,40 @@ class Profile {
 class Options {
  public:
   /// Nonzero threads, bytes, milliseconds; see tenon_load_options for the meaning of each.
-  Options& threads(int n) { c_.threads = n; return *this; }
-  Options& memory_limit(uint64_t bytes) { c_.memory_limit = bytes; return *this; }
-  Options& deadline(std::chrono::milliseconds time) { c_.deadline_ms = time.count(); return *this; }
-  Options& cancel(CancelToken token) { cancel_ = std::move(token); return *this; }
+  Options& threads(int n) { return set(c_.threads, n); }
+  Options& memory_limit(uint64_t bytes) { return set(c_.memory_limit, bytes); }
+  Options& deadline(std::chrono::milliseconds time) { return set(c_.deadline_ms, time.count()); }
+  Options& cancel(CancelToken token) { return set(cancel_, std::move(token)); }
   /// Called with stage, done, total; returning false cancels the load.
-  Options& progress(std::function<bool(std::string_view, uint64_t, uint64_t)> fn) { progress_ = std::move(fn); return *this; }
-  Options& base_directory(std::string path) { base_ = std::move(path); return *this; }
-  Options& source(std::string name) { source_ = std::move(name); return *this; }
+  Options& progress(std::function<bool(std::string_view, uint64_t, uint64_t)> fn) { return set(progress_, std::move(fn)); }
+  Options& base_directory(std::string path) { return set(base_, std::move(path)); }
+  Options& source(std::string name) { return set(source_, std::move(name)); }
   Options& map_weights(bool on = true) { return flag(TENON_LOAD_MAP_WEIGHTS, on); }
   Options& optimize(bool on) { return flag(TENON_LOAD_NO_OPTIMIZE, !on); }
   Options& overridable_initializers(bool on = true) { return flag(TENON_LOAD_OVERRIDABLE, on); }
   Options& onednn(bool on) { return flag(TENON_LOAD_NO_ONEDNN, !on); }
   Options& openmp(bool on = true) { return flag(TENON_LOAD_OPENMP, on); }
   Options& verify_checksums(bool on = true) { return flag(TENON_LOAD_VERIFY_CHECKSUMS, on); }
-  Options& disable_pass(std::string name) { passes_.push_back(std::move(name)); return *this; }
-  Options& pass_step_limit(int64_t n) { c_.pass_step_limit = n; return *this; }
+  Options& disable_pass(std::string name) {
+    passes_.push_back(std::move(name));
+    return *this;
+  }
+  Options& pass_step_limit(int64_t n) { return set(c_.pass_step_limit, n); }
   /// A value inside the model that becomes an output after its own.
-  Options& extra_output(std::string name) { outputs_.push_back(std::move(name)); return *this; }
+  Options& extra_output(std::string name) {
+    outputs_.push_back(std::move(name));
+    return *this;
+  }
   /// A size for a symbolic dim of the inputs.
-  Options& dim(std::string name, int64_t value) { dims_.emplace_back(std::move(name), value); return *this; }
-  Options& max_plans(size_t n) { c_.max_plans = n; return *this; }
+  Options& dim(std::string name, int64_t value) {
+    dims_.emplace_back(std::move(name), value);
+    return *this;
+  }
+  Options& max_plans(size_t n) { return set(c_.max_plans, n); }
   Options& registry(const Registry& r);  // in custom_op.hpp
-  Options& registry(std::shared_ptr<tenon_registry> r) { registry_ = std::move(r); return *this; }
+  Options& registry(std::shared_ptr<tenon_registry> r) { return set(registry_, std::move(r)); }
   /// The application's threads: see tenon_thread_pool. `pool.user` must outlive the model.
-  Options& pool(tenon_thread_pool pool) { pool_ = pool; return *this; }
+  Options& pool(tenon_thread_pool pool) { return set(pool_, pool); }
 
   /// Calls f(const tenon_load_options*), valid during the call.
   template <class F>
@@ -133,6 +147,11 @@ class Options {
   }
 
  private:
+  template <class Field, class Value>
+  Options& set(Field& field, Value&& value) {
+    field = std::forward<Value>(value);
+    return *this;
+  }
   Options& flag(uint32_t bit, bool on) {
     c_.flags = on ? c_.flags | bit : c_.flags & ~bit;
     return *this;
@@ -150,10 +169,24 @@ class Options {
 /// How to run: `tenon::RunOptions().deadline(50ms)`.
 class RunOptions {
  public:
-  RunOptions& threads(int n) { c_.threads = n; return *this; }
-  RunOptions& deadline(std::chrono::milliseconds time) { c_.deadline_ms = time.count(); return *this; }
-  RunOptions& cancel(CancelToken token) { cancel_ = std::move(token); c_.cancel = cancel_->get(); return *this; }
-  RunOptions& profile(Profile profile) { profile_ = std::move(profile); c_.profile = profile_->get(); return *this; }
+  RunOptions& threads(int n) {
+    c_.threads = n;
+    return *this;
+  }
+  RunOptions& deadline(std::chrono::milliseconds time) {
+    c_.deadline_ms = time.count();
+    return *this;
+  }
+  RunOptions& cancel(CancelToken token) {
+    cancel_ = std::move(token);
+    c_.cancel = cancel_->get();
+    return *this;
+  }
+  RunOptions& profile(Profile profile) {
+    profile_ = std::move(profile);
+    c_.profile = profile_->get();
+    return *this;
+  }
   const tenon_run_options* get() const { return &c_; }
 
  private:
@@ -167,11 +200,11 @@ struct ValueInfo {
   std::string_view name;
   DType dtype = DType::kUndefined;
   bool ranked = false;
-  Span<const int64_t> dims;             ///< -1 where not constant
+  Span<const int64_t> dims;               ///< -1 where not constant
   std::vector<std::string_view> symbols;  ///< "" for constants, "?" for unknown, else "batch", "2*seq + 1"
-  bool optional = false;                ///< of an input: may be left out, since it has a default or is nullable
-  bool sequence = false;                ///< dtype and dims are those of the items
-  bool nullable = false;                ///< of ONNX's optional types: may be none
+  bool optional = false;                  ///< of an input: may be left out, since it has a default or is nullable
+  bool sequence = false;                  ///< dtype and dims are those of the items
+  bool nullable = false;                  ///< of ONNX's optional types: may be none
 };
 
 struct NodeInfo {
@@ -220,8 +253,7 @@ class Model {
   static Model load(const void* data, size_t size, const Options& options = {}) { return try_load(data, size, options).value(); }
   static Result<Model> try_load(std::istream& stream, const Options& options = {}) {
     return options.with([&](const tenon_load_options* o) {
-      return made(tenon_model_load_stream,
-                  static_cast<tenon_read_fn>([](void* user, void* buffer, size_t capacity) -> int64_t {
+      return made(tenon_model_load_stream, static_cast<tenon_read_fn>([](void* user, void* buffer, size_t capacity) -> int64_t {
                     auto& in = *static_cast<std::istream*>(user);
                     in.read(static_cast<char*>(buffer), static_cast<std::streamsize>(capacity));
                     return in.bad() ? -1 : static_cast<int64_t>(in.gcount());
@@ -244,8 +276,8 @@ class Model {
     }
     for (const auto& item : result.items_) out_names.push_back(to_c(item.first));
     std::vector<tenon_tensor*> out(out_names.size());
-    auto status = detail::call(tenon_model_run_named, c(), in_names.data(), in.data(), in.size(), out_names.data(), out.data(),
-                               out.size(), options.get());
+    auto status = detail::call(tenon_model_run_named, c(), in_names.data(), in.data(), in.size(), out_names.data(), out.data(), out.size(),
+                               options.get());
     if (!status) return status.error();
     for (size_t i = 0; i < out.size(); ++i) result.items_[i].second = Tensor(out[i]);
     return result;
@@ -298,7 +330,8 @@ class Model {
       tenon_node_info c{};
       c.size = sizeof c;
       detail::must(tenon_model_node, this->c(), i, &c);
-      NodeInfo node{view(c.name), view(c.op), view(c.domain), c.opset, view(c.kernel), view(c.refusals), view(c.shape), {}, {}, c.depth, view(c.note)};
+      NodeInfo node{view(c.name), view(c.op), view(c.domain), c.opset,     view(c.kernel), view(c.refusals), view(c.shape),
+                    {},           {},         c.depth,        view(c.note)};
       for (size_t k = 0; k < c.input_count; ++k) node.inputs.push_back(view(c.inputs[k]));
       for (size_t k = 0; k < c.output_count; ++k) node.outputs.push_back(view(c.outputs[k]));
       all.push_back(std::move(node));
@@ -352,8 +385,14 @@ class Model {
     tenon_value_info v{};
     v.size = sizeof v;
     detail::must(get, c(), i, &v);
-    ValueInfo info{view(v.name), static_cast<DType>(v.dtype), v.rank >= 0, {}, {}, (v.flags & TENON_VALUE_OPTIONAL) != 0,
-                   (v.flags & TENON_VALUE_SEQUENCE) != 0, (v.flags & TENON_VALUE_NULLABLE) != 0};
+    ValueInfo info{view(v.name),
+                   static_cast<DType>(v.dtype),
+                   v.rank >= 0,
+                   {},
+                   {},
+                   (v.flags & TENON_VALUE_OPTIONAL) != 0,
+                   (v.flags & TENON_VALUE_SEQUENCE) != 0,
+                   (v.flags & TENON_VALUE_NULLABLE) != 0};
     const size_t rank = v.rank < 0 ? 0 : static_cast<size_t>(v.rank);
     info.dims = {v.dims, rank};
     for (size_t d = 0; d < rank; ++d) info.symbols.push_back(view(v.dim_names[d]));

@@ -47,11 +47,14 @@ class Span {
 
 using Dims = std::vector<int64_t>;
 
+// clang-format off
 enum class Code : int32_t {
   kOk = TENON_OK, kArgument = TENON_ARGUMENT, kLoad = TENON_LOAD, kShape = TENON_SHAPE, kRun = TENON_RUN, kLimit = TENON_LIMIT,
   kCancelled = TENON_CANCELLED, kNoMem = TENON_NOMEM, kIo = TENON_IO, kInternal = TENON_INTERNAL,
 };
+// clang-format on
 
+// clang-format off
 enum class DType : int32_t {
   kUndefined = TENON_UNDEFINED, kFloat32 = TENON_FLOAT32, kUint8 = TENON_UINT8, kInt8 = TENON_INT8, kUint16 = TENON_UINT16,
   kInt16 = TENON_INT16, kInt32 = TENON_INT32, kInt64 = TENON_INT64, kString = TENON_STRING, kBool = TENON_BOOL,
@@ -61,6 +64,7 @@ enum class DType : int32_t {
   kFloat8E5M2FNUZ = TENON_FLOAT8E5M2FNUZ, kUint4 = TENON_UINT4, kInt4 = TENON_INT4, kFloat4E2M1 = TENON_FLOAT4E2M1,
   kFloat8E8M0 = TENON_FLOAT8E8M0, kUint2 = TENON_UINT2, kInt2 = TENON_INT2,
 };
+// clang-format on
 
 inline std::string_view view(tenon_string s) { return s.data ? std::string_view(s.data, s.size) : std::string_view(); }
 inline tenon_string to_c(std::string_view s) { return {s.data(), s.size()}; }
@@ -69,11 +73,17 @@ inline std::string_view name_of(Code c) { return view(tenon_status_name(static_c
 inline size_t size_of(DType d) { return tenon_dtype_size(static_cast<tenon_dtype>(d)); }
 
 /// Bits of a half-precision float, where the program has no type of its own for them.
-struct Float16 { uint16_t bits; };
-struct BFloat16 { uint16_t bits; };
+struct Float16 {
+  uint16_t bits;
+};
+struct BFloat16 {
+  uint16_t bits;
+};
 
 /// C++ element type -> DType. Any other type with the right bits: use Tensor::data() and a cast.
-template <class T> struct DTypeOf;
+template <class T>
+struct DTypeOf;
+// clang-format off
 template <> struct DTypeOf<float> { static constexpr DType value = DType::kFloat32; };
 template <> struct DTypeOf<double> { static constexpr DType value = DType::kFloat64; };
 template <> struct DTypeOf<int8_t> { static constexpr DType value = DType::kInt8; };
@@ -88,6 +98,7 @@ template <> struct DTypeOf<bool> { static constexpr DType value = DType::kBool; 
 template <> struct DTypeOf<Float16> { static constexpr DType value = DType::kFloat16; };
 template <> struct DTypeOf<BFloat16> { static constexpr DType value = DType::kBFloat16; };
 template <> struct DTypeOf<tenon_string> { static constexpr DType value = DType::kString; };
+// clang-format on
 template <class T>
 inline constexpr DType dtype_of = DTypeOf<std::remove_cv_t<T>>::value;
 
@@ -176,8 +187,8 @@ void must(F function, Args... args) {
 /// What a Tensor holds.
 enum class Kind : int32_t { kTensor = TENON_KIND_TENSOR, kSequence = TENON_KIND_SEQUENCE, kNone = TENON_KIND_NONE };
 
-/// A counted reference to memory with a dtype and dims; row-major. Copying a Tensor shares the memory, clone() copies it. It may also hold a
-/// sequence of tensors, or none: an empty optional.
+/// A counted reference to memory with a dtype and dims; row-major. Copying a Tensor shares the memory, clone() copies it. It may also hold
+/// a sequence of tensors, or none: an empty optional.
 class Tensor {
  public:
   Tensor() = default;  ///< no tensor; given for an optional input: none
@@ -198,17 +209,25 @@ class Tensor {
     return Tensor(t);
   }
   template <class T>
-  static Tensor of(const std::vector<T>& values, Dims dims) { return copy_of(values.data(), values.size(), std::move(dims)); }
+  static Tensor of(const std::vector<T>& values, Dims dims) {
+    return copy_of(values.data(), values.size(), std::move(dims));
+  }
   template <class T>
-  static Tensor of(const std::vector<T>& values) { return of(values, {static_cast<int64_t>(values.size())}); }
+  static Tensor of(const std::vector<T>& values) {
+    return of(values, {static_cast<int64_t>(values.size())});
+  }
   template <class T, size_t N>
   static Tensor of(const std::array<T, N>& values, Dims dims = {static_cast<int64_t>(N)}) {
     return copy_of(values.data(), N, std::move(dims));
   }
   template <class T>
-  static Tensor of(std::initializer_list<T> values, Dims dims) { return copy_of(values.begin(), values.size(), std::move(dims)); }
+  static Tensor of(std::initializer_list<T> values, Dims dims) {
+    return copy_of(values.begin(), values.size(), std::move(dims));
+  }
   template <class T>
-  static Tensor scalar(T value) { return copy_of(&value, 1, {}); }
+  static Tensor scalar(T value) {
+    return copy_of(&value, 1, {});
+  }
   static Tensor strings(const std::vector<std::string>& values, Dims dims) {
     std::vector<tenon_string> views;
     for (const auto& v : values) views.push_back(to_c(v));
@@ -219,8 +238,8 @@ class Tensor {
   static Tensor borrow(T* data, size_t count, const Dims& dims, Release release) {
     auto held = std::make_unique<Release>(std::move(release));
     tenon_tensor* t = nullptr;
-    detail::must(tenon_tensor_borrow, c(dtype_of<T>), dims.data(), dims.size(),
-                 static_cast<void*>(const_cast<std::remove_cv_t<T>*>(data)), count * sizeof(T),
+    detail::must(tenon_tensor_borrow, c(dtype_of<T>), dims.data(), dims.size(), static_cast<void*>(const_cast<std::remove_cv_t<T>*>(data)),
+                 count * sizeof(T),
                  static_cast<tenon_release_fn>([](void* user) { std::unique_ptr<Release>(static_cast<Release*>(user))->operator()(); }),
                  static_cast<void*>(held.get()), &t);
     (void)held.release();  // the tensor owns it now
@@ -242,9 +261,14 @@ class Tensor {
     detail::must(tenon_tensor_parse, static_cast<const void*>(bytes.data()), bytes.size(), static_cast<tenon_string*>(nullptr), &t);
     return Tensor(t);
   }
-  /// The sequence of a serialized onnx.SequenceProto, the value of an OptionalProto. dtype: of the items, which an empty sequence does not tell.
-  static Tensor parse_sequence(std::string_view bytes, DType dtype = DType::kUndefined) { return parsed(tenon_sequence_parse, bytes, dtype); }
-  static Tensor parse_optional(std::string_view bytes, DType dtype = DType::kUndefined) { return parsed(tenon_optional_parse, bytes, dtype); }
+  /// The sequence of a serialized onnx.SequenceProto, the value of an OptionalProto. dtype: of the items, which an empty sequence does not
+  /// tell.
+  static Tensor parse_sequence(std::string_view bytes, DType dtype = DType::kUndefined) {
+    return parsed(tenon_sequence_parse, bytes, dtype);
+  }
+  static Tensor parse_optional(std::string_view bytes, DType dtype = DType::kUndefined) {
+    return parsed(tenon_optional_parse, bytes, dtype);
+  }
   /// Tensors of one dtype; their memory is shared, not copied.
   static Tensor sequence(DType dtype, const std::vector<Tensor>& items) {
     std::vector<const tenon_tensor*> handles;
@@ -283,7 +307,8 @@ class Tensor {
   /// The elements as T; Error(kArgument) when they are of another type, or this is no tensor. Valid while the tensor (or a copy of it) is.
   template <class T>
   Span<T> as() const {
-    if (kind() != Kind::kTensor) raise(Error(Code::kArgument, std::string(kind() == Kind::kSequence ? "a sequence" : "none") + " read as a tensor"));
+    if (kind() != Kind::kTensor)
+      raise(Error(Code::kArgument, std::string(kind() == Kind::kSequence ? "a sequence" : "none") + " read as a tensor"));
     if (dtype() != dtype_of<T>) {
       raise(Error(Code::kArgument, "tensor of " + std::string(name_of(dtype())) + " read as " + std::string(name_of(dtype_of<T>))));
     }

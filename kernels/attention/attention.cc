@@ -88,7 +88,7 @@ void AttentionBlocks(const AttentionParams& p, const Call& call, Range range) {
   const int64_t key_panels = (p.keys + kPanel - 1) / kPanel, value_panels = (p.value_size + kPanel - 1) / kPanel;
   float* const query = reinterpret_cast<float*>(call.scratch);  // rows kRowStride apart, as are those of scores
   float* const scores = query + kTileRows * kRowStride;
-  float* const sums = scores + kTileRows * kRowStride;          // [value panel][row][kPanel]
+  float* const sums = scores + kTileRows * kRowStride;  // [value panel][row][kPanel]
   const int64_t panel_step = kTileRows * kPanel;
   for (int64_t part = range.begin; part < range.end; ++part) {
     const Head head(p, part / p.row_parts());
@@ -99,7 +99,8 @@ void AttentionBlocks(const AttentionParams& p, const Call& call, Range range) {
       const int64_t rows = std::min<int64_t>(kTileRows, end - row);
       float largest[kTileRows], totals[kTileRows];
       for (int64_t r = 0; r < rows; ++r) {
-        std::memcpy(query + r * kRowStride, call.in<float>(0) + head.at(p.q) + (row + r) * p.q.row, static_cast<size_t>(p.size) * sizeof(float));
+        std::memcpy(query + r * kRowStride, call.in<float>(0) + head.at(p.q) + (row + r) * p.q.row,
+                    static_cast<size_t>(p.size) * sizeof(float));
         largest[r] = -kInfinity;
         totals[r] = 0;
       }

@@ -18,13 +18,13 @@ struct AttentionParams {
     int64_t batch = 0, head = 0, row = 0;
   };
   Operand q, k, v, y, mask;
-  int64_t k_size = 1;      ///< stride of K along the head size
-  int64_t mask_key = 0;    ///< stride of the mask along the keys: 0 or 1
+  int64_t k_size = 1;    ///< stride of K along the head size
+  int64_t mask_key = 0;  ///< stride of the mask along the keys: 0 or 1
   bool masked = false;
 
   // Panels of K^T and V in Call::shared, in floats, one matrix a batch and kv head.
   int64_t k_at = 0, v_at = 0;
-  int64_t rows = 1;        ///< queries a part
+  int64_t rows = 1;  ///< queries a part
   int64_t row_parts() const { return (queries + rows - 1) / rows; }
   int64_t parts() const { return batch * heads * row_parts(); }
 };

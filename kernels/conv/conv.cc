@@ -207,7 +207,7 @@ void pack_transposed_weights(const TransposedParams& t, const TransposedPhase& p
 }
 
 namespace {
-#define KERNEL(Name, when, why) {#Name, [](const ConvParams& p) -> const char* { return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(ConvParams, Name, when, why)
 constexpr Row<ConvParams> kRows[] = {
 #include "kernels/conv/conv.inc"
 };

@@ -29,10 +29,10 @@ struct Epilogue {
 /// How convolution weights are packed. Values of Layout::format.
 enum class ConvFormat : uint16_t {
   kNone = 0,
-  kDirect = 100,    ///< blocked input, blocked output
-  kPlainInput,      ///< plain input (few channels), blocked output
-  kGrouped,         ///< blocked; groups that do not fill whole blocks, depthwise above all
-  kWinograd4,       ///< blocked, 3x3 with stride 1: output tiles of 4x4; the weights are packed as they are and transformed while running
+  kDirect = 100,      ///< blocked input, blocked output
+  kPlainInput,        ///< plain input (few channels), blocked output
+  kGrouped,           ///< blocked; groups that do not fill whole blocks, depthwise above all
+  kWinograd4,         ///< blocked, 3x3 with stride 1: output tiles of 4x4; the weights are packed as they are and transformed while running
   kOneDnn,            ///< blocked; oneDNN's own (kernels/onednn)
   kOneDnnPlainInput,  ///< plain input, blocked output; oneDNN's own
 };
@@ -62,13 +62,13 @@ struct ConvParams {
   const onednn::Slices* slices = nullptr;
   const char* no_onednn = "weights are packed otherwise";
 
-  int64_t rows = 1;     ///< output rows (depth x height) a part; kWinograd4: patches a group
-  int64_t chunk = 1;    ///< input channels whose weights (a multiple of the block) or lines (kGrouped) stay in L1 while a part's rows pass by
+  int64_t rows = 1;   ///< output rows (depth x height) a part; kWinograd4: patches a group
+  int64_t chunk = 1;  ///< input channels whose weights (a multiple of the block) or lines (kGrouped) stay in L1 while a part's rows pass by
   int64_t filter_parts = 1;  ///< kWinograd4: parts a group of patches
   int64_t tile_blocks = 0;   ///< blocks of the widest filter tile; 0: as wide as registers allow
-  int64_t tiles = 1;    ///< kWinograd4: filter tiles of a part whose sums are kept at once
-  int64_t scratch = 0;  ///< bytes a thread needs
-  int64_t patches = 0;  ///< kWinograd4: bytes of Call::shared for transformed patches, which a phase before the convolution fills
+  int64_t tiles = 1;         ///< kWinograd4: filter tiles of a part whose sums are kept at once
+  int64_t scratch = 0;       ///< bytes a thread needs
+  int64_t patches = 0;       ///< kWinograd4: bytes of Call::shared for transformed patches, which a phase before the convolution fills
 
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t out_rows() const { return out[0] * out[1]; }
@@ -86,8 +86,8 @@ inline bool depthwise_lines(const ConvParams& p) {
   const double lines = static_cast<double>((p.rows - 1) * p.stride[1] + (p.kernel[1] - 1) * p.dilation[1] + 1);
   const double width = static_cast<double>((p.out[2] - 1) * p.stride[2] + p.kernel[2]);
   if (lines * width * 64 > kMaxConvScratch) return false;
-  return p.in[0] == 1 && p.kernel[0] == 1 && p.pad[0] == 0 && p.out[0] == 1 && p.dilation[2] == 1 && (p.kernel[2] == 3 || p.kernel[2] == 5) &&
-         p.stride[2] <= 2;
+  return p.in[0] == 1 && p.kernel[0] == 1 && p.pad[0] == 0 && p.out[0] == 1 && p.dilation[2] == 1 &&
+         (p.kernel[2] == 3 || p.kernel[2] == 5) && p.stride[2] <= 2;
 }
 
 /// The ring of input lines that kGrouped keeps for each channel of a chunk and each tap in depth: `slots` lines of `width` pixels, of which
@@ -114,7 +114,7 @@ inline void pack_conv_weights(const ConvParams& p, const float* weights, float* 
 /// Transposed convolution as convolutions: one a residue of the output position modulo the strides. Each has its own kernel (every
 /// few taps of the whole one, flipped), which may be empty.
 struct TransposedParams {
-  ConvParams conv;            ///< sizes, strides, dilations, pads and kernel of the transposed convolution; pads may be negative
+  ConvParams conv;  ///< sizes, strides, dilations, pads and kernel of the transposed convolution; pads may be negative
   int64_t phases() const { return conv.stride[0] * conv.stride[1] * conv.stride[2]; }
 };
 /// Phase i as a convolution, and which taps it takes: tap t of dim d is tap first[d] + step[d] * (count - 1 - t) of the whole kernel.
@@ -135,8 +135,8 @@ FilterTiles filter_tiles(const ConvParams& p);
 /// Blocks of the widest tile, four vectors.
 int64_t max_tile_blocks();
 
-/// The phase before ConvWinograd when p.patches is not 0: transforms the patches into Call::shared, from p.shared_patches on. One part a channel
-/// block of a group.
+/// The phase before ConvWinograd when p.patches is not 0: transforms the patches into Call::shared, from p.shared_patches on. One part a
+/// channel block of a group.
 Kernel<ConvParams> ConvWinogradPatchesPointer();
 int64_t patch_parts(const ConvParams& p);
 

@@ -18,8 +18,8 @@ alignas(64) constexpr float kZeros[16] = {};
 
 /// R pixels of one row from pixel `ox` on, all vectors of the block; `e.tile` is left to the caller.
 template <int R>
-HWY_NOINLINE void DepthwiseTile(const ConvParams& p, const Part& part, const float* line, const float* w, TapRange zs, TapRange ys, int64_t ox,
-                                float* row, const float* residual) {
+HWY_NOINLINE void DepthwiseTile(const ConvParams& p, const Part& part, const float* line, const float* w, TapRange zs, TapRange ys,
+                                int64_t ox, float* row, const float* residual) {
   const DF d;
   const VF low = hn::Set(d, p.epilogue.low);
   const VF high = hn::Set(d, p.epilogue.high);
@@ -60,7 +60,8 @@ HWY_NOINLINE void DepthwiseTile(const ConvParams& p, const Part& part, const flo
   }
 }
 
-using DepthwiseFunction = void (*)(const ConvParams&, const Part&, const float*, const float*, TapRange, TapRange, int64_t, float*, const float*);
+using DepthwiseFunction = void (*)(const ConvParams&, const Part&, const float*, const float*, TapRange, TapRange, int64_t, float*,
+                                   const float*);
 constexpr DepthwiseFunction kDepthwise[] = {nullptr,          DepthwiseTile<1>, DepthwiseTile<2>, DepthwiseTile<3>, DepthwiseTile<4>,
                                             DepthwiseTile<5>, DepthwiseTile<6>, DepthwiseTile<7>, DepthwiseTile<8>};
 
@@ -81,12 +82,12 @@ void DepthwiseRow(const ConvParams& p, const Part& part, const float* plane, con
   if (e.tile != nullptr) e.tile(e.alpha, e.beta, dst, dst, p.out[2] * kBlock);
 }
 
-// The common case: kernels 3 or 5 wide with stride 1 or 2 over images. Lines are copied between zeros first where taps reach beyond them, and
-// each vector of the input is loaded once for all the taps of a line that want it.
+// The common case: kernels 3 or 5 wide with stride 1 or 2 over images. Lines are copied between zeros first where taps reach beyond them,
+// and each vector of the input is loaded once for all the taps of a line that want it.
 
 template <int K, int S, int R>
-HWY_INLINE void LinePixels(const ConvParams& p, const Part& part, const float* src, int64_t line, const float* w, TapRange ys, int64_t ox, float* row,
-                           const float* residual) {
+HWY_INLINE void LinePixels(const ConvParams& p, const Part& part, const float* src, int64_t line, const float* w, TapRange ys, int64_t ox,
+                           float* row, const float* residual) {
   const DF d;
   for (int v = 0; v < kVectorsABlock; ++v) {
     VF acc[R];

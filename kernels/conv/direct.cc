@@ -20,14 +20,14 @@ alignas(64) constexpr float kZeros[16] = {};
 
 /// One output row for one chunk of input channels.
 struct Row {
-  const float* src;       ///< first block of the chunk, first pixel of the image
-  const float* weights;   ///< of the chunk
-  int64_t channels;       ///< of the chunk
-  int64_t z, y;           ///< input position of the first tap
-  TapRange zs, ys;        ///< taps inside the image
-  float* dst;             ///< first pixel of the row, first block of the tile
+  const float* src;      ///< first block of the chunk, first pixel of the image
+  const float* weights;  ///< of the chunk
+  int64_t channels;      ///< of the chunk
+  int64_t z, y;          ///< input position of the first tap
+  TapRange zs, ys;       ///< taps inside the image
+  float* dst;            ///< first pixel of the row, first block of the tile
   const float* residual;
-  bool first, last;       ///< chunk
+  bool first, last;  ///< chunk
 };
 
 /// Sums over one tap position of one block of channels.
@@ -60,7 +60,8 @@ HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bia
   const float* w = row.weights;
   const bool pointwise = inside && taps == 1 && row.zs.end == 1 && row.ys.end == 1;
   if (pointwise) {
-    AccumulatePointwise<R, V>(plane + ((row.z * p.in[1] + row.y) * p.in[2] + x0) * kBlock, p.stride[2] * kBlock, in_plane, w, row.channels, acc);
+    AccumulatePointwise<R, V>(plane + ((row.z * p.in[1] + row.y) * p.in[2] + x0) * kBlock, p.stride[2] * kBlock, in_plane, w, row.channels,
+                              acc);
   }
   for (int64_t left = pointwise ? 0 : row.channels; left > 0; left -= kBlock, plane += in_plane) {
     const int64_t channels = left < kBlock ? left : kBlock;
@@ -150,7 +151,8 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
   float* dst = Result0(call, p.shared_output) + out_offset;
   const float* residual = p.epilogue.residual ? Operand(call, 3, p.epilogue.shared_residual) + out_offset : nullptr;
   alignas(64) float bias[kMaxVectors * kLanes];
-  CopyBias(p.epilogue.bias ? Operand(call, 2, p.epilogue.shared_bias) : nullptr, group * group_filters + tiles.begin(tile) * kBlock, vectors * kLanes, p.filters, bias);
+  CopyBias(p.epilogue.bias ? Operand(call, 2, p.epilogue.shared_bias) : nullptr, group * group_filters + tiles.begin(tile) * kBlock,
+           vectors * kLanes, p.filters, bias);
 
   Row row;
   for (int64_t channel = 0; channel < group_channels; channel += p.chunk) {

@@ -22,7 +22,7 @@ namespace {
 struct Lanes {
   enum Kind { kShuffle, kTwo, kAny } kind;  ///< all in one vector of the input; two channels, one up to lane `split`; anywhere
   int split;
-  int64_t base;          ///< of that vector, or of the first channel's block: floats from the first plane of the image
+  int64_t base;                    ///< of that vector, or of the first channel's block: floats from the first plane of the image
   HWY_ALIGN int32_t lane[kLanes];  ///< in that vector
   int64_t offset[kLanes];          ///< from base, otherwise
 };
@@ -52,7 +52,7 @@ struct Ring {
   float* lines;
   const Lanes* lanes;  ///< [channel of the chunk][vector of the block]
   int64_t slots, width, channels;
-  int64_t pitch;       ///< input pixels from one pixel of a line to the next: a kernel one wide skips what its stride skips
+  int64_t pitch;  ///< input pixels from one pixel of a line to the next: a kernel one wide skips what its stride skips
   int64_t line() const { return width * kBlock; }
 };
 
@@ -103,13 +103,13 @@ void SpreadLine(const ConvParams& p, const Ring& ring, const float* image, int64
 
 /// One output row for one chunk of channels.
 struct Row {
-  const float* weights;   ///< of the chunk
+  const float* weights;  ///< of the chunk
   const float* bias;
-  int64_t slot;           ///< of the line of the first tap, were it in the image
+  int64_t slot;  ///< of the line of the first tap, were it in the image
   TapRange zs, ys;
   float* dst;
   const float* residual;
-  bool first, last;       ///< chunk
+  bool first, last;  ///< chunk
 };
 
 /// Most pixels of a tile: as many sums as leave registers for a vector of weights and, where there is no fused one, a product.
@@ -131,7 +131,8 @@ HWY_NOINLINE void GroupedTile(const ConvParams& p, const Ring& ring, const Row& 
         const int64_t plane = c * p.kernel[0] + kz;
         for (int64_t ky = row.ys.begin; ky < row.ys.end; ++ky) {
           const int64_t at = row.slot + ky * p.dilation[1];
-          const float* x = ring.lines + (plane * ring.slots + (at < ring.slots ? at : at - ring.slots)) * ring.line() + ox * step + v * kLanes;
+          const float* x =
+              ring.lines + (plane * ring.slots + (at < ring.slots ? at : at - ring.slots)) * ring.line() + ox * step + v * kLanes;
           const float* w = row.weights + (plane * p.kernel[1] + ky) * p.kernel[2] * kBlock + v * kLanes;
           for (int64_t kx = 0; kx < p.kernel[2]; ++kx, x += p.dilation[2] * kBlock, w += kBlock) {
             const VF weight = hn::LoadU(d, w);
@@ -154,8 +155,8 @@ HWY_NOINLINE void GroupedTile(const ConvParams& p, const Ring& ring, const Row& 
 }
 
 using TileFunction = void (*)(const ConvParams&, const Ring&, const Row&, int64_t);
-constexpr TileFunction kTiles[kMaxPixels + 1] = {nullptr,        GroupedTile<1>,  GroupedTile<2>,  GroupedTile<3>,  GroupedTile<4>,
-                                                 GroupedTile<5>, GroupedTile<6>,  GroupedTile<7>,  GroupedTile<8>,  GroupedTile<9>,
+constexpr TileFunction kTiles[kMaxPixels + 1] = {nullptr,         GroupedTile<1>,  GroupedTile<2>,  GroupedTile<3>,  GroupedTile<4>,
+                                                 GroupedTile<5>,  GroupedTile<6>,  GroupedTile<7>,  GroupedTile<8>,  GroupedTile<9>,
                                                  GroupedTile<10>, GroupedTile<11>, GroupedTile<12>, GroupedTile<13>, GroupedTile<14>};
 
 void GroupedPart(const ConvParams& p, const Call& call, int64_t i) {

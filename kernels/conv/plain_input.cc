@@ -77,7 +77,8 @@ HWY_INLINE TileFunction Select(int64_t r) {
 }
 
 template <int V>
-void PlainRow(const ConvParams& p, const Lines& lines, const float* from, const float* w, const float* bias, float* dst, const float* residual) {
+void PlainRow(const ConvParams& p, const Lines& lines, const float* from, const float* w, const float* bias, float* dst,
+              const float* residual) {
   const Pieces pieces(p.out[2], MaxPixels(V));
   const int64_t small = p.out[2] / pieces.count;
   const TileFunction tiles[2] = {Select<V>(small), Select<V>(small + 1)};
@@ -110,8 +111,8 @@ void PlainPart(const ConvParams& p, const Call& call, int64_t part) {
   float* dst = Result0(call, p.shared_output) + out_offset;
   const float* residual = p.epilogue.residual ? Operand(call, 3, p.epilogue.shared_residual) + out_offset : nullptr;
   alignas(64) float bias[kMaxVectors * kLanes];
-  CopyBias(p.epilogue.bias ? Operand(call, 2, p.epilogue.shared_bias) : nullptr, group * (p.filters / p.groups) + tiles.begin(tile) * kBlock, vectors * kLanes,
-           p.filters, bias);
+  CopyBias(p.epilogue.bias ? Operand(call, 2, p.epilogue.shared_bias) : nullptr,
+           group * (p.filters / p.groups) + tiles.begin(tile) * kBlock, vectors * kLanes, p.filters, bias);
 
   Lines lines;
   lines.data = reinterpret_cast<float*>(call.scratch);

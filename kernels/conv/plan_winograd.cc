@@ -7,15 +7,17 @@ namespace tenon::kernels {
 
 namespace {
 
-/// Most patches of a group. The more share a transformed weight, the less its making costs: with this many about a twentieth of the products.
+/// Most patches of a group. The more share a transformed weight, the less its making costs: with this many about a twentieth of the
+/// products.
 constexpr int64_t kMostPatches = 56;
-/// Fewer groups than this are cut further by filters, into about twice as many parts; a phase before transforms their patches, into memory that
-/// they share.
+/// Fewer groups than this are cut further by filters, into about twice as many parts; a phase before transforms their patches, into memory
+/// that they share.
 constexpr int64_t kEnoughGroups = 8;
 /// Bytes of a group's transformed patches at most, where channels are very many.
 constexpr int64_t kMostPatchBytes = 64 << 20;
 constexpr int64_t kSumsInL2 = 512 << 10;
-/// Measured with 32 registers: up to so many patches a narrow tile and a chunk whose plain weights stay in L1 win; with 16 registers always.
+/// Measured with 32 registers: up to so many patches a narrow tile and a chunk whose plain weights stay in L1 win; with 16 registers
+/// always.
 constexpr int64_t kFewPatches = 32, kNarrowChunk = 16, kWideChunk = 64;
 
 }  // namespace

@@ -2,9 +2,9 @@
 // networks"): every 6x6 patch of the input becomes 36 numbers, each of which meets its own matrix of transformed weights, and 36 sums
 // become a 4x4 patch of the output: 36 products instead of 144.
 //
-// Weights stay 3x3 in memory. One row of points, one chunk of channels and one tile of filters of them is transformed at a time, into scratch that
-// stays in the nearest caches while all patches of the part pass by. A part is a group of patches of one image and a run of filter tiles. Where
-// several parts share a group, its patches are transformed by a phase of their own before.
+// Weights stay 3x3 in memory. One row of points, one chunk of channels and one tile of filters of them is transformed at a time, into
+// scratch that stays in the nearest caches while all patches of the part pass by. A part is a group of patches of one image and a run of
+// filter tiles. Where several parts share a group, its patches are transformed by a phase of their own before.
 #include "kernels/conv/conv.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -52,8 +52,8 @@ HWY_INLINE VF FilterRow(VF i0, VF i1, VF i2) {
   return i2;
 }
 
-/// Row Y of the transformed weights of one block of filters: g [channel][tap][block] becomes u [point of the row][channel][block], where channels
-/// lie `width` floats apart.
+/// Row Y of the transformed weights of one block of filters: g [channel][tap][block] becomes u [point of the row][channel][block], where
+/// channels lie `width` floats apart.
 template <int Y>
 HWY_NOINLINE void TransformFilters(int64_t channels, const float* HWY_RESTRICT g, int64_t width, float* HWY_RESTRICT u) {
   const DF d;
@@ -156,8 +156,8 @@ void TransformBlock(const ConvParams& p, const Call& call, int64_t image, int64_
   TransformPatches(p, plane, patches, layout.point, v + block / chunk * layout.chunk + block % chunk * patches.count * kBlock);
 }
 
-/// `tiles` register tiles of R patches for one point and one chunk of channels. v: [channel block][patch][block], blocks `plane` floats apart;
-/// u: [channel][V vectors]; m: [block of the tile][patch][block]. Adds to m unless `first`.
+/// `tiles` register tiles of R patches for one point and one chunk of channels. v: [channel block][patch][block], blocks `plane` floats
+/// apart; u: [channel][V vectors]; m: [block of the tile][patch][block]. Adds to m unless `first`.
 template <int R, int V>
 HWY_NOINLINE void PointTiles(int64_t tiles, int64_t channels, int64_t plane, const float* HWY_RESTRICT v, const float* HWY_RESTRICT u,
                              float* HWY_RESTRICT m, bool first) {
@@ -343,7 +343,8 @@ void FilterPart(const ConvParams& p, const Call& call, int64_t image, const Patc
   const int64_t out_blocks = (p.filters + kBlock - 1) / kBlock, out_plane = p.out[1] * p.out[2] * kBlock;
   for (int64_t t = begin; t < end; ++t) {
     alignas(64) float bias[kMaxVectors * kLanes];
-    CopyBias(p.epilogue.bias ? Operand(call, 2, p.epilogue.shared_bias) : nullptr, tiles.begin(t) * kBlock, blocks(t) * kBlock, p.filters, bias);
+    CopyBias(p.epilogue.bias ? Operand(call, 2, p.epilogue.shared_bias) : nullptr, tiles.begin(t) * kBlock, blocks(t) * kBlock, p.filters,
+             bias);
     const int64_t offset = (image * out_blocks + tiles.begin(t)) * out_plane;
     FinishPatches(p, patches, m + (t - begin) * layout.sums, m_point(t), blocks(t), bias, Result0(call, p.shared_output) + offset,
                   p.epilogue.residual ? Operand(call, 3, p.epilogue.shared_residual) + offset : nullptr);

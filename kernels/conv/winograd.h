@@ -7,10 +7,10 @@ namespace tenon::kernels {
 
 /// Sizes and distances in floats; p.rows, p.chunk and p.tile_blocks are set. Parts are [image][group of patches][run of filter tiles].
 struct WinogradLayout {
-  int64_t patches, groups;       ///< of one image
-  int64_t point, chunk, group;   ///< transformed patches: [group][chunk of channels][point][channel block of the chunk][patch][block]
-  int64_t weights;               ///< transformed weights of one tile and chunk: [point of a row][channel][filter of the tile]
-  int64_t sums;                  ///< of one tile: [point][block of the tile][patch][block]
+  int64_t patches, groups;      ///< of one image
+  int64_t point, chunk, group;  ///< transformed patches: [group][chunk of channels][point][channel block of the chunk][patch][block]
+  int64_t weights;              ///< transformed weights of one tile and chunk: [point of a row][channel][filter of the tile]
+  int64_t sums;                 ///< of one tile: [point][block of the tile][patch][block]
 
   /// Floats between points, so that they do not all fall into the same sets of L1.
   static constexpr int64_t kPad = 16;

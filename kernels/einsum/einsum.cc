@@ -1,6 +1,7 @@
 #include "kernels/einsum/einsum.h"
 
 #include <algorithm>
+#include <concepts>
 #include <type_traits>
 
 #include "base/small_float.h"
@@ -13,8 +14,7 @@ template <class T>
 struct Sum {
   using type = T;
 };
-template <class T>
-  requires(std::is_integral_v<T>)
+template <std::integral T>
 struct Sum<T> {
   using type = std::conditional_t<(sizeof(T) < 4), uint32_t, std::make_unsigned_t<T>>;
 };

@@ -6,19 +6,22 @@
 #include <cmath>
 #include <limits>
 
+#include "hwy/contrib/math/math-inl.h"
 #include "kernels/dispatch.h"
 #include "kernels/elementwise/binary.h"
 #include "kernels/elementwise/half.h"
-#include "hwy/contrib/math/math-inl.h"
 #include "kernels/elementwise/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 
-#define TENON_VECTOR(Name, expression)                                                                                 \
-  void Name##Tile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {                  \
-    MapTile2(pa, sa, pb, sb, dst, n, [](auto d, auto a, auto b) HWY_ATTR { static_cast<void>(d); return expression; }); \
+#define TENON_VECTOR(Name, expression)                                                                \
+  void Name##Tile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) { \
+    MapTile2(pa, sa, pb, sb, dst, n, [](auto d, auto a, auto b) HWY_ATTR {                            \
+      static_cast<void>(d);                                                                           \
+      return expression;                                                                              \
+    });                                                                                               \
   }
 TENON_VECTOR(Add, hn::Add(a, b))
 TENON_VECTOR(Sub, hn::Sub(a, b))
@@ -45,8 +48,8 @@ TENON_SCALAR(Mod, FloorMod(a, b))
 TENON_SCALAR(Fmod, std::fmod(a, b))
 #undef TENON_SCALAR
 
-/// exp(b ln a) in double, which rounds to what pow() gives but for rare last bits; what is not finite, or no positive base, is left to the C
-/// library.
+/// exp(b ln a) in double, which rounds to what pow() gives but for rare last bits; what is not finite, or no positive base, is left to the
+/// C library.
 void AnyPowTile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {
   const hn::ScalableTag<double> d;
   const hn::Rebind<float, decltype(d)> df;
@@ -155,9 +158,8 @@ void BinaryFloat32(const BinaryParams& p, const Call& call, Range range) {
   const float *a = call.in<float>(0), *b = call.in<float>(1);
   float* dst = call.out<float>(0);
   const int64_t sa = p.shape.strides[0][p.shape.rank - 1], sb = p.shape.strides[1][p.shape.rank - 1];
-  for_each_row(p.shape, range.begin * p.chunk, end, [=](int64_t at, const int64_t* offset, int64_t n) {
-    tile(a + offset[0], sa, b + offset[1], sb, dst + at, n);
-  });
+  for_each_row(p.shape, range.begin * p.chunk, end,
+               [=](int64_t at, const int64_t* offset, int64_t n) { tile(a + offset[0], sa, b + offset[1], sb, dst + at, n); });
 }
 
 void BinaryHalf(const BinaryParams& p, const Call& call, Range range) {
@@ -196,8 +198,7 @@ BinaryTile binary_tile(BinaryKind kind) { return TENON_POINTER(TileFor2)(kind); 
 Kernel<BinaryParams> BinaryFloat32Pointer() { return TENON_POINTER(BinaryFloat32); }
 Kernel<BinaryParams> BinaryHalfPointer() { return TENON_POINTER(BinaryHalf); }
 
-#define KERNEL(Name, when, why) \
-  {#Name, [](const BinaryParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(BinaryParams, Name, when, why)
 static const Row<BinaryParams> kRows[] = {
 #include "kernels/elementwise/binary.inc"
 };
@@ -207,7 +208,8 @@ const Table<BinaryParams> binary{"binary", kRows, sizeof(kRows) / sizeof(kRows[0
 double binary_cost(BinaryKind kind, DType dtype) {
   switch (kind) {
     case BinaryKind::kPow: return 4.0;
-    case BinaryKind::kMod: case BinaryKind::kFmod: return 5.0;
+    case BinaryKind::kMod:
+    case BinaryKind::kFmod: return 5.0;
     case BinaryKind::kDiv: return is_integer(dtype) ? 2.0 : 0.35;
     default: return dtype == DType::kString ? 10.0 : 0.3;
   }

@@ -5,6 +5,7 @@
 
 namespace tenon::kernels {
 
+// clang-format off
 enum class BinaryKind : uint8_t {
   kAdd, kSub, kMul,
   kDiv,   ///< integers: towards zero; by zero is a fault, MIN / -1 wraps
@@ -18,6 +19,7 @@ enum class BinaryKind : uint8_t {
   kShiftLeft, kShiftRight,  ///< a shift by the width of the type or more gives 0 (or -1: arithmetic right shift of a negative)
   kEqual, kGreater, kGreaterOrEqual, kLess, kLessOrEqual,  ///< give bool
 };
+// clang-format on
 inline constexpr int kBinaryKinds = static_cast<int>(BinaryKind::kLessOrEqual) + 1;
 inline bool is_comparison(BinaryKind kind) { return kind >= BinaryKind::kEqual; }
 

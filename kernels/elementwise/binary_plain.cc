@@ -92,9 +92,13 @@ void integers(const BinaryParams& p, const Call& c, Range r) {
         return a < T(0) ? static_cast<T>(-1) : T(0);
       });
     case BinaryKind::kGreater: return rows<T, bool>(p, c, r, [](T a, T b) { return a > b; });
-    case BinaryKind::kLess: return rows<T, bool>(p, c, r, [](T a, T b) { return a > b; }, true);
+    case BinaryKind::kLess:
+      return rows<T, bool>(
+          p, c, r, [](T a, T b) { return a > b; }, true);
     case BinaryKind::kGreaterOrEqual: return rows<T, bool>(p, c, r, [](T a, T b) { return a >= b; });
-    case BinaryKind::kLessOrEqual: return rows<T, bool>(p, c, r, [](T a, T b) { return a >= b; }, true);
+    case BinaryKind::kLessOrEqual:
+      return rows<T, bool>(
+          p, c, r, [](T a, T b) { return a >= b; }, true);
     default: return;
   }
 }
@@ -127,9 +131,13 @@ void comparisons(const BinaryParams& p, const Call& c, Range r) {
   switch (p.kind) {
     case BinaryKind::kEqual: return rows<T, bool>(p, c, r, [](T a, T b) { return V(a) == V(b); });
     case BinaryKind::kGreater:
-    case BinaryKind::kLess: return rows<T, bool>(p, c, r, [](T a, T b) { return V(a) > V(b); }, swap);
+    case BinaryKind::kLess:
+      return rows<T, bool>(
+          p, c, r, [](T a, T b) { return V(a) > V(b); }, swap);
     case BinaryKind::kGreaterOrEqual:
-    case BinaryKind::kLessOrEqual: return rows<T, bool>(p, c, r, [](T a, T b) { return V(a) >= V(b); }, swap);
+    case BinaryKind::kLessOrEqual:
+      return rows<T, bool>(
+          p, c, r, [](T a, T b) { return V(a) >= V(b); }, swap);
     default: return;
   }
 }
@@ -156,7 +164,8 @@ void BinaryPlain(const BinaryParams& p, const Call& c, Range r) {
     default:
       if (wrapping<uint64_t>(p, c, r)) return;
   }
-  dispatch<int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(p.dtype, [&](auto t) { integers<decltype(t)>(p, c, r); });
+  dispatch<int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(p.dtype,
+                                                                                     [&](auto t) { integers<decltype(t)>(p, c, r); });
 }
 
 }  // namespace

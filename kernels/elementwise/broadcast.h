@@ -31,7 +31,8 @@ bool make_broadcast_shape(std::span<const int64_t> out, const std::span<const in
     if (used > 0) {
       Axis& inner = axes[used - 1];
       bool merge = true;
-      for (int k = 0; k < N; ++k) merge &= (axis.strides[k] == 0 ? inner.strides[k] == 0 : inner.strides[k] != 0 && axis.strides[k] == inner.dim * inner.strides[k]);
+      for (int k = 0; k < N; ++k)
+        merge &= (axis.strides[k] == 0 ? inner.strides[k] == 0 : inner.strides[k] != 0 && axis.strides[k] == inner.dim * inner.strides[k]);
       int64_t product;
       if (merge && !__builtin_mul_overflow(inner.dim, dim, &product)) {
         inner.dim = product;

@@ -103,7 +103,9 @@ bool through(const CastParams& p, const void* src, void* dst, int64_t n) {
 template <class F>
 void parts(const CastParams& p, const Call& call, Range range, F f) {
   const int64_t begin = range.begin * p.chunk, end = range.end * p.chunk < p.count ? range.end * p.chunk : p.count;
-  if (begin < end) f(call.in<char>(0) + static_cast<size_t>(begin) * size_of(p.from), call.out<char>(0) + static_cast<size_t>(begin) * size_of(p.to), end - begin);
+  if (begin < end)
+    f(call.in<char>(0) + static_cast<size_t>(begin) * size_of(p.from), call.out<char>(0) + static_cast<size_t>(begin) * size_of(p.to),
+      end - begin);
 }
 
 void CastPlain(const CastParams& p, const Call& call, Range range) {
@@ -132,13 +134,15 @@ void CastCommon(const CastParams& p, const Call& call, Range range) {
 }
 
 bool cast_is_common(DType d) {
-  return d == DType::kFloat32 || d == DType::kFloat64 || d == DType::kInt32 || d == DType::kInt64 || d == DType::kUint8 || d == DType::kBool;
+  return d == DType::kFloat32 || d == DType::kFloat64 || d == DType::kInt32 || d == DType::kInt64 || d == DType::kUint8 ||
+         d == DType::kBool;
 }
 
 }  // namespace
 
 void cast_elements(const CastParams& p, const void* src, void* dst, int64_t n) {
-  through<float, float, Float16, BFloat16, Float8E4M3FN, Float8E4M3FNUZ, Float8E5M2, Float8E5M2FNUZ, Float8E8M0, Float4E2M1>(p, src, dst, n) ||
+  through<float, float, Float16, BFloat16, Float8E4M3FN, Float8E4M3FNUZ, Float8E5M2, Float8E5M2FNUZ, Float8E8M0, Float4E2M1>(p, src, dst,
+                                                                                                                             n) ||
       through<double, double>(p, src, dst, n) || through<uint64_t, uint64_t>(p, src, dst, n) ||
       through<int64_t, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, bool, Uint4, Int4, Uint2, Int2>(p, src, dst, n);
 }
@@ -147,8 +151,7 @@ Kernel<CastParams> CastPlainPointer() { return CastPlain; }
 Kernel<CastParams> CastHalfPointer() { return CastHalf; }
 Kernel<CastParams> CastCommonPointer() { return CastCommon; }
 
-#define KERNEL(Name, when, why) \
-  {#Name, [](const CastParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(CastParams, Name, when, why)
 static const Row<CastParams> kRows[] = {
 #include "kernels/elementwise/cast.inc"
 };

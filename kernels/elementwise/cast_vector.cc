@@ -63,7 +63,8 @@ void CastBytes(const CastParams& p, const Call& call, Range range) {
 void CastTruncate(const CastParams& p, const Call& call, Range range) {
   const Range r = Elements(p, range);
   const bool narrow = p.to == DType::kInt32;
-  Truncate(p, call.in<float>(0) + r.begin, narrow ? call.out<int32_t>(0) + r.begin : nullptr, narrow ? nullptr : call.out<int64_t>(0) + r.begin, r.end - r.begin);
+  Truncate(p, call.in<float>(0) + r.begin, narrow ? call.out<int32_t>(0) + r.begin : nullptr,
+           narrow ? nullptr : call.out<int64_t>(0) + r.begin, r.end - r.begin);
 }
 
 }  // namespace HWY_NAMESPACE

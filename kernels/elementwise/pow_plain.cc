@@ -59,24 +59,25 @@ void PowPlain(const BinaryParams& p, const Call& call, Range range) {
     });
     return;
   }
-  dispatch<float, double, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(p.dtype, [&](auto t) {
-    using T = decltype(t);
-    const T* bases = call.in<T>(0);
-    T* dst = call.out<T>(0);
-    for_each_row(p.shape, range.begin * p.chunk, end, [&](int64_t at, const int64_t* offset, int64_t n) {
-      for (int64_t i = 0; i < n; ++i) {
-        const T base = bases[offset[0] + i * sa];
-        const int64_t e = offset[1] + i * sb;
-        if constexpr (std::is_integral_v<T>) {
-          if (is_integer(p.exponent_dtype)) {
-            dst[at + i] = static_cast<T>(integer_power(static_cast<int64_t>(base), int_at(p.exponent_dtype, exponents, e)));
-            continue;
+  dispatch<float, double, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(
+      p.dtype, [&](auto t) {
+        using T = decltype(t);
+        const T* bases = call.in<T>(0);
+        T* dst = call.out<T>(0);
+        for_each_row(p.shape, range.begin * p.chunk, end, [&](int64_t at, const int64_t* offset, int64_t n) {
+          for (int64_t i = 0; i < n; ++i) {
+            const T base = bases[offset[0] + i * sa];
+            const int64_t e = offset[1] + i * sb;
+            if constexpr (std::is_integral_v<T>) {
+              if (is_integer(p.exponent_dtype)) {
+                dst[at + i] = static_cast<T>(integer_power(static_cast<int64_t>(base), int_at(p.exponent_dtype, exponents, e)));
+                continue;
+              }
+            }
+            dst[at + i] = from_double<T>(std::pow(as_double(base), double_at(p.exponent_dtype, exponents, e)));
           }
-        }
-        dst[at + i] = from_double<T>(std::pow(as_double(base), double_at(p.exponent_dtype, exponents, e)));
-      }
-    });
-  });
+        });
+      });
 }
 
 }  // namespace

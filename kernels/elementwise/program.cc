@@ -13,8 +13,8 @@ namespace HWY_NAMESPACE {
 
 // Functions of truth values, which the tiles of unary.cc and binary.cc do not have.
 
-#define TENON_TRUTH(Name, condition)                                                                                   \
-  void Name##Tile(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {                   \
+#define TENON_TRUTH(Name, condition)                                                                                                   \
+  void Name##Tile(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {                                   \
     MapTile2(pa, sa, pb, sb, dst, n, [](auto d, auto a, auto b) HWY_ATTR { return hn::IfThenElseZero(condition, hn::Set(d, 1.0f)); }); \
   }
 TENON_TRUTH(Equal, hn::Eq(a, b))

@@ -1,8 +1,8 @@
 // Chains of elementwise functions in one pass: a small register program run on tiles that stay in L1.
 #pragma once
 
-#include "kernels/elementwise/unary.h"
 #include "kernels/elementwise/binary.h"
+#include "kernels/elementwise/unary.h"
 
 namespace tenon::kernels {
 

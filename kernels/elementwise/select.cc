@@ -15,9 +15,7 @@ namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 
 void Clip32(float low, float high, const float* src, float* dst, int64_t n) {
-  MapTile(src, dst, n, [=](auto d, auto x) HWY_ATTR {
-    return hn::Min(hn::Set(d, high), hn::Max(hn::Set(d, low), x));
-  });
+  MapTile(src, dst, n, [=](auto d, auto x) HWY_ATTR { return hn::Min(hn::Set(d, high), hn::Max(hn::Set(d, low), x)); });
 }
 ClipTile GetClipTile() { return Clip32; }
 
@@ -127,16 +125,14 @@ void WherePlain(const WhereParams& p, const Call& call, Range range) {
 Kernel<ClipParams> ClipPlainPointer() { return ClipPlain; }
 Kernel<WhereParams> WherePlainPointer() { return WherePlain; }
 
-#define KERNEL(Name, when, why) \
-  {#Name, [](const ClipParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(ClipParams, Name, when, why)
 static const Row<ClipParams> kClipRows[] = {
 #include "kernels/elementwise/clip.inc"
 };
 #undef KERNEL
 const Table<ClipParams> clip{"clip", kClipRows, sizeof(kClipRows) / sizeof(kClipRows[0])};
 
-#define KERNEL(Name, when, why) \
-  {#Name, [](const WhereParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(WhereParams, Name, when, why)
 static const Row<WhereParams> kWhereRows[] = {
 #include "kernels/elementwise/where.inc"
 };

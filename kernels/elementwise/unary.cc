@@ -16,21 +16,21 @@ namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 
 // One functor a kind: a scalar pair (alpha, beta) and a vector in, a vector out.
-#define TENON_VECTOR(Name, expression)                                                                      \
-  void Name##Tile(float alpha, float beta, const float* src, float* dst, int64_t n) {                       \
-    static_cast<void>(alpha), static_cast<void>(beta);                                                      \
-    MapTile(src, dst, n, [=](auto d, auto x) HWY_ATTR {                                                     \
-      const auto S = [d](float v) HWY_ATTR { return hn::Set(d, v); };                                       \
-      static_cast<void>(S);                                                                                 \
-      return expression;                                                                                    \
-    });                                                                                                     \
+#define TENON_VECTOR(Name, expression)                                                \
+  void Name##Tile(float alpha, float beta, const float* src, float* dst, int64_t n) { \
+    static_cast<void>(alpha), static_cast<void>(beta);                                \
+    MapTile(src, dst, n, [=](auto d, auto x) HWY_ATTR {                               \
+      const auto S = [d](float v) HWY_ATTR { return hn::Set(d, v); };                 \
+      static_cast<void>(S);                                                           \
+      return expression;                                                              \
+    });                                                                               \
   }
-#define TENON_SCALAR(Name, expression)                                                                      \
-  void Name##Tile(float, float, const float* src, float* dst, int64_t n) {                                  \
-    for (int64_t i = 0; i < n; ++i) {                                                                       \
-      const float x = src[i];                                                                               \
-      dst[i] = expression;                                                                                  \
-    }                                                                                                       \
+#define TENON_SCALAR(Name, expression)                                     \
+  void Name##Tile(float, float, const float* src, float* dst, int64_t n) { \
+    for (int64_t i = 0; i < n; ++i) {                                      \
+      const float x = src[i];                                              \
+      dst[i] = expression;                                                 \
+    }                                                                      \
   }
 
 TENON_VECTOR(Abs, hn::Abs(x))
@@ -50,8 +50,8 @@ TENON_VECTOR(Reciprocal, hn::Div(S(1), x))
 TENON_VECTOR(Relu, hn::Max(S(0), x))
 TENON_VECTOR(Round, hn::Round(x))
 TENON_VECTOR(Selu, hn::Mul(S(beta), hn::IfThenElse(hn::Gt(x, S(0)), x, hn::Mul(S(alpha), ExpMinusOne(d, x)))))
-TENON_VECTOR(Shrink, hn::IfThenElse(hn::Lt(x, S(-alpha)), hn::Add(x, S(beta)),
-                                    hn::IfThenElseZero(hn::Gt(x, S(alpha)), hn::Sub(x, S(beta)))))
+TENON_VECTOR(Shrink,
+             hn::IfThenElse(hn::Lt(x, S(-alpha)), hn::Add(x, S(beta)), hn::IfThenElseZero(hn::Gt(x, S(alpha)), hn::Sub(x, S(beta)))))
 TENON_VECTOR(Sigmoid, SigmoidFast(d, x))
 TENON_VECTOR(Sign, hn::IfThenElse(hn::Gt(x, S(0)), S(1), hn::IfThenElse(hn::Lt(x, S(0)), S(-1), x)))
 TENON_VECTOR(Softplus, hn::Add(hn::Max(S(0), x), hn::Log1p(d, ExpFast(d, hn::Neg(hn::Abs(x))))))
@@ -115,14 +115,16 @@ UnaryTile TileFor(UnaryKind kind) {
   switch (kind) {
 #define TENON_KIND(Name) \
   case UnaryKind::k##Name: return Name##Tile;
+    // clang-format off
     TENON_KIND(Abs) TENON_KIND(Acos) TENON_KIND(Acosh) TENON_KIND(Asin) TENON_KIND(Asinh) TENON_KIND(Atan) TENON_KIND(Atanh)
     TENON_KIND(Ceil) TENON_KIND(Celu) TENON_KIND(Cos) TENON_KIND(Cosh) TENON_KIND(Elu) TENON_KIND(Erf) TENON_KIND(Exp)
     TENON_KIND(Floor) TENON_KIND(Gelu) TENON_KIND(GeluTanh) TENON_KIND(HardSigmoid) TENON_KIND(HardSwish) TENON_KIND(LeakyRelu)
     TENON_KIND(Log) TENON_KIND(Mish) TENON_KIND(Neg) TENON_KIND(Reciprocal) TENON_KIND(Relu) TENON_KIND(Round) TENON_KIND(Selu)
     TENON_KIND(Shrink) TENON_KIND(Sigmoid) TENON_KIND(Sign) TENON_KIND(Sin) TENON_KIND(Sinh) TENON_KIND(Softplus)
     TENON_KIND(Softsign) TENON_KIND(Sqrt) TENON_KIND(Swish) TENON_KIND(Tan) TENON_KIND(Tanh) TENON_KIND(ThresholdedRelu)
+    // clang-format on
 #undef TENON_KIND
-    default: return nullptr;
+                            default : return nullptr;
   }
 }
 
@@ -159,8 +161,7 @@ UnaryTile unary_tile(UnaryKind kind) { return TENON_POINTER(TileFor)(kind); }
 Kernel<UnaryParams> UnaryFloat32Pointer() { return TENON_POINTER(UnaryFloat32); }
 Kernel<UnaryParams> UnaryHalfPointer() { return TENON_POINTER(UnaryHalf); }
 
-#define KERNEL(Name, when, why) \
-  {#Name, [](const UnaryParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(UnaryParams, Name, when, why)
 static const Row<UnaryParams> kRows[] = {
 #include "kernels/elementwise/unary.inc"
 };
@@ -171,6 +172,7 @@ double unary_cost(UnaryKind kind, DType dtype) {
   using K = UnaryKind;
   const bool scalar = dtype != DType::kFloat32 && dtype != DType::kFloat16 && dtype != DType::kBFloat16;
   switch (kind) {
+    // clang-format off
     case K::kAbs: case K::kBitwiseNot: case K::kCeil: case K::kFloor: case K::kHardSigmoid: case K::kHardSwish: case K::kIsInf:
     case K::kIsNaN: case K::kLeakyRelu: case K::kNeg: case K::kNot: case K::kReciprocal: case K::kRelu: case K::kRound:
     case K::kShrink: case K::kSign: case K::kSoftsign: case K::kSqrt: case K::kThresholdedRelu:
@@ -178,6 +180,7 @@ double unary_cost(UnaryKind kind, DType dtype) {
     case K::kAcos: case K::kAcosh: case K::kAsin: case K::kAsinh: case K::kAtan: case K::kAtanh: case K::kCosh: case K::kSinh:
     case K::kTan:
       return 8.0;
+    // clang-format on
     default: return scalar ? 8.0 : 0.6;
   }
 }

@@ -6,6 +6,7 @@
 namespace tenon::kernels {
 
 /// alpha and beta below are UnaryParams::alpha and beta.
+// clang-format off
 enum class UnaryKind : uint8_t {
   kAbs, kAcos, kAcosh, kAsin, kAsinh, kAtan, kAtanh, kBitwiseNot, kCeil,
   kCelu,  ///< max(0, x) + min(0, alpha * (exp(x / alpha) - 1))
@@ -33,6 +34,7 @@ enum class UnaryKind : uint8_t {
   kTan, kTanh,
   kThresholdedRelu,  ///< x for x > alpha, else 0
 };
+// clang-format on
 inline constexpr int kUnaryKinds = static_cast<int>(UnaryKind::kThresholdedRelu) + 1;
 
 /// Integer overflow wraps. src and dst may be the same buffer when the element sizes agree.

@@ -58,7 +58,9 @@ double compute(UnaryKind kind, double alpha, double beta, double x) {
 }
 
 template <class T>
-bool is_nan(T x) { return std::isnan(static_cast<double>(x)); }
+bool is_nan(T x) {
+  return std::isnan(static_cast<double>(x));
+}
 bool is_nan(Float8E4M3FN x) { return std::isnan(static_cast<float>(x)); }
 bool is_nan(Float8E4M3FNUZ x) { return std::isnan(static_cast<float>(x)); }
 bool is_nan(Float8E5M2 x) { return std::isnan(static_cast<float>(x)); }
@@ -124,9 +126,8 @@ void UnaryPlain(const UnaryParams& p, const Call& call, Range range) {
     for (int64_t i = 0; i < n; ++i) dst[i] = src[i] == 0;
     return;
   }
-  if (dispatch<int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(p.dtype, [&](auto t) {
-        integers(p, call.in<decltype(t)>(0) + begin, call.out<decltype(t)>(0) + begin, n);
-      }))
+  if (dispatch<int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(
+          p.dtype, [&](auto t) { integers(p, call.in<decltype(t)>(0) + begin, call.out<decltype(t)>(0) + begin, n); }))
     return;
   dispatch<float, double, Float16, BFloat16>(p.dtype, [&](auto t) {
     using T = decltype(t);

@@ -15,7 +15,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 /// Sums of M rows of A times N columns of B, all contiguous along k.
 template <int M, int N>
-HWY_NOINLINE void Dots(const float* HWY_RESTRICT a, int64_t a_m, const float* HWY_RESTRICT b, int64_t b_n, int64_t k, float* HWY_RESTRICT out, int64_t out_m) {
+HWY_NOINLINE void Dots(const float* HWY_RESTRICT a, int64_t a_m, const float* HWY_RESTRICT b, int64_t b_n, int64_t k,
+                       float* HWY_RESTRICT out, int64_t out_m) {
   const DF d;
   VF acc[M][N];
 #pragma GCC unroll 4
@@ -46,7 +47,8 @@ inline constexpr DotsFunction kDots4[kFewRows + 1] = {nullptr, &Dots<1, 4>, &Dot
 inline constexpr DotsFunction kDots1[kFewRows + 1] = {nullptr, &Dots<1, 1>, &Dots<2, 1>, &Dots<3, 1>, &Dots<4, 1>};
 
 /// out[m, n] for m <= kFewRows rows and any number of columns.
-HWY_INLINE void DotRows(int64_t m, const float* a, int64_t a_m, const float* b, int64_t b_n, int64_t k, int64_t columns, float* out, int64_t out_m) {
+HWY_INLINE void DotRows(int64_t m, const float* a, int64_t a_m, const float* b, int64_t b_n, int64_t k, int64_t columns, float* out,
+                        int64_t out_m) {
   int64_t n = 0;
   for (; n + 4 <= columns; n += 4) kDots4[m](a, a_m, b + n * b_n, b_n, k, out + n, out_m);
   for (; n < columns; ++n) kDots1[m](a, a_m, b + n * b_n, b_n, k, out + n, out_m);

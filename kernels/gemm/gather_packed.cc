@@ -25,7 +25,8 @@ void run_gather_packed(const GatherPackedParams& p, const Call& call, Range rang
       for (int64_t k = 0; k < p.k; ++k) to[k] = from[k * width];
     } else {
       const float* const from = panels + at * width;
-      for (int64_t n = 0; n < p.n; n += width) std::memcpy(to + n, from + n * p.k, static_cast<size_t>(std::min(width, p.n - n)) * sizeof(float));
+      for (int64_t n = 0; n < p.n; n += width)
+        std::memcpy(to + n, from + n * p.k, static_cast<size_t>(std::min(width, p.n - n)) * sizeof(float));
     }
   }
 }

@@ -18,8 +18,13 @@ class Finisher {
  public:
   /// `scratch`: two tiles and a row.
   Finisher(const GemmParams& p, const Call& call, float* scratch)
-      : p_(p), addend_(p.addend ? call.src[2] : nullptr), residual_(p.residual ? call.src[3] : nullptr), c_(call.dst[0]),
-        init_(scratch), out_(init_ + kTileRows * kPanel), bias_(out_ + kTileRows * kPanel) {}
+      : p_(p),
+        addend_(p.addend ? call.src[2] : nullptr),
+        residual_(p.residual ? call.src[3] : nullptr),
+        c_(call.dst[0]),
+        init_(scratch),
+        out_(init_ + kTileRows * kPanel),
+        bias_(out_ + kTileRows * kPanel) {}
 
   /// Prepares the last block of `rows` rows from `row` on and the panel that begins at column `col`, of the matrices of `part`.
   void Begin(const GemmPart& part, int64_t row, int64_t rows, int64_t col, TileArgs& t) {
@@ -360,14 +365,8 @@ Kernel<GemmPackParams> GemmPackPointer() { return TENON_POINTER(GemmPack); }
 GemmFew gemm_few() { return TENON_POINTER(GemmFewPlain); }
 
 namespace {
-#define KERNEL(Name, when, why)                                     \
-  const char* Name##Refuse([[maybe_unused]] const GemmParams& p) { \
-    return (when) ? nullptr : why;                                  \
-  }
-#include "kernels/gemm/gemm.inc"
-#undef KERNEL
 const Row<GemmParams> kRows[] = {
-#define KERNEL(Name, when, why) {#Name, Name##Refuse, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(GemmParams, Name, when, why)
 #include "kernels/gemm/gemm.inc"
 #undef KERNEL
 };

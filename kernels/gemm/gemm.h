@@ -88,8 +88,8 @@ struct GemmPackParams {
   GemmFormat format = GemmFormat::kPanels16;
   int32_t input = 1;
   bool to_shared = true;
-  int64_t to = 0;    ///< where the first panel goes, in floats
-  int64_t from = 0;  ///< where the first matrix is, in elements
+  int64_t to = 0;           ///< where the first panel goes, in floats
+  int64_t from = 0;         ///< where the first matrix is, in elements
   int64_t batch_step = -1;  ///< floats between packed matrices; -1: they follow each other
   int64_t panel_step = -1;  ///< floats between panels; -1: they follow each other. More where these are some of a matrix's rows
   int64_t k = 0, n = 0;

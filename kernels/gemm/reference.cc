@@ -10,7 +10,6 @@ namespace {
 
 constexpr int64_t kWidth = 64;
 
-
 /// Truncates; values that no 64-bit integer holds give 0.
 template <class Acc>
 Acc to_integer(double value) {

@@ -24,17 +24,17 @@ inline constexpr int kTileRows = static_cast<int>(tile_rows(kLanes));
 
 struct TileArgs {
   const float* a = nullptr;
-  int64_t a_m = 0;             ///< unpacked A only: floats between rows
+  int64_t a_m = 0;  ///< unpacked A only: floats between rows
   const float* b = nullptr;
-  int64_t b_k = kPanel;        ///< unpacked B only: floats between rows
+  int64_t b_k = kPanel;  ///< unpacked B only: floats between rows
   int64_t k = 0;
-  const float* sums = nullptr; ///< what earlier blocks of k gave, rows kPanel apart; null for none
+  const float* sums = nullptr;  ///< what earlier blocks of k gave, rows kPanel apart; null for none
   float* c = nullptr;
   int64_t c_m = 0;
-  bool finish = true;          ///< the last block of k: apply what follows
+  bool finish = true;  ///< the last block of k: apply what follows
   float alpha = 1;
-  const float* bias = nullptr; ///< one panel, or null
-  const float* init = nullptr; ///< a tile to add, or null
+  const float* bias = nullptr;  ///< one panel, or null
+  const float* init = nullptr;  ///< a tile to add, or null
   int64_t init_m = 0;
   bool clamp = false;
   float low = 0, high = 0;

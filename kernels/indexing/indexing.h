@@ -14,8 +14,8 @@ inline constexpr int kMaxIndexRank = 16;
 /// How GatherElements and ScatterElements walk the indices tensor: as lines along the axis. Every line touches its own elements of
 /// data, so lines are independent even when indices repeat.
 struct IndexLines {
-  bool wide = true;        ///< indices are int64, else int32
-  int32_t rank = 0;        ///< dims of indices other than the axis, outermost first
+  bool wide = true;  ///< indices are int64, else int32
+  int32_t rank = 0;  ///< dims of indices other than the axis, outermost first
   int64_t dims[kMaxIndexRank] = {};
   int64_t index_strides[kMaxIndexRank] = {};  ///< in elements
   int64_t data_strides[kMaxIndexRank] = {};
@@ -61,7 +61,7 @@ struct IndexTuples {
   int64_t limits[kMaxIndexRank] = {};   ///< size of each indexed dim
   int64_t strides[kMaxIndexRank] = {};  ///< of each indexed dim, in slices
   int64_t tuples = 1;
-  int64_t slice = 1;                    ///< elements
+  int64_t slice = 1;  ///< elements
 };
 
 /// out[t] = the slice of data that tuple t addresses; tuple t belongs to batch t / tuples_per_batch. Inputs data, indices.
@@ -69,10 +69,10 @@ struct GatherNDParams {
   int32_t element = 4;
   IndexTuples index;
   int64_t tuples_per_batch = 1;
-  int64_t batch_slices = 1;     ///< slices of data a batch
-  int64_t pieces = 1;           ///< a slice is copied in so many pieces
-  int64_t piece = 1;            ///< elements
-  int64_t units_per_part = 1;   ///< unit = tuple * pieces + piece
+  int64_t batch_slices = 1;    ///< slices of data a batch
+  int64_t pieces = 1;          ///< a slice is copied in so many pieces
+  int64_t piece = 1;           ///< elements
+  int64_t units_per_part = 1;  ///< unit = tuple * pieces + piece
   int64_t parts() const { return (index.tuples * pieces + units_per_part - 1) / units_per_part; }
 };
 extern const Table<GatherNDParams> gather_nd;
@@ -84,7 +84,7 @@ struct ScatterNDParams {
   Reduction reduction = Reduction::kNone;
   IndexTuples index;
   int64_t owners = 1;
-  int64_t slices = 1;           ///< of out
+  int64_t slices = 1;  ///< of out
   int64_t parts() const { return owners; }
 };
 extern const Table<ScatterNDParams> scatter_nd;

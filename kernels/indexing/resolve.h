@@ -43,7 +43,8 @@ bool resolve(const I* index, int64_t n, int64_t limit, int64_t base, int64_t ste
     for (int64_t i = 0; i < n; ++i) offsets[i] = static_cast<int64_t>(ubase + static_cast<uint64_t>(position(i)));
   } else {
     for (int64_t i = 0; i < n; ++i) {
-      offsets[i] = static_cast<int64_t>(ubase + static_cast<uint64_t>(i * step) + static_cast<uint64_t>(position(i)) * static_cast<uint64_t>(stride));
+      offsets[i] = static_cast<int64_t>(ubase + static_cast<uint64_t>(i * step) +
+                                        static_cast<uint64_t>(position(i)) * static_cast<uint64_t>(stride));
     }
   }
   if (bad == 0) return true;
@@ -92,8 +93,9 @@ void walk_lines(const IndexLines& w, const void* indices, Range range, Fault* fa
   walk_runs(w, range, [&](int64_t at, int64_t n, int64_t base, int64_t step) {
     for (int64_t i = 0; i < n; i += kBlock) {
       const int64_t m = n - i < kBlock ? n - i : kBlock, from = base + i * step;
-      const bool good = w.wide ? resolve(static_cast<const int64_t*>(indices) + at + i, m, w.limit, from, step, w.data_stride, offsets, fault)
-                               : resolve(static_cast<const int32_t*>(indices) + at + i, m, w.limit, from, step, w.data_stride, offsets, fault);
+      const bool good = w.wide
+                            ? resolve(static_cast<const int64_t*>(indices) + at + i, m, w.limit, from, step, w.data_stride, offsets, fault)
+                            : resolve(static_cast<const int32_t*>(indices) + at + i, m, w.limit, from, step, w.data_stride, offsets, fault);
       if (good) f(at + i, m, static_cast<const int64_t*>(offsets));
     }
   });
@@ -103,7 +105,8 @@ void walk_lines(const IndexLines& w, const void* indices, Range range, Fault* fa
 inline int64_t resolve_tuple(const IndexTuples& t, const void* indices, int64_t tuple, Fault* fault) {
   int64_t slice = 0;
   for (int d = 0; d < t.depth; ++d) {
-    const int64_t got = t.wide ? static_cast<const int64_t*>(indices)[tuple * t.depth + d] : static_cast<const int32_t*>(indices)[tuple * t.depth + d];
+    const int64_t got =
+        t.wide ? static_cast<const int64_t*>(indices)[tuple * t.depth + d] : static_cast<const int32_t*>(indices)[tuple * t.depth + d];
     const int64_t at = got + (got < 0 ? t.limits[d] : 0);
     if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(t.limits[d])) {
       fault->report(Fault::kIndex, got, t.limits[d], 1);
@@ -116,10 +119,12 @@ inline int64_t resolve_tuple(const IndexTuples& t, const void* indices, int64_t 
 
 /// A family of one row that takes everything.
 template <class Params>
-const char* takes_all(const Params&) { return nullptr; }
+const char* takes_all(const Params&) {
+  return nullptr;
+}
 
 }  // namespace tenon::kernels::indexing
 
-#define TENON_ONE_ROW(table, Params, Name, run)                                                                       \
+#define TENON_ONE_ROW(table, Params, Name, run)                                                                               \
   static const Row<Params> k##Name##Rows[] = {{#Name, indexing::takes_all<Params>, []() -> Kernel<Params> { return &run; }}}; \
   const Table<Params> table{#table, k##Name##Rows, 1};

@@ -31,8 +31,8 @@ inline void for_each_block(const CopyParams& p, const Call& call, Range range, B
   }
   for (int64_t unit = begin;;) {
     const int64_t k0 = k_index * p.k_block, l0 = l_index * p.l_block;
-    block(src + (src_at + k0 * p.k.src + l0 * p.l.src), dst + (dst_at + k0 * p.k.dst + l0 * p.l.dst),
-          std::min(p.k_block, p.k.count - k0), std::min(p.l_block, p.l.count - l0));
+    block(src + (src_at + k0 * p.k.src + l0 * p.l.src), dst + (dst_at + k0 * p.k.dst + l0 * p.l.dst), std::min(p.k_block, p.k.count - k0),
+          std::min(p.l_block, p.l.count - l0));
     if (++unit == end) return;
     if (++l_index < p.l_blocks) continue;
     l_index = 0;

@@ -31,15 +31,15 @@ struct CopyLoop {
 struct CopyParams {
   int32_t input = 0;
   int32_t output = 0;
-  int32_t loops = 0;      ///< outer loops
-  int32_t element = 1;    ///< bytes: 1, 2, 4, 8 or 16
+  int32_t loops = 0;    ///< outer loops
+  int32_t element = 1;  ///< bytes: 1, 2, 4, 8 or 16
   CopyLoop outer[kMaxLoops];
-  CopyLoop k, l;          ///< the two inner loops; l is the innermost
+  CopyLoop k, l;  ///< the two inner loops; l is the innermost
   int64_t src_offset = 0;
   int64_t dst_offset = 0;
   int64_t k_block = 1, l_block = 1;
   int64_t k_blocks = 1, l_blocks = 1;
-  int64_t units = 1;          ///< outer turns times blocks
+  int64_t units = 1;  ///< outer turns times blocks
   int64_t units_per_part = 1;
 
   bool runs() const { return l.src == element && l.dst == element; }
@@ -71,9 +71,9 @@ struct JoinParams {
 /// Output [outer, indices, inner] = input 0 [outer, axis, inner] at the indices (input 1). An index outside [-axis, axis) is a fault
 /// kIndex.
 struct GatherParams {
-  bool wide = true;    ///< indices are int64, else int32
+  bool wide = true;  ///< indices are int64, else int32
   int64_t outer = 1, axis = 1, indices = 1;
-  int64_t inner = 1;   ///< bytes
+  int64_t inner = 1;  ///< bytes
   int64_t row_block = 1, column_block = 1;
   int64_t column_blocks = 1;
 
@@ -87,7 +87,7 @@ struct PadParams {
   Mode mode = Mode::kConstant;
   int32_t rank = 1;
   int64_t element = 1;
-  int32_t value_bytes = 1;   ///< of the value (input 2; zero when it is left out), which fills an element by repetition
+  int32_t value_bytes = 1;  ///< of the value (input 2; zero when it is left out), which fills an element by repetition
   int32_t value_input = 2;
   int64_t src_dims[kMaxLoops];
   int64_t dst_dims[kMaxLoops];

@@ -47,7 +47,8 @@ HWY_INLINE hn::Vec<D> LoadPieces(D d, const std::byte* src, int64_t apart) {
     return hn::LoadU(d, reinterpret_cast<const T*>(src));
   } else {
     const hn::Half<D> half;
-    return hn::Combine(d, LoadPieces(half, src + apart * static_cast<int64_t>(hn::MaxLanes(half) * sizeof(T) / 16), apart), LoadPieces(half, src, apart));
+    return hn::Combine(d, LoadPieces(half, src + apart * static_cast<int64_t>(hn::MaxLanes(half) * sizeof(T) / 16), apart),
+                       LoadPieces(half, src, apart));
   }
 }
 
@@ -121,9 +122,8 @@ void TransposeBlock(const std::byte* src, int64_t src_stride, std::byte* dst, in
 
 template <class T>
 void Transpose(const CopyParams& p, const Call& call, Range range) {
-  for_each_block(p, call, range, [&p](const std::byte* src, std::byte* dst, int64_t k, int64_t l) {
-    TransposeBlock<T>(src, p.l.src, dst, p.k.dst, k, l);
-  });
+  for_each_block(p, call, range,
+                 [&p](const std::byte* src, std::byte* dst, int64_t k, int64_t l) { TransposeBlock<T>(src, p.l.src, dst, p.k.dst, k, l); });
 }
 
 void CopyTransposed(const CopyParams& p, const Call& call, Range range) {

@@ -110,9 +110,8 @@ void GroupNormFloat32(const GroupNormParams& p, const Call& call, Range range) {
     for (int64_t c = 0; c < members; ++c) {
       const int64_t at = p.per_group ? group : group * members + c;
       const float scale = s.inverse * call.in<float>(1)[at], bias = call.in<float>(2)[at], mean = s.mean;
-      MapTile(src + c * p.inner, dst + c * p.inner, p.inner, [=](auto d, auto x) HWY_ATTR {
-        return hn::MulAdd(hn::Sub(x, hn::Set(d, mean)), hn::Set(d, scale), hn::Set(d, bias));
-      });
+      MapTile(src + c * p.inner, dst + c * p.inner, p.inner,
+              [=](auto d, auto x) HWY_ATTR { return hn::MulAdd(hn::Sub(x, hn::Set(d, mean)), hn::Set(d, scale), hn::Set(d, bias)); });
     }
   }
 }
@@ -130,16 +129,14 @@ Kernel<LayerNormParams> LayerNormFloat32Pointer() { return TENON_POINTER(LayerNo
 Kernel<LayerNormParams> LayerNormHalfPointer() { return TENON_POINTER(LayerNormHalf); }
 Kernel<GroupNormParams> GroupNormFloat32Pointer() { return TENON_POINTER(GroupNormFloat32); }
 
-#define KERNEL(Name, when, why) \
-  {#Name, [](const LayerNormParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(LayerNormParams, Name, when, why)
 static const Row<LayerNormParams> kLayerRows[] = {
 #include "kernels/normalization/layer_norm.inc"
 };
 #undef KERNEL
 const Table<LayerNormParams> layer_norm{"layer_norm", kLayerRows, sizeof(kLayerRows) / sizeof(kLayerRows[0])};
 
-#define KERNEL(Name, when, why) \
-  {#Name, [](const GroupNormParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(GroupNormParams, Name, when, why)
 static const Row<GroupNormParams> kGroupRows[] = {
 #include "kernels/normalization/group_norm.inc"
 };

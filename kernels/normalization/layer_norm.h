@@ -20,8 +20,8 @@ struct LayerNormParams {
   float epsilon = 1e-5f;
   int64_t rows = 1;
   int64_t n = 1;
-  int64_t chunk = 1;         ///< rows a part
-  BroadcastShape<2> shape;   ///< scale and bias against all of x
+  int64_t chunk = 1;        ///< rows a part
+  BroadcastShape<2> shape;  ///< scale and bias against all of x
 };
 
 /// scratch: 3 * n floats for LayerNormHalf, else none.

@@ -55,18 +55,16 @@ void Columns(const LpNormParams& p, const float* src, float* dst, int64_t count)
       const int64_t to = from + kBlock < p.n ? from + kBlock : p.n;
       for (int64_t c = 0; c < width; ++c) sums[c] = 0;
       for (int64_t i = from; i < to; ++i) {
-        MapTile2(sums, 1, src + i * p.inner + first, 1, sums, width, [](auto, auto sum, auto x) HWY_ATTR {
-          return kSquare ? hn::MulAdd(x, x, sum) : hn::Add(sum, hn::Abs(x));
-        });
+        MapTile2(sums, 1, src + i * p.inner + first, 1, sums, width,
+                 [](auto, auto sum, auto x) HWY_ATTR { return kSquare ? hn::MulAdd(x, x, sum) : hn::Add(sum, hn::Abs(x)); });
       }
       for (int64_t c = 0; c < width; ++c) totals[c] += static_cast<double>(sums[c]);
     }
     for (int64_t c = 0; c < width; ++c) sums[c] = static_cast<float>(kSquare ? std::sqrt(totals[c]) : totals[c]);
     for (int64_t i = 0; i < p.n; ++i) {
       const int64_t at = i * p.inner + first;
-      MapTile2(src + at, 1, sums, 1, dst + at, width, [](auto d, auto x, auto norm) HWY_ATTR {
-        return hn::IfThenZeroElse(hn::Eq(norm, hn::Zero(d)), hn::Div(x, norm));
-      });
+      MapTile2(src + at, 1, sums, 1, dst + at, width,
+               [](auto d, auto x, auto norm) HWY_ATTR { return hn::IfThenZeroElse(hn::Eq(norm, hn::Zero(d)), hn::Div(x, norm)); });
     }
   }
 }

@@ -108,8 +108,7 @@ Kernel<LayerNormParams> LayerNormPlainPointer() { return LayerNormPlain; }
 Kernel<GroupNormParams> GroupNormPlainPointer() { return GroupNormPlain; }
 Kernel<LpNormParams> LpNormPlainPointer() { return LpNormPlain; }
 
-#define KERNEL(Name, when, why) \
-  {#Name, [](const LpNormParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(LpNormParams, Name, when, why)
 static const Row<LpNormParams> kLpRows[] = {
 #include "kernels/normalization/lp_norm.inc"
 };

@@ -68,9 +68,8 @@ void SoftmaxRows(const SoftmaxParams& p, const Call& call, Range range) {
     } else {
       // Subtracting in two steps keeps the accuracy of x - shift.
       const float log_sum = std::log(SumExp<false>(src, nullptr, n, shift));
-      MapTile(src, dst, p.n, [shift, log_sum](auto d, auto x) HWY_ATTR {
-        return hn::Sub(hn::Sub(x, hn::Set(d, shift)), hn::Set(d, log_sum));
-      });
+      MapTile(src, dst, p.n,
+              [shift, log_sum](auto d, auto x) HWY_ATTR { return hn::Sub(hn::Sub(x, hn::Set(d, shift)), hn::Set(d, log_sum)); });
     }
   }
 }
@@ -180,8 +179,7 @@ void SoftmaxPlain(const SoftmaxParams& p, const Call& call, Range range) {
 
 Kernel<SoftmaxParams> SoftmaxPlainPointer() { return SoftmaxPlain; }
 
-#define KERNEL(Name, when, why) \
-  {#Name, [](const SoftmaxParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(SoftmaxParams, Name, when, why)
 static const Row<SoftmaxParams> kRows[] = {
 #include "kernels/normalization/softmax.inc"
 };

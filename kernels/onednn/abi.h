@@ -28,8 +28,8 @@ struct ConvSizes {
 /// dst[m, n] = src[m, k] * weights[k, n]: bfloat16 operands, or float32 ones, to float32.
 struct MatMulSizes {
   int64_t m, n, k;
-  int64_t src_step, dst_step;              ///< elements between rows
-  int64_t weights_k, weights_n;            ///< strides of the plain weights, in elements; one of them is 1
+  int64_t src_step, dst_step;    ///< elements between rows
+  int64_t weights_k, weights_n;  ///< strides of the plain weights, in elements; one of them is 1
   bool bfloat16;
 };
 
@@ -38,7 +38,7 @@ struct Buffers {
   const void* weights;  ///< packed
   const void* bias;     ///< float32, null when there is none
   void* dst;
-  void* scratch;        ///< scratch_bytes() many, this thread's own
+  void* scratch;  ///< scratch_bytes() many, this thread's own
 };
 
 struct Api {

@@ -55,7 +55,8 @@ void GlobalPlane(int64_t block, int64_t pixels, const float* src, float* dst) {
   for (int64_t c = 0; c < block; c += lanes) {
     constexpr int kChains = 4;
     VF acc[kChains];
-    for (int i = 0; i < kChains; ++i) acc[i] = kKind == PoolKind::kMax ? hn::Set(df, -std::numeric_limits<float>::infinity()) : hn::Zero(df);
+    for (int i = 0; i < kChains; ++i)
+      acc[i] = kKind == PoolKind::kMax ? hn::Set(df, -std::numeric_limits<float>::infinity()) : hn::Zero(df);
     int64_t at = 0;
     for (; at + kChains <= pixels; at += kChains) {
 #pragma GCC unroll 4

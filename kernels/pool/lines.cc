@@ -73,7 +73,8 @@ void ReduceLine(const Dims3& d, const float* line, float* dst) {
 
 /// Divides the sums of a row by the number of elements under each window: `rows` times columns[o].
 void Average(float rows, const float* columns, float* dst, int64_t width) {
-  MapTile2(dst, 1, columns, 1, dst, width, [rows](auto d, auto sum, auto n) HWY_ATTR { return hn::Div(sum, hn::Mul(n, hn::Set(d, rows))); });
+  MapTile2(dst, 1, columns, 1, dst, width,
+           [rows](auto d, auto sum, auto n) HWY_ATTR { return hn::Div(sum, hn::Mul(n, hn::Set(d, rows))); });
 }
 
 template <PoolKind kKind>

@@ -212,12 +212,12 @@ void lrn_any(const LrnParams& p, const Call& call, Range range) {
   dispatch<float, double, Float16, BFloat16>(p.dtype, [&](auto t) { lrn_plain<decltype(t)>(p, call, range); });
 }
 
-#define KERNEL(Name, when, why) {#Name, [](const PoolParams& p) -> const char* { return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(PoolParams, Name, when, why)
 constexpr Row<PoolParams> kPoolRows[] = {
 #include "kernels/pool/pool.inc"
 };
 #undef KERNEL
-#define KERNEL(Name, when, why) {#Name, [](const GlobalPoolParams& p) -> const char* { return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(GlobalPoolParams, Name, when, why)
 constexpr Row<GlobalPoolParams> kGlobalRows[] = {
 #include "kernels/pool/global_pool.inc"
 };
@@ -240,11 +240,12 @@ int64_t pool_line_bytes(const PoolParams& p) {
   const auto real = [](int64_t v) { return static_cast<double>(v); };
   const double with_pads = real(p.pad[i]) + real(p.in[i]);
   const double reach = real(p.out[i] - 1) * real(p.stride[i]) + real(p.kernel[i] - 1) * real(p.dilation[i]) + 1;
-  return static_cast<int64_t>(std::min(1e15, (std::max(with_pads, reach) + kLanes * (real(p.stride[i]) + 1) + real(p.out[i])) * sizeof(float)));
+  return static_cast<int64_t>(
+      std::min(1e15, (std::max(with_pads, reach) + kLanes * (real(p.stride[i]) + 1) + real(p.out[i])) * sizeof(float)));
 }
 bool takes_pool_lines(const PoolParams& p) {
-  return p.block == 0 && p.dtype == DType::kFloat32 && p.kind != PoolKind::kLp && !p.indices && p.spatial <= 3 && p.out[p.spatial - 1] > 0 &&
-         pool_line_bytes(p) <= 1 << 20;
+  return p.block == 0 && p.dtype == DType::kFloat32 && p.kind != PoolKind::kLp && !p.indices && p.spatial <= 3 &&
+         p.out[p.spatial - 1] > 0 && pool_line_bytes(p) <= 1 << 20;
 }
 
 Kernel<PoolParams> PoolPlainPointer() { return pool_any; }

@@ -37,11 +37,11 @@ void Activate(const RecurrentParams& p, const CellActivation& f, float* x, int64
 
 /// The state of one part: rows of a group.
 struct Rows {
-  float* h;        ///< [group, hidden]
-  float* c;        ///< LSTM
-  float* pre;      ///< [group, gates * hidden]: h R, then the gates
-  float* spare;    ///< [group, hidden]
-  float* tile;     ///< for `few`
+  float* h;      ///< [group, hidden]
+  float* c;      ///< LSTM
+  float* pre;    ///< [group, gates * hidden]: h R, then the gates
+  float* spare;  ///< [group, hidden]
+  float* tile;   ///< for `few`
 };
 
 /// What the gates of one row become; x: its row of X W + bias.

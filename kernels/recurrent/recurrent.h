@@ -10,7 +10,9 @@ constexpr int64_t gates_of(CellKind kind) { return kind == CellKind::kLstm ? 4 :
 
 /// An activation of a cell. `tile` does float32; `kind` says the same for the reference.
 enum class CellActivationKind : uint8_t {
+  // clang-format off
   kRelu, kTanh, kSigmoid, kAffine, kLeakyRelu, kThresholdedRelu, kScaledTanh, kHardSigmoid, kElu, kSoftsign, kSoftplus,
+  // clang-format on
 };
 struct CellActivation {
   CellActivationKind kind = CellActivationKind::kTanh;

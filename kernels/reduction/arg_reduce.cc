@@ -1,5 +1,6 @@
 #include "kernels/reduction/arg_reduce.h"
 
+#include <concepts>
 #include <cstdint>
 #include <iterator>
 #include <type_traits>
@@ -31,18 +32,18 @@ void ArgReducePlain(const ArgReduceParams& p, const Call& call, Range range) {
   const int64_t outputs = p.outer * p.inner;
   const int64_t begin = range.begin * p.chunk, end = range.end * p.chunk < outputs ? range.end * p.chunk : outputs;
   int64_t* dst = call.out<int64_t>(0);
-  dispatch<float, double, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(p.dtype, [&](auto t) {
-    using T = decltype(t);
-    for (int64_t o = begin; o < end; ++o) dst[o] = find(p, call.in<T>(0) + o / p.inner * p.n * p.inner + o % p.inner);
-  });
+  dispatch<float, double, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(
+      p.dtype, [&](auto t) {
+        using T = decltype(t);
+        for (int64_t o = begin; o < end; ++o) dst[o] = find(p, call.in<T>(0) + o / p.inner * p.n * p.inner + o % p.inner);
+      });
 }
 
 template <class T>
 struct Accumulator {
   using type = double;
 };
-template <class T>
-  requires(std::is_integral_v<T>)
+template <std::integral T>
 struct Accumulator<T> {
   using type = uint64_t;
 };
@@ -67,13 +68,14 @@ void line(const CumulativeParams& p, const T* src, T* dst) {
 void CumulativePlain(const CumulativeParams& p, const Call& call, Range range) {
   const int64_t lines = p.outer * p.inner;
   const int64_t begin = range.begin * p.chunk, end = range.end * p.chunk < lines ? range.end * p.chunk : lines;
-  dispatch<float, double, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(p.dtype, [&](auto t) {
-    using T = decltype(t);
-    for (int64_t l = begin; l < end; ++l) {
-      const int64_t at = l / p.inner * p.n * p.inner + l % p.inner;
-      line(p, call.in<T>(0) + at, call.out<T>(0) + at);
-    }
-  });
+  dispatch<float, double, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(
+      p.dtype, [&](auto t) {
+        using T = decltype(t);
+        for (int64_t l = begin; l < end; ++l) {
+          const int64_t at = l / p.inner * p.n * p.inner + l % p.inner;
+          line(p, call.in<T>(0) + at, call.out<T>(0) + at);
+        }
+      });
 }
 
 }  // namespace
@@ -81,14 +83,14 @@ void CumulativePlain(const CumulativeParams& p, const Call& call, Range range) {
 Kernel<ArgReduceParams> ArgReducePlainPointer() { return ArgReducePlain; }
 Kernel<CumulativeParams> CumulativePlainPointer() { return CumulativePlain; }
 
-#define KERNEL(Name, when, why) \
-  {#Name, [](const ArgReduceParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(ArgReduceParams, Name, when, why)
 static const Row<ArgReduceParams> kArgRows[] = {
 #include "kernels/reduction/arg_reduce.inc"
 };
 #undef KERNEL
 const Table<ArgReduceParams> arg_reduce{"arg_reduce", kArgRows, std::size(kArgRows)};
-static const Row<CumulativeParams> kCumulativeRows[] = {{"CumulativePlain", [](const CumulativeParams&) -> const char* { return nullptr; }, CumulativePlainPointer}};
+static const Row<CumulativeParams> kCumulativeRows[] = {
+    {"CumulativePlain", [](const CumulativeParams&) -> const char* { return nullptr; }, CumulativePlainPointer}};
 const Table<CumulativeParams> cumulative{"cumulative", kCumulativeRows, 1};
 
 }  // namespace tenon::kernels

@@ -24,24 +24,32 @@ enum class Fold : uint8_t { kSum, kProduct, kMax, kMin };
 
 struct Identity {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const { return x; }
+  HWY_INLINE V operator()(D, V x) const {
+    return x;
+  }
   static float One(float x) { return x; }
 };
 struct Absolute {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const { return hn::Abs(x); }
+  HWY_INLINE V operator()(D, V x) const {
+    return hn::Abs(x);
+  }
   static float One(float x) { return std::fabs(x); }
 };
 struct Square {
   template <class D, class V>
-  HWY_INLINE V operator()(D, V x) const { return hn::Mul(x, x); }
+  HWY_INLINE V operator()(D, V x) const {
+    return hn::Mul(x, x);
+  }
   static float One(float x) { return x * x; }
 };
 /// exp(x - shift)
 struct ShiftedExp {
   float shift;
   template <class D, class V>
-  HWY_INLINE V operator()(D d, V x) const { return ExpFast(d, hn::Sub(x, hn::Set(d, shift))); }
+  HWY_INLINE V operator()(D d, V x) const {
+    return ExpFast(d, hn::Sub(x, hn::Set(d, shift)));
+  }
   float One(float x) const { return std::exp(x - shift); }
 };
 
@@ -167,10 +175,11 @@ void FoldColumns(const ReduceParams& p, const float* src, float* dst, int64_t n,
       for (int64_t i = 0; i < width; ++i) acc[i] = Neutral<fold>();
       const float* rows[kRows];
       int waiting = 0;
-      walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, r, r + kBlock < p.reduced ? r + kBlock : p.reduced, [&](int64_t offset) HWY_ATTR {
-        rows[waiting++] = src + offset + c;
-        if (waiting == kRows) JoinRows<fold, kRows>(rows, acc, width, map), waiting = 0;
-      });
+      walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, r, r + kBlock < p.reduced ? r + kBlock : p.reduced,
+           [&](int64_t offset) HWY_ATTR {
+             rows[waiting++] = src + offset + c;
+             if (waiting == kRows) JoinRows<fold, kRows>(rows, acc, width, map), waiting = 0;
+           });
       for (int i = 0; i < waiting; ++i) JoinRows<fold, 1>(rows + i, acc, width, map);
       const float* const block[] = {acc};
       JoinRows<fold, 1>(block, dst + c, width, Identity());
@@ -248,9 +257,9 @@ void ReduceFloat32(const ReduceParams& p, const Call& call, Range range) {
   const double n = static_cast<double>(p.reduced);
   const auto average = [n](double x) { return x / n; };
   const bool is_short = IsShort(p);
-#define TENON_REDUCE(fold, map, finish)                                              \
-  return outer      ? Outer<Fold::fold>(p, src, dst, begin, end, map(), finish)      \
-         : is_short ? Short<Fold::fold>(p, src, dst, begin, end, map(), finish)      \
+#define TENON_REDUCE(fold, map, finish)                                         \
+  return outer      ? Outer<Fold::fold>(p, src, dst, begin, end, map(), finish) \
+         : is_short ? Short<Fold::fold>(p, src, dst, begin, end, map(), finish) \
                     : Inner<Fold::fold>(p, src, dst, begin, end, map(), finish)
   switch (p.kind) {
     case ReduceKind::kL1: TENON_REDUCE(kSum, Absolute, same);
@@ -276,8 +285,7 @@ namespace tenon::kernels {
 HWY_EXPORT(ReduceFloat32);
 Kernel<ReduceParams> ReduceFloat32Pointer() { return TENON_POINTER(ReduceFloat32); }
 
-#define KERNEL(Name, when, why) \
-  {#Name, [](const ReduceParams& p) -> const char* { static_cast<void>(p); return (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(ReduceParams, Name, when, why)
 static const Row<ReduceParams> kRows[] = {
 #include "kernels/reduction/reduce.inc"
 };

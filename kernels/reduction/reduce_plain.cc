@@ -43,7 +43,9 @@ T extreme(const ReduceParams& p, const T* src) {
 
 template <class T>
 double floating(const ReduceParams& p, const T* src) {
-  const auto each = [&](auto f) { walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, 0, p.reduced, [&](int64_t o) { f(as_double(src[o])); }); };
+  const auto each = [&](auto f) {
+    walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, 0, p.reduced, [&](int64_t o) { f(as_double(src[o])); });
+  };
   double a = p.kind == ReduceKind::kProd ? 1 : 0;
   switch (p.kind) {
     case ReduceKind::kL1: each([&](double x) { a += std::fabs(x); }); return a;
@@ -51,7 +53,9 @@ double floating(const ReduceParams& p, const T* src) {
     case ReduceKind::kLogSum: each([&](double x) { a += x; }); return std::log(a);
     case ReduceKind::kLogSumExp: {
       double shift = -std::numeric_limits<double>::infinity();
-      each([&](double x) { if (!(shift >= x)) shift = x; });
+      each([&](double x) {
+        if (!(shift >= x)) shift = x;
+      });
       if (std::isinf(shift)) return shift;
       each([&](double x) { a += std::exp(x - shift); });
       return shift + std::log(a);
@@ -69,7 +73,9 @@ T integral(const ReduceParams& p, const T* src) {
   uint64_t a = p.kind == ReduceKind::kProd ? 1 : 0;
   const auto each = [&](auto f) { walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, 0, p.reduced, [&](int64_t o) { f(src[o]); }); };
   switch (p.kind) {
-    case ReduceKind::kL1: each([&](T x) { a += x < T(0) ? uint64_t(0) - static_cast<uint64_t>(x) : static_cast<uint64_t>(x); }); return static_cast<T>(a);
+    case ReduceKind::kL1:
+      each([&](T x) { a += x < T(0) ? uint64_t(0) - static_cast<uint64_t>(x) : static_cast<uint64_t>(x); });
+      return static_cast<T>(a);
     case ReduceKind::kSum: each([&](T x) { a += static_cast<uint64_t>(x); }); return static_cast<T>(a);
     case ReduceKind::kSumSquare: each([&](T x) { a += static_cast<uint64_t>(x) * static_cast<uint64_t>(x); }); return static_cast<T>(a);
     case ReduceKind::kProd: each([&](T x) { a *= static_cast<uint64_t>(x); }); return static_cast<T>(a);
@@ -93,23 +99,24 @@ T half_extreme(const ReduceParams& p, const T* src) {
 void ReducePlain(const ReduceParams& p, const Call& call, Range range) {
   const int64_t begin = range.begin * p.chunk, end = range.end * p.chunk < p.outputs ? range.end * p.chunk : p.outputs;
   const bool extremes = p.kind == ReduceKind::kMax || p.kind == ReduceKind::kMin;
-  dispatch<float, double, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t, bool>(p.dtype, [&](auto t) {
-    using T = decltype(t);
-    const T* src = call.in<T>(0);
-    T* dst = call.out<T>(0);
-    int64_t o = begin;
-    walk(p.kept_dims, p.kept_strides, p.kept_rank, begin, end, [&](int64_t offset) {
-      if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
-        dst[o++] = extremes ? half_extreme(p, src + offset) : from_double<T>(floating(p, src + offset));
-      } else if constexpr (std::is_same_v<T, bool>) {
-        dst[o++] = extreme(p, src + offset);
-      } else if constexpr (std::is_integral_v<T>) {
-        dst[o++] = extremes ? extreme(p, src + offset) : integral(p, src + offset);
-      } else {
-        dst[o++] = extremes ? extreme(p, src + offset) : from_double<T>(floating(p, src + offset));
-      }
-    });
-  });
+  dispatch<float, double, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t, bool>(
+      p.dtype, [&](auto t) {
+        using T = decltype(t);
+        const T* src = call.in<T>(0);
+        T* dst = call.out<T>(0);
+        int64_t o = begin;
+        walk(p.kept_dims, p.kept_strides, p.kept_rank, begin, end, [&](int64_t offset) {
+          if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
+            dst[o++] = extremes ? half_extreme(p, src + offset) : from_double<T>(floating(p, src + offset));
+          } else if constexpr (std::is_same_v<T, bool>) {
+            dst[o++] = extreme(p, src + offset);
+          } else if constexpr (std::is_integral_v<T>) {
+            dst[o++] = extremes ? extreme(p, src + offset) : integral(p, src + offset);
+          } else {
+            dst[o++] = extremes ? extreme(p, src + offset) : from_double<T>(floating(p, src + offset));
+          }
+        });
+      });
 }
 
 }  // namespace

@@ -93,6 +93,8 @@ HWY_AFTER_NAMESPACE();
 namespace tenon::kernels {
 HWY_EXPORT(Reorder);
 Kernel<ReorderParams> ReorderPointer() { return TENON_POINTER(Reorder); }
-void plan_reorder(ReorderParams& p) { p.chunk = std::clamp<int64_t>((int64_t{1} << 16) / p.block, 4, std::max<int64_t>(4, (p.pixels + 3) / 4 * 4)); }
+void plan_reorder(ReorderParams& p) {
+  p.chunk = std::clamp<int64_t>((int64_t{1} << 16) / p.block, 4, std::max<int64_t>(4, (p.pixels + 3) / 4 * 4));
+}
 }  // namespace tenon::kernels
 #endif

@@ -44,8 +44,8 @@ void NearestDoublePlanes(const ResizeNearestParams& p, const Call& call, Range r
 
 /// to[j] = sum over taps of weights[t, j] * from[start[j] + t], for j in [begin, end). Weights of one tap are `stride` apart. Plain loads:
 /// gathers are slower than them on most CPUs.
-HWY_INLINE void ResampleRow(const float* HWY_RESTRICT from, const int32_t* HWY_RESTRICT start, const float* HWY_RESTRICT weights, int64_t stride,
-                            int64_t taps, int64_t begin, int64_t end, float* HWY_RESTRICT to) {
+HWY_INLINE void ResampleRow(const float* HWY_RESTRICT from, const int32_t* HWY_RESTRICT start, const float* HWY_RESTRICT weights,
+                            int64_t stride, int64_t taps, int64_t begin, int64_t end, float* HWY_RESTRICT to) {
   if (taps == 2) {
     for (int64_t j = begin; j < end; ++j) to[j] = weights[j] * from[start[j]] + weights[stride + j] * from[start[j] + 1];
     return;
@@ -125,7 +125,8 @@ HWY_INLINE void DoubleRow(const ResizeBilinearParams& p, const float* HWY_RESTRI
   int64_t i = 1;
   for (; i + lanes <= p.x.in - 1; i += lanes) {
     const auto mid = hn::Mul(rest, hn::LoadU(d, from + i));
-    hn::StoreInterleaved2(hn::MulAdd(quarter, hn::LoadU(d, from + i - 1), mid), hn::MulAdd(quarter, hn::LoadU(d, from + i + 1), mid), d, to + 2 * i);
+    hn::StoreInterleaved2(hn::MulAdd(quarter, hn::LoadU(d, from + i - 1), mid), hn::MulAdd(quarter, hn::LoadU(d, from + i + 1), mid), d,
+                          to + 2 * i);
   }
   ResampleRow(from, start, weights, p.x.out, p.x.taps, 0, 2, to);
   ResampleRow(from, start, weights, p.x.out, p.x.taps, 2 * i, p.x.out, to);
@@ -168,7 +169,8 @@ void Bilinear(const ResizeBilinearParams& p, const Call& call, Range range) {
       const float a = wy[y], b = wy[p.y.out + y];
       const auto va = hn::Set(d, a), vb = hn::Set(d, b);
       int64_t i = 0;
-      for (; i + lanes <= n; i += lanes) hn::StoreU(hn::MulAdd(vb, hn::LoadU(d, below + i), hn::Mul(va, hn::LoadU(d, above + i))), d, to + i);
+      for (; i + lanes <= n; i += lanes)
+        hn::StoreU(hn::MulAdd(vb, hn::LoadU(d, below + i), hn::Mul(va, hn::LoadU(d, above + i))), d, to + i);
       for (; i < n; ++i) to[i] = a * above[i] + b * below[i];
     }
   }

@@ -42,13 +42,13 @@ struct ResizeRule {
 struct ResizeAxis {
   int64_t in = 1;
   int64_t out = 1;
-  double scale = 1;   ///< output positions per input position
-  double width = 1;   ///< in * scale: the output's length before it was rounded to `out`
-  int64_t taps = 1;   ///< input positions that one output position reads
+  double scale = 1;  ///< output positions per input position
+  double width = 1;  ///< in * scale: the output's length before it was rounded to `out`
+  int64_t taps = 1;  ///< input positions that one output position reads
   // Where the axis has its tables, in bytes from their beginning.
-  int64_t start_at = 0;    ///< int32[out]: the first position read; nearest: -1 where outside the region of interest
-  int64_t weight_at = 0;   ///< float or double [taps, out]; not for nearest
-  int64_t outside_at = -1; ///< uint8[out], kTfCropAndResize only: the position takes the extrapolation value instead
+  int64_t start_at = 0;     ///< int32[out]: the first position read; nearest: -1 where outside the region of interest
+  int64_t weight_at = 0;    ///< float or double [taps, out]; not for nearest
+  int64_t outside_at = -1;  ///< uint8[out], kTfCropAndResize only: the position takes the extrapolation value instead
 };
 
 int64_t resize_taps(const ResizeRule& rule, int64_t in, double scale);
@@ -108,11 +108,11 @@ struct ResizePassParams {
 /// Linear along the last two axes of float32 planes, both passes at once. scratch: 2 * x.out floats, 64-byte aligned rows.
 struct ResizeBilinearParams {
   const std::byte* tables = nullptr;
-  ResizeAxis y, x;      ///< taps of 1 or 2
-  bool doubles = false; ///< x doubles with weights 1/4 and 3/4 away from the edges
+  ResizeAxis y, x;       ///< taps of 1 or 2
+  bool doubles = false;  ///< x doubles with weights 1/4 and 3/4 away from the edges
   int64_t planes = 1;
   int64_t rows_per_part = 1;
-  int64_t blocks = 1;   ///< parts of one plane
+  int64_t blocks = 1;  ///< parts of one plane
   int64_t parts() const { return planes * blocks; }
   int64_t row_stride() const { return (x.out + 15) / 16 * 16; }
   size_t scratch_bytes() const { return static_cast<size_t>(row_stride()) * 2 * sizeof(float); }
@@ -122,7 +122,7 @@ struct ResizeBilinearParams {
 struct ResizeConvertParams {
   DType dtype = DType::kUint8;
   bool wide = true;
-  bool back = false;   ///< from call.shared + at to output 0; otherwise from input 0
+  bool back = false;  ///< from call.shared + at to output 0; otherwise from input 0
   int64_t at = 0;
   int64_t count = 0;
   static constexpr int64_t kPart = 32768;

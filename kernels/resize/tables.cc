@@ -192,14 +192,16 @@ void run_convert(const ResizeConvertParams& p, const Call& call, Range range) {
 }
 
 template <class P>
-const char* takes_all(const P&) { return nullptr; }
+const char* takes_all(const P&) {
+  return nullptr;
+}
 
-const Row<ResizeTablesParams> kTablesRows[] = {{"ResizeTables", takes_all<ResizeTablesParams>, []() -> Kernel<ResizeTablesParams> { return &run_tables; }}};
+const Row<ResizeTablesParams> kTablesRows[] = {
+    {"ResizeTables", takes_all<ResizeTablesParams>, []() -> Kernel<ResizeTablesParams> { return &run_tables; }}};
 const Row<ResizeConvertParams> kConvertRows[] = {
     {"ResizeConvert", takes_all<ResizeConvertParams>, []() -> Kernel<ResizeConvertParams> { return &run_convert; }}};
 
-#define KERNEL_ROW(Name, Params, when, why)                           \
-  {#Name, [](const Params& p) -> const char* { return static_cast<void>(p), (when) ? nullptr : why; }, Name##Pointer},
+#define KERNEL_ROW(Name, Params, when, why) TENON_KERNEL_ROW(Params, Name, when, why)
 #define NEAREST KERNEL_ROW
 const Row<ResizeNearestParams> kNearestRows[] = {
 #include "kernels/resize/kernels.inc"
@@ -215,7 +217,6 @@ const Row<ResizeBilinearParams> kBilinearRows[] = {
 #include "kernels/resize/kernels.inc"
 };
 #undef BILINEAR
-
 
 }  // namespace
 

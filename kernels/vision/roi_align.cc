@@ -12,10 +12,10 @@ namespace {
 /// One axis of a region: `grid` samples in each of the bins.
 template <class C>
 struct Line {
-  C begin, bin;    ///< of the region, and of one bin
-  C grid;          ///< samples a bin, a whole number (kept as a float: a hostile region can be enormous)
-  bool adaptive;   ///< grid follows from bin
-  int64_t size;    ///< of the image
+  C begin, bin;   ///< of the region, and of one bin
+  C grid;         ///< samples a bin, a whole number (kept as a float: a hostile region can be enormous)
+  bool adaptive;  ///< grid follows from bin
+  int64_t size;   ///< of the image
 
   C sample(int64_t b, C i) const { return begin + static_cast<C>(b) * bin + (i + static_cast<C>(0.5)) * bin / grid; }
 

@@ -23,20 +23,22 @@ struct RoiAlignParams {
   int64_t blocks() const { return (channels + channels_per_part - 1) / channels_per_part; }
   int64_t parts() const { return rois * blocks(); }
   /// Weights of the image's columns for every output column, and of its rows for one output row.
-  size_t scratch_bytes() const { return static_cast<size_t>(out_width * width + height) * sizeof(double) + static_cast<size_t>(out_width) * 16; }
+  size_t scratch_bytes() const {
+    return static_cast<size_t>(out_width * width + height) * sizeof(double) + static_cast<size_t>(out_width) * 16;
+  }
 };
 extern const Table<RoiAlignParams> roi_align;
 
 /// One class of one image for non-maximum suppression.
 struct Suppression {
-  const float* boxes = nullptr;  ///< [n, 4]: y1 x1 y2 x2 of any two opposite corners, or centre x, centre y, width, height
-  const float* scores = nullptr; ///< [n]
+  const float* boxes = nullptr;   ///< [n, 4]: y1 x1 y2 x2 of any two opposite corners, or centre x, centre y, width, height
+  const float* scores = nullptr;  ///< [n]
   int64_t n = 0;
   bool center_point = false;
-  bool has_threshold = false;    ///< only scores above score_threshold take part
+  bool has_threshold = false;  ///< only scores above score_threshold take part
   float score_threshold = 0;
-  float iou_threshold = 0;       ///< a box goes when it overlaps a chosen one by more than this
-  int64_t most = 0;              ///< boxes to choose at most
+  float iou_threshold = 0;  ///< a box goes when it overlaps a chosen one by more than this
+  int64_t most = 0;         ///< boxes to choose at most
 };
 /// An 8-byte and a 20-byte slot a box.
 inline int64_t suppression_workspace(int64_t n) { return n * 32; }

@@ -12,7 +12,8 @@ py::dict build_info() {
   detail::must(tenon_get_build_info, &i);
   py::dict d;
   d["version"] = text(i.version), d["compiler"] = text(i.compiler), d["cpu"] = text(i.cpu), d["cpus"] = i.cpus;
-  d["ir"] = py::make_tuple(i.ir_min, i.ir_max), d["opset"] = py::make_tuple(i.opset_min, i.opset_max), d["openmp"] = i.openmp != 0, d["onednn"] = text(i.onednn);
+  d["ir"] = py::make_tuple(i.ir_min, i.ir_max), d["opset"] = py::make_tuple(i.opset_min, i.opset_max), d["openmp"] = i.openmp != 0,
+  d["onednn"] = text(i.onednn);
   return d;
 }
 

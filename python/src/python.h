@@ -26,8 +26,8 @@ enum class Copy { kAllowed, kForbidden };
 Tensor to_tensor(py::handle value, DType wanted, std::string_view name, Copy copy = Copy::kAllowed);
 /// A sequence of the arrays in a list or tuple; their elements are of type `wanted`. Otherwise as to_tensor.
 Tensor to_sequence(py::handle value, DType wanted, const std::string& name, Copy copy = Copy::kAllowed);
-/// An array that views the tensor's memory and keeps it alive (strings are copied to an array of str), a list of arrays for a sequence, None for
-/// none.
+/// An array that views the tensor's memory and keeps it alive (strings are copied to an array of str), a list of arrays for a sequence,
+/// None for none.
 py::object to_object(Tensor tensor);
 
 // run.cpp -- options that loads and runs share, and models and sessions.

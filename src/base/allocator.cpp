@@ -65,8 +65,7 @@ Result<std::shared_ptr<Buffer>> Buffer::allocate(size_t bytes, std::shared_ptr<A
   void* block = from.allocate(bytes);
   if (!block) {
     if (from.limit() != 0 && (bytes > from.limit() || from.bytes() > from.limit() - bytes)) {
-      return limit_error("memory limit of ", from.limit(), " bytes reached: ", bytes, " more bytes wanted with ", from.bytes(),
-                         " in use");
+      return limit_error("memory limit of ", from.limit(), " bytes reached: ", bytes, " more bytes wanted with ", from.bytes(), " in use");
     }
     return error(Code::kNoMem, "out of memory: ", bytes, " bytes wanted");
   }

@@ -50,7 +50,8 @@ class Buffer {
   /// Memory of somebody else. `release` runs once, when the last reference goes, on whichever thread that is.
   static std::shared_ptr<Buffer> borrow(void* data, size_t bytes, std::function<void()> release = {});
   /// As allocate(), but no byte is read, or page touched, before somebody asks.
-  static Result<std::shared_ptr<Buffer>> late(size_t bytes, std::shared_ptr<const Contents> contents, std::shared_ptr<Allocator> allocator = nullptr);
+  static Result<std::shared_ptr<Buffer>> late(size_t bytes, std::shared_ptr<const Contents> contents,
+                                              std::shared_ptr<Allocator> allocator = nullptr);
   /// As borrow(), of memory that may be read at a price (a mapped file): peek() takes them from `contents` instead.
   static std::shared_ptr<Buffer> mapped(void* data, size_t bytes, std::shared_ptr<const Contents> contents, std::function<void()> release);
 

@@ -11,9 +11,9 @@
 namespace tenon {
 
 namespace {
-constexpr size_t kPart = size_t{4} << 20;         // read by one thread at a time
-constexpr size_t kParallelFrom = size_t{8} << 20; // less is read before helpers have woken up
-constexpr size_t kBatch = 16;                     // parts between two reports of progress
+constexpr size_t kPart = size_t{4} << 20;          // read by one thread at a time
+constexpr size_t kParallelFrom = size_t{8} << 20;  // less is read before helpers have woken up
+constexpr size_t kBatch = 16;                      // parts between two reports of progress
 }  // namespace
 
 void ReadFaults::report(Status status) {
@@ -36,7 +36,8 @@ Status settle(std::span<const std::shared_ptr<Buffer>> buffers, const std::funct
   size_t total = 0;
   for (const auto& buffer : buffers) {
     if (!buffer->late() || !seen.insert(buffer.get()).second) continue;
-    for (size_t from = 0; from < buffer->size(); from += kPart) parts.push_back({buffer.get(), from, std::min(kPart, buffer->size() - from)});
+    for (size_t from = 0; from < buffer->size(); from += kPart)
+      parts.push_back({buffer.get(), from, std::min(kPart, buffer->size() - from)});
     total += buffer->size();
   }
   std::atomic<bool> failed{false};

@@ -33,8 +33,8 @@ class Contents {
   Contents(const Contents&) = delete;
   Contents& operator=(const Contents&) = delete;
 
-  /// Writes bytes [offset, offset + n), whole elements, to `to`. Thread-safe. Errors name the tensor: kIo and kLoad (the source has changed), kLimit and
-  /// kCancelled (a load that should stop).
+  /// Writes bytes [offset, offset + n), whole elements, to `to`. Thread-safe. Errors name the tensor: kIo and kLoad (the source has
+  /// changed), kLimit and kCancelled (a load that should stop).
   virtual Status read(size_t offset, size_t n, std::byte* to) const = 0;
 
   ReadFaults& faults() const { return *faults_; }

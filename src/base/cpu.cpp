@@ -50,8 +50,7 @@ void restore_float_mode(unsigned before) {
 Result<std::string> instruction_set() {
 #if defined(__x86_64__)
   static const char* const names[] = {"sse4", "avx2", "avx512"};
-  const bool has[] = {__builtin_cpu_supports("sse4.2") != 0,
-                      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
+  const bool has[] = {__builtin_cpu_supports("sse4.2") != 0, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
                       __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd")};
   int best = 0;

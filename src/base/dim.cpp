@@ -12,10 +12,10 @@ namespace {
 /// Something an expression is made of: a symbol, or an operation on two dims that is not a polynomial.
 struct Atom {
   enum Kind : uint8_t { kSymbol, kUnknown, kFloorDiv, kMin, kMax } kind = kSymbol;
-  std::string name;   // kSymbol
-  uint64_t id = 0;    // kUnknown
+  std::string name;  // kSymbol
+  uint64_t id = 0;   // kUnknown
   std::vector<Dim> args;
-  std::string key;    // total order and identity: equal keys are equal atoms
+  std::string key;  // total order and identity: equal keys are equal atoms
 };
 
 using AtomPtr = std::shared_ptr<const Atom>;

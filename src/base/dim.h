@@ -87,8 +87,8 @@ class Shape {
   bool is_static() const;  ///< ranked and every dim constant
   /// The dims as numbers; requires is_static().
   std::vector<int64_t> to_ints() const;
-  Dim count() const;       ///< product of the dims; requires ranked()
-  std::string str() const; ///< "[batch, 3, 224, 224]", "[]" for a scalar, "[...]" unranked
+  Dim count() const;        ///< product of the dims; requires ranked()
+  std::string str() const;  ///< "[batch, 3, 224, 224]", "[]" for a scalar, "[...]" unranked
 
   friend bool operator==(const Shape&, const Shape&) = default;
 

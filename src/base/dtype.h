@@ -58,9 +58,9 @@ int file_bits(DType dtype);
 std::string_view name_of(DType dtype);
 bool is_valid(int32_t onnx_data_type);  ///< a value of the enum other than kUndefined
 
-bool is_float(DType dtype);       ///< float16, bfloat16, float32, float64
-bool is_any_float(DType dtype);   ///< is_float, or one of the 8- and 4-bit floats
-bool is_integer(DType dtype);     ///< 8 to 64 bits, signed or unsigned
+bool is_float(DType dtype);      ///< float16, bfloat16, float32, float64
+bool is_any_float(DType dtype);  ///< is_float, or one of the 8- and 4-bit floats
+bool is_integer(DType dtype);    ///< 8 to 64 bits, signed or unsigned
 bool is_signed_integer(DType dtype);
 bool is_small_integer(DType dtype);  ///< uint4, int4, uint2, int2
 bool is_complex(DType dtype);
@@ -69,6 +69,7 @@ inline bool is_numeric(DType d) { return is_float(d) || is_integer(d); }
 /// C++ type <-> DType. Bool is `bool`, strings are StringRef.
 template <class T>
 struct DTypeOf;
+// clang-format off
 #define TENON_DTYPES(X)                                                                                            \
   X(kFloat32, float) X(kUint8, uint8_t) X(kInt8, int8_t) X(kUint16, uint16_t) X(kInt16, int16_t)                    \
   X(kInt32, int32_t) X(kInt64, int64_t) X(kBool, bool) X(kFloat16, Float16) X(kFloat64, double)                     \
@@ -76,9 +77,10 @@ struct DTypeOf;
   X(kFloat8E4M3FN, Float8E4M3FN) X(kFloat8E4M3FNUZ, Float8E4M3FNUZ) X(kFloat8E5M2, Float8E5M2)                      \
   X(kFloat8E5M2FNUZ, Float8E5M2FNUZ) X(kFloat8E8M0, Float8E8M0) X(kFloat4E2M1, Float4E2M1)                          \
   X(kUint4, Uint4) X(kInt4, Int4) X(kUint2, Uint2) X(kInt2, Int2)
-#define TENON_X(name, type) \
-  template <>               \
-  struct DTypeOf<type> {    \
+// clang-format on
+#define TENON_X(name, type)                     \
+  template <>                                   \
+  struct DTypeOf<type> {                        \
     static constexpr DType value = DType::name; \
   };
 TENON_DTYPES(TENON_X)

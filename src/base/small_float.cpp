@@ -43,10 +43,10 @@ struct Format {
   int exponent_bits;
   int mantissa_bits;
   int bias;
-  uint32_t max;          ///< code of the largest finite value
-  uint32_t nan;          ///< code of NaN
-  uint32_t infinity;     ///< code of infinity, or of NaN where there is none
-  bool negative_zero;    ///< false in the FNUZ formats, where that code is NaN
+  uint32_t max;        ///< code of the largest finite value
+  uint32_t nan;        ///< code of NaN
+  uint32_t infinity;   ///< code of infinity, or of NaN where there is none
+  bool negative_zero;  ///< false in the FNUZ formats, where that code is NaN
 };
 
 constexpr Format kE4M3FN{4, 3, 7, 0x7e, 0x7f, 0x7f, true};
@@ -144,12 +144,12 @@ BFloat16::BFloat16(float value) {
   }
 }
 
-#define TENON_TINY(Name, Format)                             \
+#define TENON_TINY(Name, Format)                                \
   Name::operator float() const { return kTable<Format>[bits]; } \
-  Name Name::from_float(float value, bool saturate) {        \
-    Name result;                                             \
-    result.bits = encode<Format>(value, saturate);           \
-    return result;                                           \
+  Name Name::from_float(float value, bool saturate) {           \
+    Name result;                                                \
+    result.bits = encode<Format>(value, saturate);              \
+    return result;                                              \
   }
 TENON_TINY(Float8E4M3FN, kE4M3FN)
 TENON_TINY(Float8E4M3FNUZ, kE4M3FNUZ)

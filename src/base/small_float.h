@@ -23,13 +23,13 @@ struct BFloat16 {
 
 /// An 8-bit (or 4-bit, low nibble) float. from_float saturates to the largest finite value when `saturate`,
 /// otherwise overflow gives infinity, or NaN where the format has no infinity (ONNX Cast, tables of opset 19 and 23).
-#define TENON_TINY_FLOAT(Name)                                  \
-  struct Name {                                                 \
-    uint8_t bits = 0;                                           \
-    Name() = default;                                           \
+#define TENON_TINY_FLOAT(Name)                                    \
+  struct Name {                                                   \
+    uint8_t bits = 0;                                             \
+    Name() = default;                                             \
     explicit Name(float value) : Name(from_float(value, true)) {} \
-    explicit operator float() const;                            \
-    static Name from_float(float value, bool saturate);         \
+    explicit operator float() const;                              \
+    static Name from_float(float value, bool saturate);           \
   };
 TENON_TINY_FLOAT(Float8E4M3FN)
 TENON_TINY_FLOAT(Float8E4M3FNUZ)

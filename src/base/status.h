@@ -78,26 +78,36 @@ Status error(Code code, const Parts&... parts) {
   return Status(code, std::move(out).str());
 }
 template <class... Parts>
-Status shape_error(const Parts&... parts) { return error(Code::kShape, parts...); }
+Status shape_error(const Parts&... parts) {
+  return error(Code::kShape, parts...);
+}
 template <class... Parts>
-Status load_error(const Parts&... parts) { return error(Code::kLoad, parts...); }
+Status load_error(const Parts&... parts) {
+  return error(Code::kLoad, parts...);
+}
 template <class... Parts>
-Status run_error(const Parts&... parts) { return error(Code::kRun, parts...); }
+Status run_error(const Parts&... parts) {
+  return error(Code::kRun, parts...);
+}
 template <class... Parts>
-Status limit_error(const Parts&... parts) { return error(Code::kLimit, parts...); }
+Status limit_error(const Parts&... parts) {
+  return error(Code::kLimit, parts...);
+}
 
 /// A value or the error that prevented it.
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}            // NOLINT: implicit by design
-  Result(Status status) : status_(std::move(status)) {     // NOLINT: implicit by design
+  Result(T value) : value_(std::move(value)) {}         // NOLINT: implicit by design
+  Result(Status status) : status_(std::move(status)) {  // NOLINT: implicit by design
     if (status_.ok()) status_ = Status(Code::kInternal, "Result built from an OK status");
   }
+  // clang-format off
   template <class U>
     requires(std::is_convertible_v<U&&, T> && !std::is_same_v<std::remove_cvref_t<U>, T> &&
              !std::is_same_v<std::remove_cvref_t<U>, Status>)
   Result(U&& value) : value_(std::forward<U>(value)) {}    // NOLINT: implicit by design
+  // clang-format on
 
   bool ok() const { return value_.has_value(); }
   explicit operator bool() const { return ok(); }
@@ -116,22 +126,24 @@ class [[nodiscard]] Result {
 
 inline Status to_status(Status s) { return s; }
 template <class T>
-Status to_status(Result<T>&& r) { return r.ok() ? Status() : std::move(r).status(); }
+Status to_status(Result<T>&& r) {
+  return r.ok() ? Status() : std::move(r).status();
+}
 
 #define TENON_CONCAT_(a, b) a##b
 #define TENON_CONCAT(a, b) TENON_CONCAT_(a, b)
 
 /// Returns from the enclosing function when `expr` (a Status or Result) failed.
-#define TENON_TRY(expr)                                          \
-  do {                                                           \
+#define TENON_TRY(expr)                                                                           \
+  do {                                                                                            \
     if (auto tenon_status_ = ::tenon::to_status(expr); !tenon_status_.ok()) return tenon_status_; \
   } while (false)
 
 /// `TENON_ASSIGN(auto x, make_x());` declares x from a Result, or returns its error.
 #define TENON_ASSIGN(declaration, expr) TENON_ASSIGN_(TENON_CONCAT(tenon_result_, __LINE__), declaration, expr)
-#define TENON_ASSIGN_(tmp, declaration, expr)        \
-  auto tmp = (expr);                                 \
-  if (!tmp.ok()) return std::move(tmp).status();     \
+#define TENON_ASSIGN_(tmp, declaration, expr)    \
+  auto tmp = (expr);                             \
+  if (!tmp.ok()) return std::move(tmp).status(); \
   declaration = *std::move(tmp)
 
 }  // namespace tenon

@@ -35,11 +35,13 @@ class Tensor {
   template <class T>
   static Tensor of(Dims dims, const std::vector<T>& values);
   template <class T>
-  static Tensor scalar(T value) { return of<T>({}, std::vector<T>{value}); }
+  static Tensor scalar(T value) {
+    return of<T>({}, std::vector<T>{value});
+  }
   /// A string tensor that owns its bytes.
   static Result<Tensor> strings(Dims dims, std::span<const std::string> values, std::shared_ptr<Allocator> allocator = nullptr);
-  /// `items` in order; they are immutable from here on and may be shared with other sequences. Each keeps its own memory: none may be a view
-  /// of memory that is reused. kArgument unless all are tensors of this dtype, kLimit and kNoMem for the list itself.
+  /// `items` in order; they are immutable from here on and may be shared with other sequences. Each keeps its own memory: none may be a
+  /// view of memory that is reused. kArgument unless all are tensors of this dtype, kLimit and kNoMem for the list itself.
   static Result<Tensor> sequence(DType dtype, std::vector<Tensor> items, std::shared_ptr<Allocator> allocator = nullptr);
   static Tensor none(DType dtype = DType::kUndefined);
 
@@ -63,9 +65,13 @@ class Tensor {
     return data_;
   }
   template <class T>
-  T* as() const { return static_cast<T*>(data()); }
+  T* as() const {
+    return static_cast<T*>(data());
+  }
   template <class T>
-  std::span<const T> values() const { return {as<const T>(), static_cast<size_t>(count_)}; }
+  std::span<const T> values() const {
+    return {as<const T>(), static_cast<size_t>(count_)};
+  }
   /// Bytes from the start of the buffer.
   size_t offset() const { return static_cast<size_t>(static_cast<std::byte*>(data_) - buffer_->address()); }
   bool in_place() const { return buffer_->in_place(); }  ///< peek() returns a pointer to the elements themselves

@@ -17,8 +17,7 @@ using namespace tenon::capi;
 
 namespace {
 
-constexpr const char* kVersion =
-    TENON_TEXT(TENON_VERSION_MAJOR) "." TENON_TEXT(TENON_VERSION_MINOR) "." TENON_TEXT(TENON_VERSION_PATCH);
+constexpr const char* kVersion = TENON_TEXT(TENON_VERSION_MAJOR) "." TENON_TEXT(TENON_VERSION_MINOR) "." TENON_TEXT(TENON_VERSION_PATCH);
 constexpr int32_t kOldestIr = 3;
 constexpr int32_t kOldestOpset = 7;
 
@@ -31,9 +30,9 @@ constexpr const char* kCompiler =
     "unknown compiler"
 #endif
 #if defined(NDEBUG)
-    ", release";
+        ", release";
 #else
-    ", debug";
+        ", debug";
 #endif
 
 const std::string& cpu_targets() {

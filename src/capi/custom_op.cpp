@@ -139,7 +139,8 @@ tenon_status tenon_registry_add(tenon_registry* registry, const tenon_custom_op*
     TENON_REQUIRE(op);
     TENON_ASSIGN(const tenon_custom_op c, read_options(op, "tenon_registry_add"));
     if (!c.infer || !c.compute) return argument_error("tenon_registry_add", "a custom operator needs infer and compute");
-    if (view(c.domain).empty() || view(c.name).empty()) return argument_error("tenon_registry_add", "a custom operator needs a domain and a name");
+    if (view(c.domain).empty() || view(c.name).empty())
+      return argument_error("tenon_registry_add", "a custom operator needs a domain and a name");
     if (c.min_inputs < 0 || c.max_inputs < c.min_inputs || c.max_outputs < 1) {
       return tenon::error(Code::kArgument, "tenon_registry_add: ", c.min_inputs, " to ", c.max_inputs, " inputs and ", c.max_outputs,
                           " outputs make no sense");

@@ -72,7 +72,7 @@ Status give_text(std::string_view text, tenon_string* out);
 }  // namespace tenon::capi
 
 /// Returns an argument error unless the pointer is set.
-#define TENON_REQUIRE(pointer) \
-  do {                         \
+#define TENON_REQUIRE(pointer)                                                                          \
+  do {                                                                                                  \
     if (!(pointer)) return ::tenon::error(::tenon::Code::kArgument, "argument '" #pointer "' is NULL"); \
   } while (false)

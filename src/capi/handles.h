@@ -106,11 +106,11 @@ struct tenon_session {
   std::shared_ptr<const tenon::capi::ModelState> state;
   std::unique_ptr<tenon::Session> session;
   std::vector<tenon::Tensor> inputs, outputs;
-  tenon::Wanted wanted;        ///< outputs to compute
-  std::vector<bool> bound;     ///< outputs that are the caller's
-  std::vector<bool> varying;   ///< outputs whose dims depend on data: own memory is given up before a run
-  bool replan = true;          ///< input dims or wanted outputs changed since the last run
-  bool rebound = true;         ///< something was bound since the last run
+  tenon::Wanted wanted;       ///< outputs to compute
+  std::vector<bool> bound;    ///< outputs that are the caller's
+  std::vector<bool> varying;  ///< outputs whose dims depend on data: own memory is given up before a run
+  bool replan = true;         ///< input dims or wanted outputs changed since the last run
+  bool rebound = true;        ///< something was bound since the last run
   bool has_run = false;
   mutable std::vector<tenon_tensor> given;  ///< what tenon_session_output hands out
 };

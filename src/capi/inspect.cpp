@@ -34,7 +34,8 @@ Result<size_t> find_value(const std::vector<ValueText>& values, std::string_view
   }
   std::string known;
   for (const ValueText& v : values) known += (known.empty() ? "'" : ", '") + v.name + "'";
-  return Status(error(Code::kArgument, "the model has no ", what, " named '", name, "'; it has ", known.empty() ? "none" : known)).at_tensor(name);
+  return Status(error(Code::kArgument, "the model has no ", what, " named '", name, "'; it has ", known.empty() ? "none" : known))
+      .at_tensor(name);
 }
 
 namespace {
@@ -221,10 +222,11 @@ tenon_status tenon_model_node(const tenon_model* model, size_t index, tenon_node
     // The first node asked for brings the kernels of the plans there are.
     if (index == 0 && !s.explained) note_plans(s);
     const NodeText& n = *all[index];
-    return fill(info,
-                tenon_node_info{0, c_string(n.name), c_string(n.op), c_string(n.domain), n.opset, tenon_str(n.kernel), c_string(n.refusals),
-                                c_string(n.shape), n.inputs.data(), n.inputs.size(), n.outputs.data(), n.outputs.size(), n.depth, c_string(n.note)},
-                "tenon_model_node");
+    return fill(
+        info,
+        tenon_node_info{0, c_string(n.name), c_string(n.op), c_string(n.domain), n.opset, tenon_str(n.kernel), c_string(n.refusals),
+                        c_string(n.shape), n.inputs.data(), n.inputs.size(), n.outputs.data(), n.outputs.size(), n.depth, c_string(n.note)},
+        "tenon_model_node");
   });
 }
 

@@ -45,8 +45,8 @@ Status read_strings(const tenon_string* strings, size_t count, const char* what)
 Status read(const tenon_load_options* options, const char* function, Request& r) {
   TENON_ASSIGN(r.c, read_options(options, function));
   const tenon_load_options& c = r.c;
-  constexpr uint32_t kKnown = TENON_LOAD_MAP_WEIGHTS | TENON_LOAD_NO_OPTIMIZE | TENON_LOAD_OVERRIDABLE | TENON_LOAD_NO_ONEDNN | TENON_LOAD_OPENMP |
-                              TENON_LOAD_VERIFY_CHECKSUMS;
+  constexpr uint32_t kKnown = TENON_LOAD_MAP_WEIGHTS | TENON_LOAD_NO_OPTIMIZE | TENON_LOAD_OVERRIDABLE | TENON_LOAD_NO_ONEDNN |
+                              TENON_LOAD_OPENMP | TENON_LOAD_VERIFY_CHECKSUMS;
   if (c.flags & ~kKnown) return error(Code::kArgument, function, ": unknown bits in options->flags: ", c.flags & ~kKnown);
   if (c.threads < 0 || c.threads > kMaxThreads) {
     return error(Code::kArgument, function, ": options->threads is ", c.threads, ", expected 0 to ", kMaxThreads);
@@ -193,7 +193,8 @@ tenon_status load(const char* function, const tenon_load_options* options, tenon
     auto state = loaded();
     if (!state.ok()) {
       Status status = std::move(state).status();
-      if (r.c.source.size > 0 && status.mutable_info() && status.code() != Code::kArgument) status.mutable_info()->source = view(r.c.source);
+      if (r.c.source.size > 0 && status.mutable_info() && status.code() != Code::kArgument)
+        status.mutable_info()->source = view(r.c.source);
       return status;
     }
     (*state)->load_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin).count();
@@ -232,7 +233,8 @@ tenon_status tenon_model_load_stream(tenon_read_fn read, void* user, const tenon
     const onnx::ReadCallback callback = [&](void* dst, size_t n) -> Result<size_t> {
       const int64_t got = read(user, dst, n);
       if (got < 0) return tenon::error(Code::kIo, "the read callback reported failure");
-      if (static_cast<uint64_t>(got) > n) return tenon::error(Code::kIo, "the read callback returned ", got, " for ", n, " bytes asked for");
+      if (static_cast<uint64_t>(got) > n)
+        return tenon::error(Code::kIo, "the read callback returned ", got, " for ", n, " bytes asked for");
       return static_cast<size_t>(got);
     };
     return onnx::load(callback, r.import);

@@ -6,9 +6,7 @@ using namespace tenon::capi;
 
 namespace {
 
-int64_t now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+int64_t now() { return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// Events recorded so far. The caller holds the mutex.
 const std::vector<Profile::Event>& events(const tenon_profile& p) {
@@ -51,8 +49,8 @@ tenon_status tenon_profile_get_event(const tenon_profile* profile, size_t index,
     if (index >= all.size()) return tenon::error(Code::kArgument, "tenon_profile_get_event: index ", index, " of ", all.size());
     const Profile::Event& e = all[index];
     return fill(event,
-                tenon_profile_event{0, c_string(e.name), c_string(e.op), c_string(e.kernel), c_string(e.shapes), e.start_ns - profile->begin_ns,
-                                    e.duration_ns, e.parallel},
+                tenon_profile_event{0, c_string(e.name), c_string(e.op), c_string(e.kernel), c_string(e.shapes),
+                                    e.start_ns - profile->begin_ns, e.duration_ns, e.parallel},
                 "tenon_profile_get_event");
   });
 }

@@ -8,7 +8,8 @@ namespace tenon::capi {
 
 Result<RunOptions> engine_options(const tenon_run_options& c) {
   using Clock = std::chrono::steady_clock;
-  if (c.threads < 0 || c.threads > kMaxThreads) return error(Code::kArgument, "options->threads is ", c.threads, ", expected 0 to ", kMaxThreads);
+  if (c.threads < 0 || c.threads > kMaxThreads)
+    return error(Code::kArgument, "options->threads is ", c.threads, ", expected 0 to ", kMaxThreads);
   if (c.deadline_ms < 0) return error(Code::kArgument, "options->deadline_ms is ", c.deadline_ms);
   RunOptions o;
   o.threads = c.threads;
@@ -35,7 +36,8 @@ Status check_overlap(const ModelState& state, std::span<const Tensor> inputs, st
     if (outputs[o].empty_handle()) continue;
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (overlap(inputs[i], outputs[o])) {
-        return error(Code::kArgument, "the memory given for output '", state.outputs[o].name, "' overlaps that of input '", state.inputs[i].name, "'");
+        return error(Code::kArgument, "the memory given for output '", state.outputs[o].name, "' overlaps that of input '",
+                     state.inputs[i].name, "'");
       }
     }
     for (size_t other = 0; other < o; ++other) {
@@ -50,9 +52,7 @@ Status check_overlap(const ModelState& state, std::span<const Tensor> inputs, st
 
 namespace {
 
-Status missing(const ValueText& v) {
-  return Status(error(Code::kArgument, "input '", v.name, "' is missing")).at_tensor(v.name);
-}
+Status missing(const ValueText& v) { return Status(error(Code::kArgument, "input '", v.name, "' is missing")).at_tensor(v.name); }
 
 /// Refuses to write output `v` into `place` unless it is a tensor of fixed-size elements.
 Status check_in_place(const ValueText& v, const Tensor& place) {
@@ -121,12 +121,14 @@ tenon_status tenon_model_run(const tenon_model* model, const tenon_tensor* const
     for (size_t i = 0; i < in.size(); ++i) {
       if (in[i].empty_handle()) return missing(s.inputs[i]);
     }
-    if (n_outputs > s.outputs.size()) return tenon::error(Code::kArgument, "the model has ", s.outputs.size(), " outputs, asked for ", n_outputs);
+    if (n_outputs > s.outputs.size())
+      return tenon::error(Code::kArgument, "the model has ", s.outputs.size(), " outputs, asked for ", n_outputs);
     std::vector<size_t> which(n_outputs);
     for (size_t i = 0; i < n_outputs; ++i) {
       which[i] = c.output_indices ? c.output_indices[i] : i;
       if (which[i] >= s.outputs.size()) {
-        return tenon::error(Code::kArgument, "options->output_indices[", i, "] is ", which[i], ", the model has ", s.outputs.size(), " outputs");
+        return tenon::error(Code::kArgument, "options->output_indices[", i, "] is ", which[i], ", the model has ", s.outputs.size(),
+                            " outputs");
       }
     }
     return run(s, in, which, outputs, c);
@@ -223,7 +225,8 @@ tenon_status tenon_session_want_outputs(tenon_session* session, const size_t* ou
     Wanted wanted(session->wanted.size(), outputs == nullptr);
     for (size_t i = 0; i < count; ++i) {
       if (outputs[i] >= wanted.size()) {
-        return tenon::error(Code::kArgument, "tenon_session_want_outputs: outputs[", i, "] is ", outputs[i], ", the model has ", wanted.size(), " outputs");
+        return tenon::error(Code::kArgument, "tenon_session_want_outputs: outputs[", i, "] is ", outputs[i], ", the model has ",
+                            wanted.size(), " outputs");
       }
       wanted[outputs[i]] = true;
     }

@@ -84,11 +84,13 @@ tenon_status tenon_tensor_borrow(tenon_dtype dtype, const int64_t* dims, size_t 
     TENON_ASSIGN(Request w, check("tenon_tensor_borrow", dtype, dims, rank));
     if (w.bytes > 0) TENON_REQUIRE(data);
     if (bytes < w.bytes) {
-      return tenon::error(Code::kArgument, "tenon_tensor_borrow: ", name_of(w.dtype), str(w.dims), " needs ", w.bytes, " bytes, given ", bytes);
+      return tenon::error(Code::kArgument, "tenon_tensor_borrow: ", name_of(w.dtype), str(w.dims), " needs ", w.bytes, " bytes, given ",
+                          bytes);
     }
     const size_t element = std::min(size_of(w.dtype), alignof(std::max_align_t) / 2);
     if (reinterpret_cast<uintptr_t>(data) % element != 0 && w.bytes > 0) {
-      return tenon::error(Code::kArgument, "tenon_tensor_borrow: data is not aligned to ", element, " bytes, as ", name_of(w.dtype), " needs");
+      return tenon::error(Code::kArgument, "tenon_tensor_borrow: data is not aligned to ", element, " bytes, as ", name_of(w.dtype),
+                          " needs");
     }
     // The handle comes first, so that nothing can fail once the memory is shared.
     auto handle = std::make_unique<tenon_tensor>();
@@ -111,7 +113,8 @@ tenon_status tenon_tensor_copy(tenon_dtype dtype, const int64_t* dims, size_t ra
     TENON_REQUIRE(out);
     TENON_ASSIGN(Request w, check("tenon_tensor_copy", dtype, dims, rank));
     if (bytes != w.bytes) {
-      return tenon::error(Code::kArgument, "tenon_tensor_copy: ", name_of(w.dtype), str(w.dims), " needs ", w.bytes, " bytes, given ", bytes);
+      return tenon::error(Code::kArgument, "tenon_tensor_copy: ", name_of(w.dtype), str(w.dims), " needs ", w.bytes, " bytes, given ",
+                          bytes);
     }
     if (bytes > 0) TENON_REQUIRE(data);
     if (w.dtype == DType::kString) {
@@ -198,7 +201,8 @@ tenon_status tenon_tensor_reshape(const tenon_tensor* tensor, const int64_t* dim
     const Tensor& t = tensor->tensor;
     if (!t.is_tensor()) return argument_error("tenon_tensor_reshape", "given " + t.str() + ", expected a tensor");
     TENON_ASSIGN(Request w, check("tenon_tensor_reshape", static_cast<tenon_dtype>(t.dtype()), dims, rank));
-    if (w.bytes != t.bytes()) return tenon::error(Code::kArgument, "tenon_tensor_reshape: ", str(t.dims()), " does not fit into ", str(w.dims));
+    if (w.bytes != t.bytes())
+      return tenon::error(Code::kArgument, "tenon_tensor_reshape: ", str(t.dims()), " does not fit into ", str(w.dims));
     give(out, t.reshaped(std::move(w.dims)));
     return {};
   });
@@ -239,9 +243,7 @@ tenon_string tenon_tensor_string(const tenon_tensor* t, size_t index) {
 
 void tenon_tensor_free(tenon_tensor* tensor) { delete tensor; }
 
-size_t tenon_dtype_size(tenon_dtype dtype) {
-  return is_valid(static_cast<int32_t>(dtype)) ? size_of(static_cast<DType>(dtype)) : 0;
-}
+size_t tenon_dtype_size(tenon_dtype dtype) { return is_valid(static_cast<int32_t>(dtype)) ? size_of(static_cast<DType>(dtype)) : 0; }
 
 tenon_string tenon_dtype_name(tenon_dtype dtype) {
   return is_valid(static_cast<int32_t>(dtype)) ? c_string(name_of(static_cast<DType>(dtype))) : tenon_str("undefined");

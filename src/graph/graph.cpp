@@ -103,8 +103,8 @@ Result<NodeId> Graph::make_detached(RegionId region, Op op, std::vector<ValueId>
   const NodeId id = nodes();
   const size_t wanted = outputs < 0 ? std::max(inferred->size(), spec.output_names.size()) : static_cast<size_t>(outputs);
   if (wanted > inferred->size()) {
-    return node_error(shape_error("gives ", inferred->size(), " outputs, but ", wanted, " are wanted"), n.name, n.source_op, n.source_domain,
-                      n.source_opset, n.inputs);
+    return node_error(shape_error("gives ", inferred->size(), " outputs, but ", wanted, " are wanted"), n.name, n.source_op,
+                      n.source_domain, n.source_opset, n.inputs);
   }
   for (size_t i = 0; i < wanted; ++i) {
     const bool named = i < spec.output_names.size();
@@ -212,9 +212,8 @@ int Graph::remove_dead() {
     work.pop_back();
     Node& n = nodes_[id];
     if (n.dead) continue;
-    const bool read = std::any_of(n.outputs.begin(), n.outputs.end(), [&](ValueId v) {
-      return v != kNone && (!values_[v].users.empty() || values_[v].output_uses > 0);
-    });
+    const bool read = std::any_of(n.outputs.begin(), n.outputs.end(),
+                                  [&](ValueId v) { return v != kNone && (!values_[v].users.empty() || values_[v].output_uses > 0); });
     if (read) continue;
     n.dead = true;
     ++removed;

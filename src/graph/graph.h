@@ -22,10 +22,10 @@ using RegionId = int32_t;
 inline constexpr int32_t kNone = -1;  ///< an input left out, a value without producer
 
 struct Value {
-  std::string name;   ///< of the file, or made up; unique among named values
-  Type type;          ///< type.constant points into `constant` below. Constants are tensors
+  std::string name;  ///< of the file, or made up; unique among named values
+  Type type;         ///< type.constant points into `constant` below. Constants are tensors
   NodeId producer = kNone;
-  int output = 0;     ///< which output of the producer
+  int output = 0;  ///< which output of the producer
   RegionId region = 0;
   std::shared_ptr<const Tensor> constant;  ///< set for constants
   std::vector<NodeId> users;               ///< nodes that read it, once per reading input, in any region

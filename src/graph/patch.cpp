@@ -76,7 +76,7 @@ Result<bool> Patch::apply() {
   std::vector<NodeId> maybe_dead{anchor_};
   for (const auto& [from, to] : replacements_) {
     // What was known about the old value's shape stays known.
-    if (const Type &a = graph_.type(from), &b = graph_.type(to); a.is_static() && !b.is_static() && !graph_.value(to).constant) {
+    if (const Type& a = graph_.type(from), &b = graph_.type(to); a.is_static() && !b.is_static() && !graph_.value(to).constant) {
       Type refined = b;
       refined.shape = a.shape;
       graph_.set_type(to, std::move(refined));

@@ -36,10 +36,12 @@ Result<Types> infer(const Attention& op, const Types& in) {
     const Type& t = in[static_cast<size_t>(i)];
     if (i == 3 || !t.ranked()) continue;
     if (rank == 0) rank = t.rank();
-    if (t.rank() != rank || rank < 3 || rank > 4) return input_error(i, "has rank ", t.rank(), ", expected rank 3 or 4, equal for Q, K and V");
+    if (t.rank() != rank || rank < 3 || rank > 4)
+      return input_error(i, "has rank ", t.rank(), ", expected rank 3 or 4, equal for Q, K and V");
   }
   if (rank == 0) return Types{Type::unranked(in[0].dtype)};
-  const Heads q = heads_of(in[0].shape, op.q_by_row, false), k = heads_of(in[1].shape, op.k_by_row, op.k_transposed), v = heads_of(in[2].shape, op.v_by_row, false);
+  const Heads q = heads_of(in[0].shape, op.q_by_row, false), k = heads_of(in[1].shape, op.k_by_row, op.k_transposed),
+              v = heads_of(in[2].shape, op.v_by_row, false);
   TENON_TRY(expect_equal_dims(k.batch, q.batch, 1, "batches"));
   TENON_TRY(expect_equal_dims(v.batch, q.batch, 2, "batches"));
   TENON_TRY(expect_equal_dims(v.heads, k.heads, 2, "heads"));
@@ -52,14 +54,16 @@ Result<Types> infer(const Attention& op, const Types& in) {
     return input_error(1, "has ", k.heads.str(), " heads, expected a divisor of ", q.heads.str());
   }
   if (has(in, 3) && in[3].ranked()) {
-    const std::vector<Dim> scores = rank == 4 ? std::vector<Dim>{q.batch, q.heads, q.rows, k.rows} : std::vector<Dim>{q.heads, q.rows, k.rows};
+    const std::vector<Dim> scores =
+        rank == 4 ? std::vector<Dim>{q.batch, q.heads, q.rows, k.rows} : std::vector<Dim>{q.heads, q.rows, k.rows};
     const int extra = rank - in[3].rank();
     bool fits = extra >= 0;
     for (int i = 0; fits && i < in[3].rank(); ++i) {
       const Dim& have = in[3].shape[static_cast<size_t>(i)];
       fits = have.is(1) || dims_equal(have, scores[static_cast<size_t>(i + extra)]).value_or(true);
     }
-    if (!fits) return input_error(3, "has shape ", in[3].shape.str(), ", which does not broadcast to the scores' shape ", Shape(scores).str());
+    if (!fits)
+      return input_error(3, "has shape ", in[3].shape.str(), ", which does not broadcast to the scores' shape ", Shape(scores).str());
   }
   std::vector<Dim> y{q.heads, q.rows, v.size};
   if (op.y_by_row) std::swap(y[0], y[1]);
@@ -99,7 +103,8 @@ Phase pack(int input, const Strides& s, int64_t k, int64_t n, int64_t b_k, int64
   q.b_batch[0] = s.operand.batch;
   q.batch[1] = s.heads;
   q.b_batch[1] = s.operand.head;
-  return Step::phase<kernels::GemmPackParams>(kernels::GemmPackPointer(), q, q.parts(), static_cast<double>(s.operand.batch) * static_cast<double>(s.batch) * 0.2);
+  return Step::phase<kernels::GemmPackParams>(kernels::GemmPackPointer(), q, q.parts(),
+                                              static_cast<double>(s.operand.batch) * static_cast<double>(s.batch) * 0.2);
 }
 
 }  // namespace

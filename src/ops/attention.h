@@ -11,9 +11,9 @@ namespace tenon::ops {
 /// which absorbs the transposes around attention.
 struct Attention {
   float scale = 1;
-  bool nan_to_zero = false;    ///< rows whose softmax is NaN give 0
+  bool nan_to_zero = false;  ///< rows whose softmax is NaN give 0
   bool q_by_row = false, k_by_row = false, v_by_row = false, y_by_row = false;
-  bool k_transposed = false;   ///< the last two dims of K are [size, keys]; not together with k_by_row
+  bool k_transposed = false;  ///< the last two dims of K are [size, keys]; not together with k_by_row
 
   bool operator==(const Attention&) const = default;
 };

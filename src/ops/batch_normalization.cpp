@@ -18,14 +18,16 @@ Result<Types> infer(const BatchNormalization& op, const Types& in) {
       if (!x.ranked() || !in[i].ranked()) continue;
       bool fits = in[i].rank() == x.rank() - 1;
       for (int d = 0; fits && d < in[i].rank(); ++d) fits = dims_equal(in[i].shape[d], x.shape[d + 1]) != false;
-      if (!fits) return input_error(i, "has shape ", in[i].shape.str(), ", expected that of input 0 ", x.shape.str(), " without its first dim");
+      if (!fits)
+        return input_error(i, "has shape ", in[i].shape.str(), ", expected that of input 0 ", x.shape.str(), " without its first dim");
       continue;
     }
     TENON_TRY(expect_rank(in, i, 1));
     if (!x.ranked() || !in[i].ranked()) continue;
     const Dim channels = x.rank() == 1 ? Dim(1) : x.shape[1];
     if (dims_equal(in[i].shape[0], channels) == false) {
-      return input_error(i, "has ", in[i].shape[0].str(), " elements, expected ", channels.str(), ", one a channel of input 0 ", x.shape.str());
+      return input_error(i, "has ", in[i].shape[0].str(), " elements, expected ", channels.str(), ", one a channel of input 0 ",
+                         x.shape.str());
     }
   }
   Types out{Type::of(x.dtype, x.shape)};

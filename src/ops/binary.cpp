@@ -6,9 +6,10 @@
 namespace tenon::ops {
 
 std::string_view name_of(Binary::Kind kind) {
-  static constexpr std::string_view kNames[] = {"Add", "Sub", "Mul", "Div", "Pow", "Mod", "Fmod", "Max", "Min", "PRelu",
-                                                "And", "Or", "Xor", "BitwiseAnd", "BitwiseOr", "BitwiseXor",
-                                                "ShiftLeft", "ShiftRight", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"};
+  static constexpr std::string_view kNames[] = {"Add",       "Sub",        "Mul",       "Div",        "Pow",   "Mod",     "Fmod",
+                                                "Max",       "Min",        "PRelu",     "And",        "Or",    "Xor",     "BitwiseAnd",
+                                                "BitwiseOr", "BitwiseXor", "ShiftLeft", "ShiftRight", "Equal", "Greater", "GreaterOrEqual",
+                                                "Less",      "LessOrEqual"};
   static_assert(std::size(kNames) == kernels::kBinaryKinds);
   return kNames[static_cast<int>(kind)];
 }
@@ -29,8 +30,11 @@ Status check_dtypes(Binary::Kind kind, const Types& in) {
     return expect_numeric(in, 1);
   }
   switch (kind) {
+    // clang-format off
     case K::kAnd: case K::kOr: case K::kXor: TENON_TRY(expect_bool(in, 0)); break;
-    case K::kBitwiseAnd: case K::kBitwiseOr: case K::kBitwiseXor: case K::kShiftLeft: case K::kShiftRight: TENON_TRY(expect_integer(in, 0)); break;
+    case K::kBitwiseAnd: case K::kBitwiseOr: case K::kBitwiseXor: case K::kShiftLeft: case K::kShiftRight:
+      TENON_TRY(expect_integer(in, 0)); break;
+    // clang-format on
     case K::kEqual:
       if (in[0].dtype != DType::kBool && in[0].dtype != DType::kString) TENON_TRY(expect_numeric(in, 0));
       break;

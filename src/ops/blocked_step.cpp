@@ -19,7 +19,7 @@ int64_t blocked_bytes(const Dims& dims) {
 struct CastPhase {
   kernels::Kernel<kernels::CastParams> kernel;
   kernels::CastParams params;
-  int input;               ///< read when shared_from is -1
+  int input;                       ///< read when shared_from is -1
   int64_t shared_from, shared_to;  ///< -1: the operator's input; its output 0
 };
 

@@ -13,7 +13,8 @@ Result<Types> infer(const Compress& op, const Types& in) {
   TENON_TRY(expect_rank_at_least(in, 0, 1));
   TENON_TRY(expect_rank(in, 1, 1));
   Dim chosen = Dim::unknown();
-  if (const auto condition = ints_of(in, 1)) chosen = Dim(std::count_if(condition->begin(), condition->end(), [](int64_t v) { return v != 0; }));
+  if (const auto condition = ints_of(in, 1))
+    chosen = Dim(std::count_if(condition->begin(), condition->end(), [](int64_t v) { return v != 0; }));
   if (!op.axis) return Types{Type::of(in[0].dtype, Shape{chosen})};
   if (!in[0].ranked()) return Types{Type::unranked(in[0].dtype)};
   TENON_ASSIGN(const int64_t axis, normal_axis(*op.axis, in[0].rank()));

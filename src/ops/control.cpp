@@ -32,7 +32,8 @@ void own_bytes(ExecContext& ctx, const Tensor& strings) {
 }
 
 /// Stacks equal-shaped elements along a new axis: element i goes to position i, or from the end when `reverse`.
-Result<Tensor> stack(ExecContext& ctx, const std::vector<Tensor>& elements, DType dtype, const Shape& element_shape, int64_t axis, bool reverse) {
+Result<Tensor> stack(ExecContext& ctx, const std::vector<Tensor>& elements, DType dtype, const Shape& element_shape, int64_t axis,
+                     bool reverse) {
   Dims dims;
   if (!elements.empty()) {
     dims = elements[0].dims();
@@ -53,7 +54,9 @@ Result<Tensor> stack(ExecContext& ctx, const std::vector<Tensor>& elements, DTyp
   for (int64_t e = 0; e < n; ++e) {
     const int64_t to = reverse ? n - 1 - e : e;
     for (int64_t o = 0; o < outer; ++o) {
-      if (piece) std::memcpy(out.as<std::byte>() + static_cast<size_t>(o * n + to) * piece, elements[e].as<std::byte>() + static_cast<size_t>(o) * piece, piece);
+      if (piece)
+        std::memcpy(out.as<std::byte>() + static_cast<size_t>(o * n + to) * piece,
+                    elements[e].as<std::byte>() + static_cast<size_t>(o) * piece, piece);
     }
   }
   if (dtype == DType::kString) own_bytes(ctx, out);
@@ -84,7 +87,9 @@ Result<Tensor> slice_at(ExecContext& ctx, const Tensor& t, int64_t axis, int64_t
   TENON_ASSIGN(Tensor out, ctx.allocate(t.dtype(), dims));
   const size_t piece = static_cast<size_t>(inner) * size_of(t.dtype());
   for (int64_t o = 0; o < outer; ++o) {
-    if (piece) std::memcpy(out.as<std::byte>() + static_cast<size_t>(o) * piece, t.as<std::byte>() + static_cast<size_t>(o * n + index) * piece, piece);
+    if (piece)
+      std::memcpy(out.as<std::byte>() + static_cast<size_t>(o) * piece, t.as<std::byte>() + static_cast<size_t>(o * n + index) * piece,
+                  piece);
   }
   return out;
 }

@@ -257,8 +257,9 @@ Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, ConvForm
   return packed;
 }
 
-Result<std::optional<OneDnnWeights>> pack_conv_weights_by_onednn(const Conv& op, const Tensor& weights, const Shape& x, const Shape& out, bool plain_input,
-                                                                 bool bias, bool residual, std::shared_ptr<Allocator> allocator) {
+Result<std::optional<OneDnnWeights>> pack_conv_weights_by_onednn(const Conv& op, const Tensor& weights, const Shape& x, const Shape& out,
+                                                                 bool plain_input, bool bias, bool residual,
+                                                                 std::shared_ptr<Allocator> allocator) {
   const ConvFormat own = conv_format(op, weights.dims(), x, plain_input);
   if (own == ConvFormat::kNone) return std::optional<OneDnnWeights>();
   Dims in{1}, result{1};  // primitives are for one image

@@ -18,8 +18,8 @@ struct Conv {
 };
 
 /// (x: float[N, C, ...], w: [M, C/group, kernel...], b?: [M], residual?: as y) -> (y: [N, M, ...]).
-/// w may be packed (Layout::format is a kernels::ConvFormat): then x is channel-blocked, or plain where takes_plain_input(), and y and residual
-/// are channel-blocked.
+/// w may be packed (Layout::format is a kernels::ConvFormat): then x is channel-blocked, or plain where takes_plain_input(), and y and
+/// residual are channel-blocked.
 Result<Types> infer(const Conv&, const Types& in);
 Result<Step> bind(const Conv&, const BindContext&);
 
@@ -34,9 +34,11 @@ struct OneDnnWeights {
   Tensor tensor;
   kernels::ConvFormat format;
 };
-Result<std::optional<OneDnnWeights>> pack_conv_weights_by_onednn(const Conv& op, const Tensor& weights, const Shape& x, const Shape& out, bool plain_input,
-                                                                 bool bias, bool residual, std::shared_ptr<Allocator> allocator = nullptr);
+Result<std::optional<OneDnnWeights>> pack_conv_weights_by_onednn(const Conv& op, const Tensor& weights, const Shape& x, const Shape& out,
+                                                                 bool plain_input, bool bias, bool residual,
+                                                                 std::shared_ptr<Allocator> allocator = nullptr);
 /// The weights [M, C/group, kernel...] packed as `format`; one dim, of as many floats as the packing takes.
-Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, kernels::ConvFormat format, std::shared_ptr<Allocator> allocator = nullptr);
+Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, kernels::ConvFormat format,
+                                 std::shared_ptr<Allocator> allocator = nullptr);
 
 }  // namespace tenon::ops

@@ -36,7 +36,8 @@ Result<Dim> output_dim(const ConvTranspose& op, int i, int64_t kernel, const Dim
   const auto out = full ? checked_add(*full, output_padding(op, i) - crop) : std::nullopt;
   if (!out) return shape_error("strides ", stride, " make spatial dim ", i, " of size ", in.value(), " overflow");
   if (*out < 1) {
-    return shape_error("pads ", str(op.window.pads), " leave ", *out, " of spatial dim ", i, ", which has ", *full, " elements before cropping");
+    return shape_error("pads ", str(op.window.pads), " leave ", *out, " of spatial dim ", i, ", which has ", *full,
+                       " elements before cropping");
   }
   return Dim(*out);
 }
@@ -176,14 +177,16 @@ Result<Types> infer(const ConvTranspose& op, const Types& in) {
   TENON_TRY(check_size("output_padding", op.output_padding));
   TENON_TRY(check_size("output_shape", op.output_shape));
   if (x.ranked() && w.ranked() && dims_equal(x.shape[1], w.shape[0]) == false) {
-    return input_error(1, w.shape.str(), " has ", w.shape[0].str(), " channels, expected ", x.shape[1].str(), " like input 0 ", x.shape.str());
+    return input_error(1, w.shape.str(), " has ", w.shape[0].str(), " channels, expected ", x.shape[1].str(), " like input 0 ",
+                       x.shape.str());
   }
   const Dim channels = x.ranked() ? x.shape[1] : w.shape[0];
   if (channels.is_const() && channels.value() % op.group != 0) {
     return shape_error("group is ", op.group, ", which does not divide the ", channels.value(), " channels of input 0");
   }
   const Dim filters = w.ranked() ? w.shape[1] * Dim(op.group) : Dim::unknown();
-  if (w.ranked() && w.shape[1].is_const() && !filters.is_const()) return shape_error("group ", op.group, " makes the number of filters overflow");
+  if (w.ranked() && w.shape[1].is_const() && !filters.is_const())
+    return shape_error("group ", op.group, " makes the number of filters overflow");
   std::vector<Dim> out{x.ranked() ? x.shape[0] : Dim::unknown(), filters};
   for (int i = 0; i < spatial; ++i) {
     Dim kernel = w.ranked() ? w.shape[2 + i] : Dim::unknown();
@@ -250,7 +253,8 @@ Result<Step> bind(const ConvTranspose& op, const BindContext& ctx) {
   kernels::PlainConvParams p{};
   p.dtype = ctx.dtype(0);
   p.spatial = spatial;
-  if (spatial > kernels::kMaxSpatial) return limit_error("ConvTranspose over ", spatial, " spatial dims, expected at most ", kernels::kMaxSpatial);
+  if (spatial > kernels::kMaxSpatial)
+    return limit_error("ConvTranspose over ", spatial, " spatial dims, expected at most ", kernels::kMaxSpatial);
   p.batch = x[0], p.groups = op.group, p.channels = x[1], p.filters = y[1];
   for (int i = 0; i < spatial; ++i) {
     p.in[i] = x[2 + i], p.out[i] = y[2 + i], p.kernel[i] = w[2 + i];

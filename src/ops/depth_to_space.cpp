@@ -51,7 +51,7 @@ Result<Step> bind(const DepthToSpace& op, const BindContext& ctx) {
   TENON_ASSIGN(const Dims s, byte_strides(x, ctx.dtype(0)));
   const int64_t b = op.block_size, c = x[1] / (b * b);
   const bool dcr = op.mode == BlockOrder::kDcr;
-  const int64_t plane = dcr ? c * s[1] : s[1];       // between places in a block along w
+  const int64_t plane = dcr ? c * s[1] : s[1];  // between places in a block along w
   const int64_t channel = dcr ? s[1] : b * b * s[1];
   return copy_six(ctx, {{x[0], s[0], 0}, {c, channel, 0}, {x[2], s[2], 0}, {b, b * plane, 0}, {x[3], s[3], 0}, {b, plane, 0}});
 }

@@ -66,7 +66,8 @@ Result<Types> infer(const Dropout&, const Types& in) {
   TENON_TRY(expect_inputs(in, 1, 3));
   TENON_TRY(expect_plain(in));
   if (!is_any_float(in[0].dtype)) return input_error(0, "has dtype ", name_of(in[0].dtype), ", expected a float type");
-  if (has(in, 1) && !is_any_float(in[1].dtype)) return input_error(1, "(ratio) has dtype ", name_of(in[1].dtype), ", expected a float type");
+  if (has(in, 1) && !is_any_float(in[1].dtype))
+    return input_error(1, "(ratio) has dtype ", name_of(in[1].dtype), ", expected a float type");
   if (has(in, 2)) TENON_TRY(expect_bool(in, 2));
   return Types{Type::of(in[0].dtype, in[0].shape), Type::of(DType::kBool, in[0].shape)};
 }

@@ -25,7 +25,8 @@ Result<std::vector<int>> parse_term(const std::string& equation, std::string_vie
     } else if (is_letter(term[i])) {
       labels.push_back(term[i]);
     } else {
-      return shape_error("attribute equation '", equation, "' has '", std::string(1, term[i]), "', expected letters, ',', '...', and one '->'");
+      return shape_error("attribute equation '", equation, "' has '", std::string(1, term[i]),
+                         "', expected letters, ',', '...', and one '->'");
     }
   }
   return labels;
@@ -59,9 +60,11 @@ Result<EinsumTerms> parse_equation(const std::string& equation) {
   for (size_t i = 0; i < terms.output.size(); ++i) {
     const int label = terms.output[i];
     if (label != EinsumTerms::kEllipsis && seen.count(label) == 0) {
-      return shape_error("attribute equation '", equation, "' has '", std::string(1, static_cast<char>(label)), "' in the output but in no input");
+      return shape_error("attribute equation '", equation, "' has '", std::string(1, static_cast<char>(label)),
+                         "' in the output but in no input");
     }
-    if (std::find(terms.output.begin(), terms.output.begin() + static_cast<std::ptrdiff_t>(i), label) != terms.output.begin() + static_cast<std::ptrdiff_t>(i)) {
+    if (std::find(terms.output.begin(), terms.output.begin() + static_cast<std::ptrdiff_t>(i), label) !=
+        terms.output.begin() + static_cast<std::ptrdiff_t>(i)) {
       return shape_error("attribute equation '", equation, "' has a label twice in the output");
     }
   }
@@ -86,7 +89,8 @@ Result<Spelled> spell(const EinsumTerms& terms, const std::vector<int>& ranks) {
     const bool ellipsis = std::find(term.begin(), term.end(), EinsumTerms::kEllipsis) != term.end();
     const int named = static_cast<int>(term.size()) - (ellipsis ? 1 : 0), dots = ranks[i] - named;
     if (dots < 0 || (dots > 0 && !ellipsis)) {
-      return input_error(static_cast<int>(i), "has rank ", ranks[i], ", but the equation gives it ", named, ellipsis ? " or more" : "", " labels");
+      return input_error(static_cast<int>(i), "has rank ", ranks[i], ", but the equation gives it ", named, ellipsis ? " or more" : "",
+                         " labels");
     }
     widest = std::max(widest, dots);
     std::vector<int>& labels = s.inputs.emplace_back();
@@ -119,8 +123,8 @@ Result<std::map<int, Dim>> sizes_of(const Spelled& s, const std::vector<Shape>& 
       if (it->second.is(1)) {
         it->second = dim;
       } else if (dims_equal(dim, it->second) == false) {
-        return input_error(static_cast<int>(i), "has shape ", shapes[i].str(), ": dim ", j, " is ", dim.str(), ", expected ", it->second.str(),
-                           " as elsewhere under the same label of the equation");
+        return input_error(static_cast<int>(i), "has shape ", shapes[i].str(), ": dim ", j, " is ", dim.str(), ", expected ",
+                           it->second.str(), " as elsewhere under the same label of the equation");
       } else if (dim.is_const()) {
         it->second = dim;
       }
@@ -165,9 +169,9 @@ Result<Types> infer(const Einsum& op, const Types& in) {
 namespace {
 
 struct Label {
-  int64_t size = 1, out = 0;    ///< out: stride of the output, 0 when summed
+  int64_t size = 1, out = 0;  ///< out: stride of the output, 0 when summed
   bool kept = false;
-  std::vector<int64_t> strides; ///< of each operand; 0 where it is absent or broadcast
+  std::vector<int64_t> strides;  ///< of each operand; 0 where it is absent or broadcast
   bool in(size_t i) const { return strides[i] != 0; }
 };
 
@@ -182,11 +186,15 @@ struct Run {
 };
 Run take_run(std::vector<const Label*>& group, int first, int second) {
   if (group.empty()) return {};
-  const auto smallest = std::min_element(group.begin(), group.end(), [&](const Label* a, const Label* b) { return stride(*a, second) < stride(*b, second); });
+  const auto smallest =
+      std::min_element(group.begin(), group.end(), [&](const Label* a, const Label* b) { return stride(*a, second) < stride(*b, second); });
   Run run{(*smallest)->size, stride(**smallest, first), stride(**smallest, second)};
   group.erase(smallest);
-  const auto continues = [&](const Label* l) { return stride(*l, first) == run.first * run.size && stride(*l, second) == run.second * run.size; };
-  for (auto next = std::find_if(group.begin(), group.end(), continues); next != group.end(); next = std::find_if(group.begin(), group.end(), continues)) {
+  const auto continues = [&](const Label* l) {
+    return stride(*l, first) == run.first * run.size && stride(*l, second) == run.second * run.size;
+  };
+  for (auto next = std::find_if(group.begin(), group.end(), continues); next != group.end();
+       next = std::find_if(group.begin(), group.end(), continues)) {
     run.size *= (*next)->size;
     group.erase(next);
   }
@@ -194,7 +202,8 @@ Run take_run(std::vector<const Label*>& group, int first, int second) {
 }
 
 bool multiplies(DType dtype) {
-  static constexpr DType kTypes[] = {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16, DType::kInt32, DType::kInt64, DType::kUint32, DType::kUint64};
+  static constexpr DType kTypes[] = {DType::kFloat32, DType::kFloat64, DType::kFloat16, DType::kBFloat16,
+                                     DType::kInt32,   DType::kInt64,   DType::kUint32,  DType::kUint64};
   return std::find(std::begin(kTypes), std::end(kTypes), dtype) != std::end(kTypes);
 }
 
@@ -264,7 +273,8 @@ Result<Step> bind(const Einsum& op, const BindContext& ctx) {
   std::vector<Label> labels;
   for (int label : order) {
     position[label] = labels.size();
-    labels.push_back({.size = sizes.at(label).value(), .kept = labels.size() < s.output.size(), .strides = std::vector<int64_t>(operands, 0)});
+    labels.push_back(
+        {.size = sizes.at(label).value(), .kept = labels.size() < s.output.size(), .strides = std::vector<int64_t>(operands, 0)});
   }
   int64_t step = 1;
   for (size_t i = s.output.size(); i-- > 0;) {
@@ -284,7 +294,8 @@ Result<Step> bind(const Einsum& op, const BindContext& ctx) {
   }
 
   if (operands > kernels::kEinsumOperands || labels.size() > kernels::kEinsumLabels) {
-    return limit_error("has ", operands, " operands and ", labels.size(), " labels, expected at most ", kernels::kEinsumOperands, " and ", kernels::kEinsumLabels);
+    return limit_error("has ", operands, " operands and ", labels.size(), " labels, expected at most ", kernels::kEinsumOperands, " and ",
+                       kernels::kEinsumLabels);
   }
   kernels::EinsumParams p;
   p.dtype = ctx.dtype(0);

@@ -75,9 +75,11 @@ Result<Types> infer(const Elementwise& op, const Types& in) {
     const P& step = op.steps[s];
     const int8_t read[] = {step.a, step.b, step.c};
     for (int k = 0; k < operands(step.kind); ++k) {
-      if (read[k] < 0 || read[k] >= inputs + s) return error(Code::kInternal, "step ", s, " reads register ", int(read[k]), " of ", inputs + s);
+      if (read[k] < 0 || read[k] >= inputs + s)
+        return error(Code::kInternal, "step ", s, " reads register ", int(read[k]), " of ", inputs + s);
     }
-    if ((step.kind == P::Kind::kUnary && !kernels::program_takes(step.unary)) || (step.kind == P::Kind::kBinary && !kernels::program_takes(step.binary))) {
+    if ((step.kind == P::Kind::kUnary && !kernels::program_takes(step.unary)) ||
+        (step.kind == P::Kind::kBinary && !kernels::program_takes(step.binary))) {
       return error(Code::kInternal, "step ", s, " is no float32 function");
     }
   }
@@ -91,10 +93,11 @@ Result<Types> infer(const Elementwise& op, const Types& in) {
   }
   if (out.layout.kind == Layout::Kind::kChannelBlocked) {
     for (int i = 0; i < inputs; ++i) {
-      const bool blocked = in[i].layout == out.layout && in[i].ranked() && out.shape.ranked() && in[i].rank() == out.shape.rank() && in[i].rank() >= 2 &&
-                           in[i].shape[1] == out.shape[1];
+      const bool blocked = in[i].layout == out.layout && in[i].ranked() && out.shape.ranked() && in[i].rank() == out.shape.rank() &&
+                           in[i].rank() >= 2 && in[i].shape[1] == out.shape[1];
       if (!blocked && !(in[i].layout.plain() && one_element(in[i].shape))) {
-        return error(Code::kInternal, "input ", i, " is ", in[i].str(), ", expected layout ", out.layout.str(), " with the channels of the others");
+        return error(Code::kInternal, "input ", i, " is ", in[i].str(), ", expected layout ", out.layout.str(),
+                     " with the channels of the others");
       }
     }
   }

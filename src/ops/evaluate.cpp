@@ -15,8 +15,7 @@ Status fault_status(const kernels::Fault& fault) {
   const std::string where = fault.input >= 0 ? "input " + std::to_string(fault.input) + ": " : "";
   switch (fault.kind.load()) {
     case kernels::Fault::kNone: return {};
-    case kernels::Fault::kIndex:
-      return run_error(where, "index ", fault.got, " is out of range for an axis of ", fault.limit, " elements");
+    case kernels::Fault::kIndex: return run_error(where, "index ", fault.got, " is out of range for an axis of ", fault.limit, " elements");
     case kernels::Fault::kDivisionByZero: return run_error(where, "integer division by zero");
     case kernels::Fault::kLength: return run_error(where, "length ", fault.got, " is outside [0, ", fault.limit, "]");
     case kernels::Fault::kNegative: return run_error(where, "negative value ", fault.got);
@@ -105,7 +104,8 @@ Result<std::vector<Tensor>> evaluate(const Op& op, const std::vector<const Tenso
       result.push_back(Tensor::view(out[i].dtype, ctx.out_dims(i), of.buffer(), of.offset() + static_cast<size_t>(view->offset)));
     } else {
       Dims dims = ctx.out_dims(i);
-      if (out[i].layout.kind == Layout::Kind::kChannelBlocked) dims[1] = (dims[1] + out[i].layout.block - 1) / out[i].layout.block * out[i].layout.block;
+      if (out[i].layout.kind == Layout::Kind::kChannelBlocked)
+        dims[1] = (dims[1] + out[i].layout.block - 1) / out[i].layout.block * out[i].layout.block;
       TENON_ASSIGN(Tensor t, Tensor::allocate(out[i].dtype, std::move(dims), allocator));
       result.push_back(std::move(t));
     }

@@ -22,15 +22,16 @@ Result<Types> infer(const GatherND& op, const Types& in) {
   for (int d = 0; d < b; ++d) {
     // A run error, because the batch is what usually becomes known only then.
     if (dims_equal(in[0].shape[d], in[1].shape[d]) == false) {
-      return run_error("batch_dims is ", b, ", but batch dim ", d, " is ", in[0].shape[d].str(), " in input 0 and ", in[1].shape[d].str(), " in input 1");
+      return run_error("batch_dims is ", b, ", but batch dim ", d, " is ", in[0].shape[d].str(), " in input 0 and ", in[1].shape[d].str(),
+                       " in input 1");
     }
   }
   const Dim& depth = in[1].shape[q - 1];
   if (!depth.is_const()) return Types{Type::unranked(in[0].dtype)};
   const int64_t k = depth.value();
   if (k < 1 || k > r - b) {
-    return input_error(1, "has shape ", in[1].shape.str(), ": its last dim is ", k, ", expected 1 to ", r - b, " coordinates of input 0 of rank ", r,
-                       " after batch_dims ", b);
+    return input_error(1, "has shape ", in[1].shape.str(), ": its last dim is ", k, ", expected 1 to ", r - b,
+                       " coordinates of input 0 of rank ", r, " after batch_dims ", b);
   }
   std::vector<Dim> out;
   for (int d = 0; d < q - 1; ++d) out.push_back(d < b && in[0].shape[d].is_const() ? in[0].shape[d] : in[1].shape[d]);

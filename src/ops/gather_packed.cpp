@@ -24,14 +24,16 @@ Result<Step> bind(const GatherPacked& op, const BindContext& ctx) {
   kernels::GatherPackedParams p;
   p.format = static_cast<kernels::GemmFormat>(ctx.layout(0).format);
   if (p.format != kernels::gemm_format()) {
-    return error(Code::kInternal, "input 0 is ", ctx.layout(0).str(), ", expected packed:", static_cast<int>(kernels::gemm_format()), " on this CPU");
+    return error(Code::kInternal, "input 0 is ", ctx.layout(0).str(), ", expected packed:", static_cast<int>(kernels::gemm_format()),
+                 " on this CPU");
   }
   p.columns = op.columns;
   p.wide = ctx.dtype(1) == DType::kInt64;
   p.k = ctx.dims(0)[0];
   p.n = ctx.dims(0)[1];
   p.indices = product(ctx.dims(1), 0, ctx.dims(1).size());
-  const double nanoseconds = static_cast<double>(p.indices) * (op.columns ? 4.0 * static_cast<double>(p.k) : 0.3 * static_cast<double>(p.n));
+  const double nanoseconds =
+      static_cast<double>(p.indices) * (op.columns ? 4.0 * static_cast<double>(p.k) : 0.3 * static_cast<double>(p.n));
   return ctx.choose(kernels::gather_packed, p, p.parts(), nanoseconds);
 }
 

@@ -18,7 +18,8 @@ Result<Types> infer(const GroupNormalization& op, const Types& in) {
   if (in[0].ranked()) {
     const Dim& channels = in[0].shape[1];
     if (op.num_groups > 0 && channels.is_const() && channels.value() % op.num_groups != 0) {
-      return shape_error("attribute 'num_groups' is ", op.num_groups, ", expected a divisor of the ", channels.value(), " channels of input 0");
+      return shape_error("attribute 'num_groups' is ", op.num_groups, ", expected a divisor of the ", channels.value(),
+                         " channels of input 0");
     }
     const Dim expected = op.per_group && op.num_groups > 0 ? Dim(op.num_groups) : channels;
     for (int i = 1; i <= 2; ++i) {

@@ -24,7 +24,8 @@ Status expect_indices_along(const Types& in, int64_t axis) {
   for (int d = 0; d < in[0].rank(); ++d) {
     const Dim &data = in[0].shape[d], &indices = in[1].shape[d];
     if (d != along && data.is_const() && indices.is_const() && indices.value() > data.value()) {
-      return input_error(1, "has shape ", in[1].shape.str(), ": dim ", d, " is ", indices.value(), ", expected at most ", data.value(), ", as in input 0");
+      return input_error(1, "has shape ", in[1].shape.str(), ": dim ", d, " is ", indices.value(), ", expected at most ", data.value(),
+                         ", as in input 0");
     }
   }
   return {};

@@ -10,7 +10,8 @@ Status expect_inputs(const Types& in, int min, int max) {
   int given = static_cast<int>(in.size());
   while (given > 0 && !in[given - 1].present()) --given;
   if (given < min || given > max) {
-    return shape_error("has ", given, " inputs, expected ", min == max ? std::to_string(min) : std::to_string(min) + " to " + std::to_string(max));
+    return shape_error("has ", given, " inputs, expected ",
+                       min == max ? std::to_string(min) : std::to_string(min) + " to " + std::to_string(max));
   }
   for (int i = 0; i < min; ++i) {
     if (!in[i].present()) return input_error(i, "is left out, but it is required");
@@ -30,7 +31,9 @@ Status expect_dtype(const Types& in, int i, std::initializer_list<DType> allowed
   for (const DType d : allowed) names += (names.empty() ? "" : ", ") + std::string(name_of(d));
   return input_error(i, "has dtype ", name_of(in[i].dtype), ", expected ", allowed.size() > 1 ? "one of " : "", names);
 }
-Status expect_float(const Types& in, int i) { return expect_if(in, i, is_float(in[i].dtype), "a float type (float16, bfloat16, float32, float64)"); }
+Status expect_float(const Types& in, int i) {
+  return expect_if(in, i, is_float(in[i].dtype), "a float type (float16, bfloat16, float32, float64)");
+}
 Status expect_numeric(const Types& in, int i) { return expect_if(in, i, is_numeric(in[i].dtype), "a float or integer type"); }
 Status expect_integer(const Types& in, int i) { return expect_if(in, i, is_integer(in[i].dtype), "an integer type"); }
 Status expect_bool(const Types& in, int i) { return expect_if(in, i, in[i].dtype == DType::kBool, "bool"); }

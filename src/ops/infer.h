@@ -22,14 +22,16 @@ Status expect_float(const Types& in, int i);    ///< float16, bfloat16, float32,
 Status expect_numeric(const Types& in, int i);  ///< floats and integers
 Status expect_integer(const Types& in, int i);
 Status expect_bool(const Types& in, int i);
-Status expect_index(const Types& in, int i);    ///< int32 or int64
+Status expect_index(const Types& in, int i);  ///< int32 or int64
 Status expect_same_dtype(const Types& in, int i, int j);
-Status expect_rank(const Types& in, int i, int rank);               ///< no error while unranked
+Status expect_rank(const Types& in, int i, int rank);  ///< no error while unranked
 Status expect_rank_at_least(const Types& in, int i, int rank);
-Status expect_plain(const Types& in);                                ///< every input in plain layout
+Status expect_plain(const Types& in);  ///< every input in plain layout
 /// An error that names input i, for conditions the helpers above do not cover.
 template <class... Parts>
-Status input_error(int i, const Parts&... parts) { return shape_error("input ", i, " ", parts...); }
+Status input_error(int i, const Parts&... parts) {
+  return shape_error("input ", i, " ", parts...);
+}
 
 /// axis in [-rank, rank-1] (or [-rank, rank] when `allow_end`), made non-negative.
 Result<int64_t> normal_axis(int64_t axis, int rank, std::string_view name = "axis", bool allow_end = false);

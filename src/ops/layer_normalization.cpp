@@ -32,11 +32,13 @@ Result<Step> bind_rows(kernels::LayerNormParams& p, int64_t axis_attribute, cons
   // One element of scale (and bias) an element of the row: their dims, leading ones aside, are the normalised ones.
   const auto whole = [&](const Dims& d) {
     return count_of(d) == p.n && d.size() <= dims.size() &&
-           std::all_of(d.begin(), d.end() - std::min<int64_t>(static_cast<int64_t>(d.size()), static_cast<int64_t>(dims.size()) - axis), [](int64_t x) { return x == 1; });
+           std::all_of(d.begin(), d.end() - std::min<int64_t>(static_cast<int64_t>(d.size()), static_cast<int64_t>(dims.size()) - axis),
+                       [](int64_t x) { return x == 1; });
   };
   p.whole_scale = whole(scale) && (!p.has_bias || whole(bias));
   if (!kernels::make_broadcast_shape<2>(dims, {std::span<const int64_t>(scale), std::span<const int64_t>(bias)}, p.shape)) {
-    return limit_error("broadcasting scale ", str(scale), " and bias ", str(bias), " to ", str(dims), " needs rank over ", kernels::kMaxBroadcastRank);
+    return limit_error("broadcasting scale ", str(scale), " and bias ", str(bias), " to ", str(dims), " needs rank over ",
+                       kernels::kMaxBroadcastRank);
   }
   const bool vectors = p.whole_scale && p.dtype != DType::kFloat64;
   Cut c = cut(p.rows, (vectors ? 0.4 : 6.0) * static_cast<double>(p.n) + 20);

@@ -15,7 +15,9 @@ using kernels::GemmFormat;
 using kernels::GemmParams;
 
 Status expect_product_dtype(const Types& in, int i) {
-  return expect_dtype(in, i, {DType::kFloat32, DType::kFloat16, DType::kBFloat16, DType::kFloat64, DType::kInt32, DType::kInt64, DType::kUint32, DType::kUint64});
+  return expect_dtype(
+      in, i,
+      {DType::kFloat32, DType::kFloat16, DType::kBFloat16, DType::kFloat64, DType::kInt32, DType::kInt64, DType::kUint32, DType::kUint64});
 }
 
 /// An operand as a stack of matrices: rows, columns and the dims in front.
@@ -181,7 +183,8 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
   Phase packing;
   size_t shared = 0;
   if (pack) {
-    kernels::GemmPackParams q{.dtype = p.dtype, .format = kernels::gemm_format(), .input = p.swapped ? 0 : 1, .k = p.k, .n = p.n, .b_k = p.b_k, .b_n = p.b_n};
+    kernels::GemmPackParams q{
+        .dtype = p.dtype, .format = kernels::gemm_format(), .input = p.swapped ? 0 : 1, .k = p.k, .n = p.n, .b_k = p.b_k, .b_n = p.b_n};
     int64_t floats = kernels::packed_floats(q.format, p.k, p.n);
     for (size_t i = batch.size(); i-- > 0;) {
       if (batch[i].b == 0) continue;
@@ -261,7 +264,8 @@ Result<Step> bind(const MatMul& op, const BindContext& ctx) {
     if (p.format == GemmFormat::kOneDnn) {
       if (b.size() != 2) return error(Code::kInternal, "a stack of matrices is packed by oneDNN");
     } else if (p.format != kernels::gemm_format()) {
-      return error(Code::kInternal, "input 1 is ", ctx.layout(1).str(), ", expected packed:", static_cast<int>(kernels::gemm_format()), " on this CPU");
+      return error(Code::kInternal, "input 1 is ", ctx.layout(1).str(), ", expected packed:", static_cast<int>(kernels::gemm_format()),
+                   " on this CPU");
     }
     matrix_b = p.format == GemmFormat::kOneDnn ? 0 : kernels::packed_floats(p.format, p.k, p.n);
   }
@@ -302,7 +306,8 @@ namespace {
 
 /// The product of contiguous A with `rows` rows and a constant matrix.
 GemmParams params_with(const Tensor& b, bool trans_b, int64_t rows) {
-  GemmParams p{.dtype = b.dtype(), .format = kernels::gemm_format(), .m = rows, .n = b.dims()[trans_b ? 0 : 1], .k = b.dims()[trans_b ? 1 : 0]};
+  GemmParams p{
+      .dtype = b.dtype(), .format = kernels::gemm_format(), .m = rows, .n = b.dims()[trans_b ? 0 : 1], .k = b.dims()[trans_b ? 1 : 0]};
   p.a_m = p.k;
   p.b_k = trans_b ? 1 : p.n;
   p.b_n = trans_b ? p.k : 1;
@@ -330,7 +335,8 @@ int64_t rows_for_onednn(const MatMul& op, const Type& a, const Tensor& b, const 
   return kernels::onednn::slower(p) == nullptr && kernels::onednn::product(p) != nullptr ? rows : 0;
 }
 
-Result<std::optional<PackedWeights>> pack_matmul_weights_by_onednn(const Tensor& b, bool trans_b, int64_t rows, std::shared_ptr<Allocator> allocator) {
+Result<std::optional<PackedWeights>> pack_matmul_weights_by_onednn(const Tensor& b, bool trans_b, int64_t rows,
+                                                                   std::shared_ptr<Allocator> allocator) {
   const GemmParams p = params_with(b, trans_b, rows);
   const auto slices = kernels::onednn::product(p);
   if (slices == nullptr) return std::optional<PackedWeights>();

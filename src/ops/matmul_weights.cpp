@@ -50,7 +50,8 @@ class WeightPacker {
  private:
   Status piece(int64_t matrix, int64_t row, int64_t column, std::byte* room) const {
     const int64_t rows = std::min(rows_, k_ - row), columns = std::min(columns_, n_ - column), width = kernels::panel_width(format_);
-    kernels::GemmPackParams p{.dtype = source_.dtype(), .format = format_, .input = 0, .to_shared = false, .panel_step = k_ * width, .k = rows, .n = columns};
+    kernels::GemmPackParams p{
+        .dtype = source_.dtype(), .format = format_, .input = 0, .to_shared = false, .panel_step = k_ * width, .k = rows, .n = columns};
     // As in memory: lines of runs.
     const int64_t lines = trans_ ? columns : rows, run = trans_ ? rows : columns, line = trans_ ? k_ : n_;
     const int64_t first = matrix * k_ * n_ + (trans_ ? column * k_ + row : row * n_ + column);
@@ -85,10 +86,10 @@ class WeightPacker {
   GemmFormat format_;
   int64_t k_, n_;
   float* packed_;
-  int64_t floats_;               ///< of a packed matrix
-  int64_t rows_, columns_;       ///< of a piece
-  int64_t blocks_, strips_;      ///< pieces along k and n
-  size_t room_;                  ///< bytes of a piece
+  int64_t floats_;           ///< of a packed matrix
+  int64_t rows_, columns_;   ///< of a piece
+  int64_t blocks_, strips_;  ///< pieces along k and n
+  size_t room_;              ///< bytes of a piece
 };
 
 }  // namespace
@@ -108,7 +109,8 @@ Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool t
   if (!bytes) return limit_error("packing a constant of shape ", str(b.dims()), " overflows");
   TENON_ASSIGN(auto buffer, Buffer::allocate(static_cast<size_t>(*bytes), std::move(allocator)));
   TENON_TRY(WeightPacker(b, trans_b, format, k, n, reinterpret_cast<float*>(buffer->data())).run());
-  PackedWeights packed{Tensor::view(dtype, std::move(dims), std::move(buffer)), {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(format)}};
+  PackedWeights packed{Tensor::view(dtype, std::move(dims), std::move(buffer)),
+                       {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(format)}};
   return std::optional<PackedWeights>(std::move(packed));
 }
 

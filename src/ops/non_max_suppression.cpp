@@ -14,7 +14,8 @@ Status expect_one(const Types& in, int i, DType dtype) {
   TENON_TRY(expect_dtype(in, i, {dtype}));
   if (!in[i].ranked()) return {};
   const Dim count = in[i].shape.count();
-  if (in[i].rank() > 1 || (count.is_const() && count.value() > 1)) return input_error(i, "has shape ", in[i].shape.str(), ", expected one element");
+  if (in[i].rank() > 1 || (count.is_const() && count.value() > 1))
+    return input_error(i, "has shape ", in[i].shape.str(), ", expected one element");
   return {};
 }
 
@@ -93,7 +94,8 @@ Result<Types> infer(const NonMaxSuppression&, const Types& in) {
   TENON_TRY(expect_dtype(in, 1, {DType::kFloat32}));
   TENON_TRY(expect_rank(in, 0, 3));
   TENON_TRY(expect_rank(in, 1, 3));
-  if (in[0].ranked() && dims_equal(in[0].shape[2], 4) == false) return input_error(0, "has shape ", in[0].shape.str(), ", expected [batches, boxes, 4]");
+  if (in[0].ranked() && dims_equal(in[0].shape[2], 4) == false)
+    return input_error(0, "has shape ", in[0].shape.str(), ", expected [batches, boxes, 4]");
   TENON_TRY(expect_fit(in, 0, 0));
   TENON_TRY(expect_fit(in, 1, 2));
   TENON_TRY(expect_one(in, 2, DType::kInt64));

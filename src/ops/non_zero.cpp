@@ -9,7 +9,8 @@ namespace tenon::ops {
 Result<Types> infer(const NonZero&, const Types& in) {
   TENON_TRY(expect_inputs(in, 1));
   TENON_TRY(expect_plain(in));
-  if (in[0].ranked() && in[0].rank() > kernels::kMaxIndexRank) return limit_error("input 0 has rank ", in[0].rank(), ", at most ", kernels::kMaxIndexRank, " is supported");
+  if (in[0].ranked() && in[0].rank() > kernels::kMaxIndexRank)
+    return limit_error("input 0 has rank ", in[0].rank(), ", at most ", kernels::kMaxIndexRank, " is supported");
   Dim count = Dim::unknown();
   if (const Tensor* t = in[0].constant) {
     count = Dim(kernels::count_nonzero(t->dtype(), t->data(), t->count()));

@@ -58,7 +58,8 @@ Result<Step> bind(const Pool& op, const BindContext& ctx) {
   p.kind = op.kind;
   p.dtype = ctx.dtype(0);
   p.spatial = static_cast<int32_t>(x.size()) - 2;
-  if (p.spatial > kernels::kMaxPoolSpatial) return limit_error("pooling over ", p.spatial, " spatial dims, expected at most ", kernels::kMaxPoolSpatial);
+  if (p.spatial > kernels::kMaxPoolSpatial)
+    return limit_error("pooling over ", p.spatial, " spatial dims, expected at most ", kernels::kMaxPoolSpatial);
   p.block = ctx.layout(0).plain() ? 0 : ctx.layout(0).block;
   p.planes = planes_of(x, ctx.layout(0));
   double taps = 1;
@@ -103,7 +104,10 @@ namespace {
 Result<Step> bind_as_reduction(const kernels::GlobalPoolParams& pool, const BindContext& ctx) {
   using K = kernels::ReduceKind;
   kernels::ReduceParams p;
-  p.kind = pool.kind == kernels::PoolKind::kMax ? K::kMax : pool.kind == kernels::PoolKind::kAverage ? K::kMean : pool.p == 1 ? K::kL1 : K::kL2;
+  p.kind = pool.kind == kernels::PoolKind::kMax       ? K::kMax
+           : pool.kind == kernels::PoolKind::kAverage ? K::kMean
+           : pool.p == 1                              ? K::kL1
+                                                      : K::kL2;
   p.kept_rank = p.reduced_rank = 1;
   p.kept_dims[0] = p.outputs = pool.planes, p.kept_strides[0] = pool.pixels;
   p.reduced_dims[0] = p.reduced = pool.pixels, p.reduced_strides[0] = 1;
@@ -123,7 +127,8 @@ Result<Step> bind(const GlobalPool& op, const BindContext& ctx) {
   p.planes = planes_of(x, ctx.layout(0));
   for (size_t i = 2; i < x.size(); ++i) p.pixels *= x[i];
   p.p = op.p;
-  if (p.block == 0 && p.dtype == DType::kFloat32 && p.pixels > 0 && (op.kind != GlobalPool::Kind::kLp || op.p <= 2)) return bind_as_reduction(p, ctx);
+  if (p.block == 0 && p.dtype == DType::kFloat32 && p.pixels > 0 && (op.kind != GlobalPool::Kind::kLp || op.p <= 2))
+    return bind_as_reduction(p, ctx);
   return ctx.choose(kernels::global_pool, p, p.planes, static_cast<double>(physical_count(x, ctx.layout(0))) * 0.15);
 }
 

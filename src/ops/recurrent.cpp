@@ -19,7 +19,9 @@ Status expect_dims(const Types& in, int i, const std::vector<Dim>& dims) {
 }
 
 Dim dim_of(const Types& in, int i, int axis) {
-  return has(in, i) && in[static_cast<size_t>(i)].ranked() && in[static_cast<size_t>(i)].rank() == 3 ? in[static_cast<size_t>(i)].shape[static_cast<size_t>(axis)] : Dim::unknown();
+  return has(in, i) && in[static_cast<size_t>(i)].ranked() && in[static_cast<size_t>(i)].rank() == 3
+             ? in[static_cast<size_t>(i)].shape[static_cast<size_t>(axis)]
+             : Dim::unknown();
 }
 
 }  // namespace
@@ -101,7 +103,8 @@ std::optional<int64_t> product(std::initializer_list<int64_t> factors) {
 
 /// W of all directions becomes matrices [inputs, gates * hidden].
 kernels::GemmPackParams pack_w(const RecurrentParams& p) {
-  kernels::GemmPackParams q{.dtype = p.dtype, .format = kernels::gemm_format(), .input = 1, .k = p.inputs, .n = p.width(), .b_k = 1, .b_n = p.inputs};
+  kernels::GemmPackParams q{
+      .dtype = p.dtype, .format = kernels::gemm_format(), .input = 1, .k = p.inputs, .n = p.width(), .b_k = 1, .b_n = p.inputs};
   q.batch_rank = 1;
   q.batch[0] = p.directions;
   q.b_batch[0] = p.width() * p.inputs;
@@ -109,7 +112,8 @@ kernels::GemmPackParams pack_w(const RecurrentParams& p) {
 }
 /// R likewise [hidden, gates * hidden]; GRU's hidden gate apart from the others.
 std::vector<kernels::GemmPackParams> pack_r(const RecurrentParams& p) {
-  kernels::GemmPackParams q{.dtype = p.dtype, .format = kernels::gemm_format(), .input = 2, .k = p.hidden, .n = p.width(), .b_k = 1, .b_n = p.hidden};
+  kernels::GemmPackParams q{
+      .dtype = p.dtype, .format = kernels::gemm_format(), .input = 2, .k = p.hidden, .n = p.width(), .b_k = 1, .b_n = p.hidden};
   q.batch_rank = 1;
   q.batch[0] = p.directions;
   q.b_batch[0] = p.width() * p.hidden;
@@ -125,7 +129,8 @@ std::vector<kernels::GemmPackParams> pack_r(const RecurrentParams& p) {
 
 Phase pack_phase(kernels::GemmPackParams q, int64_t at) {
   q.to += at;
-  return Step::phase<kernels::GemmPackParams>(kernels::GemmPackPointer(), q, q.parts(), static_cast<double>(q.k) * static_cast<double>(q.n) * 0.2);
+  return Step::phase<kernels::GemmPackParams>(kernels::GemmPackPointer(), q, q.parts(),
+                                              static_cast<double>(q.k) * static_cast<double>(q.n) * 0.2);
 }
 
 RecurrentParams params_of(const Recurrent& op, const BindContext& ctx) {
@@ -182,7 +187,8 @@ Result<Step> bind(const Recurrent& op, const BindContext& ctx) {
   const auto format = kernels::gemm_format();
   for (int i = 1; i <= 2; ++i) {
     if (!ctx.layout(i).plain() && ctx.layout(i).format != static_cast<uint16_t>(format)) {
-      return error(Code::kInternal, "input ", i, " is ", ctx.layout(i).str(), ", expected packed:", static_cast<int>(format), " on this CPU");
+      return error(Code::kInternal, "input ", i, " is ", ctx.layout(i).str(), ", expected packed:", static_cast<int>(format),
+                   " on this CPU");
     }
   }
   p.packed_w = !ctx.layout(1).plain();
@@ -208,7 +214,8 @@ Result<Step> bind(const Recurrent& op, const BindContext& ctx) {
   g.c_batch[0] = *rows * p.width();
   g.d_batch[0] = p.width();
   kernels::plan_gemm(g);
-  kernels::ProjectionParams projection{.gemm = g, .packed_w = p.packed_w, .w_at = p.w_at, .bias_at = p.bias_at, .x_at = p.x_at, .gates_at = p.gates_at};
+  kernels::ProjectionParams projection{
+      .gemm = g, .packed_w = p.packed_w, .w_at = p.w_at, .bias_at = p.bias_at, .x_at = p.x_at, .gates_at = p.gates_at};
   for (const auto& row : kernels::gemm) {
     if (row.refuse(g) == nullptr) {
       projection.kernel = row.pointer();
@@ -218,13 +225,16 @@ Result<Step> bind(const Recurrent& op, const BindContext& ctx) {
   step.scratch_bytes = static_cast<size_t>(std::max(kernels::gemm_scratch(g), kernels::recurrent_scratch(p)));
 
   const int64_t converts = p.x_at >= 0 ? p.steps : 0;
-  step.phases.push_back(Step::phase<RecurrentParams>(kernels::RecurrentPreparePointer(), p, p.directions + converts,
-                                                     static_cast<double>(p.width() * p.directions) + static_cast<double>(converts * p.batch * p.inputs)));
+  step.phases.push_back(
+      Step::phase<RecurrentParams>(kernels::RecurrentPreparePointer(), p, p.directions + converts,
+                                   static_cast<double>(p.width() * p.directions) + static_cast<double>(converts * p.batch * p.inputs)));
   if (!p.packed_w && p.inputs > 0) step.phases.push_back(pack_phase(pack_w(p), p.w_at));
   if (!p.packed_r) {
     for (const auto& q : pack_r(p)) step.phases.push_back(pack_phase(q, p.r_at));
   }
-  if (g.parts() > 0) step.phases.push_back(Step::phase<kernels::ProjectionParams>(kernels::RecurrentProjectionPointer(), projection, g.parts(), kernels::gemm_nanoseconds(g)));
+  if (g.parts() > 0)
+    step.phases.push_back(
+        Step::phase<kernels::ProjectionParams>(kernels::RecurrentProjectionPointer(), projection, g.parts(), kernels::gemm_nanoseconds(g)));
   step.phases.push_back(Step::phase<RecurrentParams>(kernels::RecurrentStepsPointer(), p, p.directions * p.groups(),
                                                      work * static_cast<double>(p.hidden) / 20));
   return step;
@@ -241,7 +251,8 @@ Result<std::optional<PackedRecurrentWeights>> pack_recurrent_weights(const Recur
   p.directions = op.directions();
   p.hidden = weights.dims()[1] / kernels::gates_of(op.cell);
   p.inputs = weights.dims()[2];
-  const int64_t matrix = input == 1 ? kernels::packed_floats(kernels::gemm_format(), p.inputs, p.width()) : kernels::packed_r_floats(p.cell, p.hidden);
+  const int64_t matrix =
+      input == 1 ? kernels::packed_floats(kernels::gemm_format(), p.inputs, p.width()) : kernels::packed_r_floats(p.cell, p.hidden);
   const auto bytes = product({matrix, p.directions, 4});
   if (!bytes) return limit_error("packing a constant of shape ", str(weights.dims()), " overflows");
   TENON_ASSIGN(auto buffer, Buffer::allocate(static_cast<size_t>(*bytes), std::move(allocator)));

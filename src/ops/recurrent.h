@@ -18,8 +18,8 @@ struct Recurrent {
   };
   Cell cell = Cell::kLstm;
   Direction direction = Direction::kForward;
-  int64_t hidden_size = 0;           ///< 0: taken from R
-  std::vector<Function> activations; ///< as many as the cell has (f; f, g; f, g, h) for each direction
+  int64_t hidden_size = 0;            ///< 0: taken from R
+  std::vector<Function> activations;  ///< as many as the cell has (f; f, g; f, g, h) for each direction
   std::optional<float> clip;
   bool input_forget = false;         ///< LSTM
   bool linear_before_reset = false;  ///< GRU

@@ -7,7 +7,7 @@
 namespace tenon::ops {
 
 std::string_view name_of(Reduce::Kind kind) {
-  static constexpr std::string_view kNames[] = {"ReduceL1",  "ReduceL2",   "ReduceLogSum", "ReduceLogSumExp", "ReduceMax",
+  static constexpr std::string_view kNames[] = {"ReduceL1",   "ReduceL2",  "ReduceLogSum", "ReduceLogSumExp", "ReduceMax",
                                                 "ReduceMean", "ReduceMin", "ReduceProd",   "ReduceSum",       "ReduceSumSquare"};
   static_assert(std::size(kNames) == kernels::kReduceKinds);
   return kNames[static_cast<int>(kind)];
@@ -80,7 +80,8 @@ Result<Step> bind(const Reduce& op, const BindContext& ctx) {
   int64_t stride = 1;
   for (size_t i = dims.size(); i-- > 0;) {
     if (dims[i] != 1) {
-      if (!merged.empty() && merged.back().reduced == reduced[i] && merged.back().stride * merged.back().dim == stride) merged.back().dim *= dims[i];
+      if (!merged.empty() && merged.back().reduced == reduced[i] && merged.back().stride * merged.back().dim == stride)
+        merged.back().dim *= dims[i];
       else merged.push_back({dims[i], stride, reduced[i]});
     }
     stride *= dims[i];
@@ -95,7 +96,8 @@ Result<Step> bind(const Reduce& op, const BindContext& ctx) {
     (a.reduced ? p.reduced : p.outputs) *= a.dim;
   }
   const bool heavy = op.kind == Reduce::Kind::kLogSumExp;
-  const double each = (p.dtype == DType::kFloat32 ? (heavy ? 1.0 : 0.1) : (heavy ? 8.0 : 1.5)) * static_cast<double>(std::max<int64_t>(p.reduced, 1)) + 3;
+  const double each =
+      (p.dtype == DType::kFloat32 ? (heavy ? 1.0 : 0.1) : (heavy ? 8.0 : 1.5)) * static_cast<double>(std::max<int64_t>(p.reduced, 1)) + 3;
   // Reductions across the contiguous axis work on whole runs of outputs.
   const bool outer = p.kept_rank > 0 && p.kept_strides[p.kept_rank - 1] == 1 && p.reduced_rank > 0;
   const Cut c = cut(p.outputs, each, outer ? 64 : 1);

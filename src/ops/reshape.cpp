@@ -191,7 +191,8 @@ Result<Types> infer(const Unsqueeze&, const Types& in) {
   if (!data.ranked()) return Types{Type::unranked(data.dtype)};
   const auto axes = ints_of(in, 1);
   if (!axes) {
-    return Types{Type::of(data.dtype, in[1].ranked() && in[1].rank() == 0 ? unknown_shape(data.rank() + 1) : shape_of_length(in, 1, data.rank()))};
+    return Types{
+        Type::of(data.dtype, in[1].ranked() && in[1].rank() == 0 ? unknown_shape(data.rank() + 1) : shape_of_length(in, 1, data.rank()))};
   }
   TENON_ASSIGN(const auto mask, axes_mask(*axes, data.rank() + static_cast<int>(axes->size())));
   std::vector<Dim> out;

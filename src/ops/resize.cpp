@@ -10,9 +10,7 @@ namespace tenon::ops {
 namespace {
 
 /// False for an input that is left out or, as opset 11 does it, an empty tensor.
-bool given(const Types& in, int i) {
-  return has(in, i) && !(in[i].ranked() && in[i].rank() == 1 && in[i].shape[0].is(0));
-}
+bool given(const Types& in, int i) { return has(in, i) && !(in[i].ranked() && in[i].rank() == 1 && in[i].shape[0].is(0)); }
 
 Status expect_one_per_axis(const Types& in, int i, size_t count, std::string_view name) {
   if (!in[i].ranked()) return {};
@@ -42,7 +40,8 @@ Result<Shape> shape_by_scales(const Types& in, const std::vector<int64_t>& axes)
   }
   for (size_t i = 0; i < axes.size(); ++i) {
     const double scale = (*scales)[i];
-    if (!(scale > 0) || std::isinf(scale)) return input_error(2, "has scale ", scale, " for axis ", axes[i], ", expected a finite number above 0");
+    if (!(scale > 0) || std::isinf(scale))
+      return input_error(2, "has scale ", scale, " for axis ", axes[i], ", expected a finite number above 0");
     Dim& dim = out[axes[i]];
     if (dim.is_const()) {
       TENON_ASSIGN(const int64_t size, scaled_size(dim.value(), static_cast<float>(scale), axes[i]));
@@ -61,7 +60,8 @@ Result<Shape> shape_by_sizes(const Resize& op, const Types& in, const std::vecto
   std::vector<int64_t> from, to;
   for (size_t i = 0; i < axes.size(); ++i) {
     const Dim size = sizes ? (*sizes)[i] : Dim::unknown();
-    if (size.is_const() && size.value() < 0) return input_error(3, "has sizes of ", size.value(), " for axis ", axes[i], ", expected 0 or more");
+    if (size.is_const() && size.value() < 0)
+      return input_error(3, "has sizes of ", size.value(), " for axis ", axes[i], ", expected 0 or more");
     if (size.is_const() && size.value() > kMaxResizedDim) {
       return limit_error("input 3: sizes ask for ", size.value(), " elements along axis ", axes[i], ", the limit is ", kMaxResizedDim);
     }
@@ -85,15 +85,18 @@ Result<Types> infer(const Resize& op, const Types& in) {
   TENON_TRY(expect_inputs(in, 1, 4));
   TENON_TRY(expect_plain(in));
   if (op.mode != Resize::Mode::kNearest) TENON_TRY(expect_numeric(in, 0));
-  if (op.mode == Resize::Mode::kNearest && op.antialias) return shape_error("antialias is for the modes linear and cubic, but mode is nearest");
+  if (op.mode == Resize::Mode::kNearest && op.antialias)
+    return shape_error("antialias is for the modes linear and cubic, but mode is nearest");
   const bool by_scale = given(in, 2), by_size = given(in, 3);
   if (by_scale) TENON_TRY(expect_dtype(in, 2, {DType::kFloat32}));
   if (by_size) TENON_TRY(expect_dtype(in, 3, {DType::kInt64}));
-  if (by_scale == by_size) return shape_error("has ", by_scale ? "both scales and sizes" : "neither scales nor sizes", ", expected one of them");
+  if (by_scale == by_size)
+    return shape_error("has ", by_scale ? "both scales and sizes" : "neither scales nor sizes", ", expected one of them");
   const bool crop = op.coordinates == kernels::Coordinates::kTfCropAndResize;
   if (crop && !given(in, 1)) return shape_error("has no roi, which coordinate_transformation_mode tf_crop_and_resize needs");
   if (!in[0].ranked()) return Types{Type::unranked(in[0].dtype)};
-  if (in[0].rank() > kernels::kMaxResizeAxes) return limit_error("input 0 has rank ", in[0].rank(), ", at most ", kernels::kMaxResizeAxes, " is supported");
+  if (in[0].rank() > kernels::kMaxResizeAxes)
+    return limit_error("input 0 has rank ", in[0].rank(), ", at most ", kernels::kMaxResizeAxes, " is supported");
   TENON_ASSIGN(const auto axes, resized_axes(op, in[0].rank()));
   if (by_scale) TENON_TRY(expect_one_per_axis(in, 2, axes.size(), "scales"));
   if (by_size) TENON_TRY(expect_one_per_axis(in, 3, axes.size(), "sizes"));
@@ -103,10 +106,12 @@ Result<Types> infer(const Resize& op, const Types& in) {
   }
   for (int64_t a : axes) {
     const Dim& dim = in[0].shape[a];
-    if (dim.is_const() && dim.value() > kMaxResizedDim) return limit_error("input 0 has ", dim.value(), " elements along axis ", a, ", the limit is ", kMaxResizedDim);
+    if (dim.is_const() && dim.value() > kMaxResizedDim)
+      return limit_error("input 0 has ", dim.value(), " elements along axis ", a, ", the limit is ", kMaxResizedDim);
   }
   TENON_ASSIGN(Shape shape, by_scale ? shape_by_scales(in, axes) : shape_by_sizes(op, in, axes));
-  if (shape.is_static() && !element_count(shape.to_ints()).ok()) return limit_error(by_scale ? "scales" : "sizes", " make an output of too many elements, ", shape.str());
+  if (shape.is_static() && !element_count(shape.to_ints()).ok())
+    return limit_error(by_scale ? "scales" : "sizes", " make an output of too many elements, ", shape.str());
   return Types{Type::of(in[0].dtype, std::move(shape))};
 }
 

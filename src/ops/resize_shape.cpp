@@ -27,7 +27,8 @@ Result<int64_t> scaled_size(int64_t in, float scale, int64_t axis) {
   return static_cast<int64_t>(size);
 }
 
-Result<std::vector<ResizedAxis>> by_scales(const std::vector<int64_t>& in, const std::vector<int64_t>& axes, const std::vector<double>& scales) {
+Result<std::vector<ResizedAxis>> by_scales(const std::vector<int64_t>& in, const std::vector<int64_t>& axes,
+                                           const std::vector<double>& scales) {
   std::vector<ResizedAxis> out;
   for (size_t i = 0; i < axes.size(); ++i) {
     TENON_ASSIGN(const int64_t size, scaled_size(in[i], static_cast<float>(scales[i]), axes[i]));
@@ -36,8 +37,8 @@ Result<std::vector<ResizedAxis>> by_scales(const std::vector<int64_t>& in, const
   return out;
 }
 
-Result<std::vector<ResizedAxis>> by_sizes(const std::vector<int64_t>& in, const std::vector<int64_t>& axes, const std::vector<int64_t>& sizes,
-                                          Resize::Policy policy) {
+Result<std::vector<ResizedAxis>> by_sizes(const std::vector<int64_t>& in, const std::vector<int64_t>& axes,
+                                          const std::vector<int64_t>& sizes, Resize::Policy policy) {
   std::vector<ResizedAxis> out;
   double common = 0;
   for (size_t i = 0; i < axes.size(); ++i) {

@@ -23,9 +23,10 @@ struct ResizedAxis {
   double width = 0;  ///< in * scale
 };
 /// By explicit scales.
-Result<std::vector<ResizedAxis>> by_scales(const std::vector<int64_t>& in, const std::vector<int64_t>& axes, const std::vector<double>& scales);
+Result<std::vector<ResizedAxis>> by_scales(const std::vector<int64_t>& in, const std::vector<int64_t>& axes,
+                                           const std::vector<double>& scales);
 /// By sizes and the policy. `in` and the results are for the listed axes.
-Result<std::vector<ResizedAxis>> by_sizes(const std::vector<int64_t>& in, const std::vector<int64_t>& axes, const std::vector<int64_t>& sizes,
-                                          Resize::Policy policy);
+Result<std::vector<ResizedAxis>> by_sizes(const std::vector<int64_t>& in, const std::vector<int64_t>& axes,
+                                          const std::vector<int64_t>& sizes, Resize::Policy policy);
 
 }  // namespace tenon::ops

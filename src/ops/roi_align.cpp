@@ -22,7 +22,8 @@ Result<Types> infer(const RoiAlign& op, const Types& in) {
   if (op.sampling_ratio < 0 || op.sampling_ratio > kMostSamples) {
     return shape_error("sampling_ratio ", op.sampling_ratio, " is outside [0, ", kMostSamples, "]");
   }
-  if (in[1].ranked() && dims_equal(in[1].shape[1], 4) == false) return input_error(1, "has shape ", in[1].shape.str(), ", expected [rois, 4]");
+  if (in[1].ranked() && dims_equal(in[1].shape[1], 4) == false)
+    return input_error(1, "has shape ", in[1].shape.str(), ", expected [rois, 4]");
   Dim rois = in[1].ranked() ? in[1].shape[0] : in[2].ranked() ? in[2].shape[0] : Dim::unknown();
   if (in[1].ranked() && in[2].ranked()) {
     if (dims_equal(rois, in[2].shape[0]) == false) {
@@ -31,7 +32,8 @@ Result<Types> infer(const RoiAlign& op, const Types& in) {
     if (!rois.is_const()) rois = in[2].shape[0];
   }
   const Dim channels = in[0].ranked() ? in[0].shape[1] : Dim::unknown();
-  if (in[0].ranked() && (in[0].shape[2].is(0) || in[0].shape[3].is(0))) return input_error(0, "has shape ", in[0].shape.str(), ", expected an image that is not empty");
+  if (in[0].ranked() && (in[0].shape[2].is(0) || in[0].shape[3].is(0)))
+    return input_error(0, "has shape ", in[0].shape.str(), ", expected an image that is not empty");
   return Types{Type::of(in[0].dtype, Shape{rois, channels, Dim(op.output_height), Dim(op.output_width)})};
 }
 

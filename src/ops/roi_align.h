@@ -7,8 +7,8 @@ namespace tenon::ops {
 
 /// Pools regions of interest out of feature maps by bilinear sampling.
 struct RoiAlign {
-  bool max = false;            ///< else the average
-  bool half_pixel = true;      ///< coordinate_transformation_mode half_pixel, else output_half_pixel
+  bool max = false;        ///< else the average
+  bool half_pixel = true;  ///< coordinate_transformation_mode half_pixel, else output_half_pixel
   int64_t output_height = 1;
   int64_t output_width = 1;
   int64_t sampling_ratio = 0;  ///< 0: as many samples as a bin has elements

@@ -34,7 +34,8 @@ Result<Step> bind(const ScatterElements& op, const BindContext& ctx) {
   p.dtype = ctx.dtype(0);
   p.reduction = op.reduction;
   p.walk = index_lines(ctx.dims(0), ctx.dims(1), op.axis, ctx.dtype(1));
-  TENON_ASSIGN(Step step, ctx.choose(kernels::scatter_elements, p, p.walk.parts(), 2.0 * static_cast<double>(p.walk.lines * p.walk.length)));
+  TENON_ASSIGN(Step step,
+               ctx.choose(kernels::scatter_elements, p, p.walk.parts(), 2.0 * static_cast<double>(p.walk.lines * p.walk.length)));
   TENON_ASSIGN(const int64_t count, element_count(ctx.dims(0)));
   const kernels::CopyAllParams copy{count * static_cast<int64_t>(size_of(p.dtype))};
   TENON_ASSIGN(Step first, ctx.choose(kernels::copy_all, copy, copy.parts(), 0.1 * static_cast<double>(copy.bytes)));

@@ -23,7 +23,8 @@ Result<Types> infer(const ScatterND& op, const Types& in) {
   if (!depth.is_const()) return out;
   const int64_t k = depth.value();
   if (k < 1 || k > r) {
-    return input_error(1, "has shape ", in[1].shape.str(), ": its last dim is ", k, ", expected 1 to ", r, " coordinates of input 0 of rank ", r);
+    return input_error(1, "has shape ", in[1].shape.str(), ": its last dim is ", k, ", expected 1 to ", r,
+                       " coordinates of input 0 of rank ", r);
   }
   std::vector<Dim> expected(in[1].shape.begin(), in[1].shape.end() - 1);
   expected.insert(expected.end(), in[0].shape.begin() + k, in[0].shape.end());
@@ -53,7 +54,8 @@ Result<Step> bind(const ScatterND& op, const BindContext& ctx) {
   // Every owner looks at all tuples, which only pays when slices are much longer than their coordinates.
   const int64_t moved = p.index.tuples * bytes;
   if (bytes >= 256) p.owners = std::clamp<int64_t>(std::min(p.slices, moved / (32 << 10)), 1, 16);
-  TENON_ASSIGN(Step step, ctx.choose(kernels::scatter_nd, p, p.parts(), static_cast<double>(p.index.tuples) * (3.0 + 0.15 * static_cast<double>(bytes))));
+  TENON_ASSIGN(Step step, ctx.choose(kernels::scatter_nd, p, p.parts(),
+                                     static_cast<double>(p.index.tuples) * (3.0 + 0.15 * static_cast<double>(bytes))));
   const kernels::CopyAllParams copy{p.slices * bytes};
   TENON_ASSIGN(Step first, ctx.choose(kernels::copy_all, copy, copy.parts(), 0.1 * static_cast<double>(copy.bytes)));
   step.phases.insert(step.phases.begin(), std::move(first.phases[0]));

@@ -40,9 +40,8 @@ Dim kept(const Dim& d, DType dtype) {
   if (!d.is_const()) return d;
   const int64_t v = d.value();
   bool fits = true;
-  dispatch<int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t>(dtype, [&](auto t) {
-    fits = v >= std::numeric_limits<decltype(t)>::min() && v <= std::numeric_limits<decltype(t)>::max();
-  });
+  dispatch<int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t>(
+      dtype, [&](auto t) { fits = v >= std::numeric_limits<decltype(t)>::min() && v <= std::numeric_limits<decltype(t)>::max(); });
   if (dtype == DType::kUint64) fits = v >= 0;
   if (dtype == DType::kBool) fits = v == 0 || v == 1;
   return fits ? d : Dim::unknown();

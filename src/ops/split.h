@@ -8,8 +8,8 @@ namespace tenon::ops {
 /// Pieces of a tensor along an axis: of the sizes input 1 gives, or of equal size without it. Opset 18 meaning.
 struct Split {
   int64_t axis = 0;
-  int64_t outputs = 1;   ///< how many pieces
-  bool uneven = true;    ///< without sizes: the last piece may be smaller (opset 18), instead of an error
+  int64_t outputs = 1;  ///< how many pieces
+  bool uneven = true;   ///< without sizes: the last piece may be smaller (opset 18), instead of an error
 
   bool operator==(const Split&) const = default;
 };

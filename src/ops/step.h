@@ -28,7 +28,8 @@ struct Phase {
   /// Makes `owner`, which the parameters point into, live as long as they do.
   void keep(std::shared_ptr<const void> owner) {
     const void* const raw = params.get();
-    params = std::shared_ptr<const void>(std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(params, std::move(owner)), raw);
+    params = std::shared_ptr<const void>(
+        std::make_shared<std::pair<std::shared_ptr<const void>, std::shared_ptr<const void>>>(params, std::move(owner)), raw);
   }
 };
 
@@ -53,7 +54,7 @@ struct Step {
   std::vector<InPlace> in_place;
   size_t scratch_bytes = 0;  ///< a thread
   size_t shared_bytes = 0;
-  const char* kernel = "";   ///< name of the chosen row
+  const char* kernel = "";  ///< name of the chosen row
   /// "row: reason" of each better row that refused, when asked for.
   std::vector<std::string> refusals;
 
@@ -97,8 +98,8 @@ class ExecContext {
   virtual Result<Tensor> allocate(DType dtype, Dims dims) = 0;
   /// The tensor, or every item of the sequence, has memory of its own: allocate(), keep(), or a share of what these gave.
   virtual void set_output(int i, Tensor value) = 0;
-  /// Runs body `region` of the node on `inputs` (its own inputs; captured outer values are found by the plan). Outputs that nobody needs, by
-  /// output_wanted(), are empty.
+  /// Runs body `region` of the node on `inputs` (its own inputs; captured outer values are found by the plan). Outputs that nobody needs,
+  /// by output_wanted(), are empty.
   virtual Result<std::vector<Tensor>> run_region(int region, std::vector<Tensor> inputs) = 0;
   /// The types that body `region` gives for inputs of these types, without running it; not static where data decides.
   virtual Result<Types> plan_region(int region, const Types& inputs) = 0;
@@ -114,10 +115,10 @@ class BindContext {
   virtual ~BindContext() = default;
   virtual int inputs() const = 0;
   virtual int outputs() const = 0;
-  virtual bool has_input(int i) const = 0;   ///< false when left out or beyond the last
+  virtual bool has_input(int i) const = 0;  ///< false when left out or beyond the last
   virtual bool wants_output(int i) const = 0;
-  virtual DType dtype(int i) const = 0;      ///< of input i
-  virtual const Dims& dims(int i) const = 0; ///< of input i
+  virtual DType dtype(int i) const = 0;       ///< of input i
+  virtual const Dims& dims(int i) const = 0;  ///< of input i
   virtual const struct Layout& layout(int i) const = 0;
   virtual const struct Structure& structure(int i) const = 0;  ///< of input i
   virtual DType out_dtype(int i) const = 0;

@@ -26,7 +26,8 @@ Result<Types> infer(const TopK& op, const Types& in) {
   TENON_ASSIGN(const int64_t axis, normal_axis(op.axis, in[0].rank()));
   Shape out = in[0].shape;
   if (k.is_const() && out[axis].is_const() && k.value() > out[axis].value()) {
-    return input_error(1, "is k = ", k.value(), ", expected at most ", out[axis].value(), ", the size of axis ", axis, " of input 0 ", in[0].shape.str());
+    return input_error(1, "is k = ", k.value(), ", expected at most ", out[axis].value(), ", the size of axis ", axis, " of input 0 ",
+                       in[0].shape.str());
   }
   out[axis] = k;
   return Types{Type::of(in[0].dtype, out), Type::of(DType::kInt64, out)};

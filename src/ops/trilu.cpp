@@ -28,7 +28,8 @@ Result<Step> bind(const Trilu& op, const BindContext& ctx) {
   p.matrices = product(x, 0, x.size() - 2);
   p.rows_per_part = kernels::rows_per_part(p.columns * p.element);
   const double rows = static_cast<double>(p.matrices) * static_cast<double>(p.rows);
-  TENON_ASSIGN(Step step, ctx.choose(kernels::triangle_table, p, p.parts(), rows * (10 + 0.05 * static_cast<double>(p.columns * p.element))));
+  TENON_ASSIGN(Step step,
+               ctx.choose(kernels::triangle_table, p, p.parts(), rows * (10 + 0.05 * static_cast<double>(p.columns * p.element))));
   step.in_place.push_back({0, 0});
   return step;
 }

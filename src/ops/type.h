@@ -15,9 +15,9 @@ namespace tenon {
 /// How the elements of a value lie in memory. Part of its type, so a missing reorder is a type error.
 struct Layout {
   enum class Kind : uint8_t {
-    kPlain,          ///< row-major
-    kChannelBlocked, ///< [N, C/block, spatial..., block]: dim 1 split, padded with zeros up to a multiple of block
-    kPacked,         ///< a constant operand packed for one kernel; `format` names the packing, bytes are opaque
+    kPlain,           ///< row-major
+    kChannelBlocked,  ///< [N, C/block, spatial..., block]: dim 1 split, padded with zeros up to a multiple of block
+    kPacked,          ///< a constant operand packed for one kernel; `format` names the packing, bytes are opaque
   };
   Kind kind = Kind::kPlain;
   uint8_t block = 0;    ///< channels a block, kChannelBlocked only
@@ -35,8 +35,8 @@ struct Structure {
 };
 
 struct Type {
-  DType dtype = DType::kUndefined;     ///< of a sequence: its items'
-  Shape shape = Shape::unranked();     ///< of a sequence: its items'. They may differ in every dim that is not constant
+  DType dtype = DType::kUndefined;  ///< of a sequence: its items'
+  Shape shape = Shape::unranked();  ///< of a sequence: its items'. They may differ in every dim that is not constant
   Layout layout;
   Structure structure;
 
@@ -56,7 +56,7 @@ struct Type {
   bool ranked() const { return shape.ranked(); }
   int rank() const { return shape.rank(); }
   bool is_static() const { return shape.is_static() && is_tensor(); }  ///< a tensor whose size in memory is known
-  std::string str() const;  ///< "float32[batch, 3, 224, 224]", "optional(sequence(float32[n]))"
+  std::string str() const;                                             ///< "float32[batch, 3, 224, 224]", "optional(sequence(float32[n]))"
 
   /// Same dtype, shape, layout and structure; contents and constant do not take part.
   bool same_as(const Type& other) const {

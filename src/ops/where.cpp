@@ -20,8 +20,11 @@ Result<Step> bind(const Where&, const BindContext& ctx) {
   kernels::WhereParams p;
   p.element_size = static_cast<int32_t>(size_of(ctx.dtype(1)));
   const Dims& out = ctx.out_dims(0);
-  if (!kernels::make_broadcast_shape<3>(out, {std::span<const int64_t>(ctx.dims(0)), std::span<const int64_t>(ctx.dims(1)), std::span<const int64_t>(ctx.dims(2))}, p.shape)) {
-    return limit_error("broadcasting ", str(ctx.dims(0)), ", ", str(ctx.dims(1)), " and ", str(ctx.dims(2)), " needs rank over ", kernels::kMaxBroadcastRank);
+  if (!kernels::make_broadcast_shape<3>(
+          out, {std::span<const int64_t>(ctx.dims(0)), std::span<const int64_t>(ctx.dims(1)), std::span<const int64_t>(ctx.dims(2))},
+          p.shape)) {
+    return limit_error("broadcasting ", str(ctx.dims(0)), ", ", str(ctx.dims(1)), " and ", str(ctx.dims(2)), " needs rank over ",
+                       kernels::kMaxBroadcastRank);
   }
   p.count = count_of(out);
   const Cut c = cut(p.count, p.element_size == 4 ? 0.35 : 0.8, 64);

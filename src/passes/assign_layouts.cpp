@@ -99,7 +99,8 @@ Result<bool> convert_transposed(Graph& graph, NodeId id, const ops::ConvTranspos
   const Type& x = graph.type(inputs[0]);
   if (weights == nullptr || weights->dtype() != DType::kFloat32 || !float32_image(x)) return false;
   // Where pads follow from sizes, so does the packing.
-  if (!op.output_shape.empty() || op.window.auto_pad == ops::AutoPad::kSameUpper || op.window.auto_pad == ops::AutoPad::kSameLower) return false;
+  if (!op.output_shape.empty() || op.window.auto_pad == ops::AutoPad::kSameUpper || op.window.auto_pad == ops::AutoPad::kSameLower)
+    return false;
   if (!ops::has_blocked_kernel(op, weights->dims()[1] * op.group, weights->dims()[0], x.rank() - 2)) return false;
   Conversion c(graph, id);
   std::vector<ValueId> to = inputs;
@@ -122,7 +123,8 @@ Result<bool> follow(Graph& graph, NodeId id) {
     if (to[0] == kNone || graph.type(graph.node(id).outputs[0]).dtype != DType::kFloat32) return false;
     if (const auto* pool = std::get_if<ops::Pool>(&op)) {
       const auto& outputs = graph.node(id).outputs;
-      const bool indices = outputs.size() > 1 && outputs[1] != kNone && (!graph.value(outputs[1]).users.empty() || graph.value(outputs[1]).output_uses > 0);
+      const bool indices =
+          outputs.size() > 1 && outputs[1] != kNone && (!graph.value(outputs[1]).users.empty() || graph.value(outputs[1]).output_uses > 0);
       if (pool->kind == ops::Pool::Kind::kLp || indices) return false;
     }
     if (const auto* pool = std::get_if<ops::GlobalPool>(&op); pool != nullptr && pool->kind == ops::GlobalPool::Kind::kLp) return false;

@@ -70,7 +70,8 @@ class Tree {
     const Op& op = node.op;
     const int n = static_cast<int>(node.inputs.size());
     if (std::holds_alternative<ops::Unary>(op) || std::holds_alternative<ops::Cast>(op) || std::holds_alternative<ops::Clip>(op)) return 1;
-    if (std::holds_alternative<ops::Binary>(op) || std::holds_alternative<ops::Where>(op) || std::holds_alternative<ops::Concat>(op)) return n;
+    if (std::holds_alternative<ops::Binary>(op) || std::holds_alternative<ops::Where>(op) || std::holds_alternative<ops::Concat>(op))
+      return n;
     return 0;
   }
 

@@ -27,7 +27,9 @@ namespace {
 class ScaledRows final : public Contents {
  public:
   ScaledRows(Tensor rows, std::vector<double> factors, std::shared_ptr<ReadFaults> faults)
-      : Contents(std::move(faults)), rows_(std::move(rows)), factors_(std::move(factors)),
+      : Contents(std::move(faults)),
+        rows_(std::move(rows)),
+        factors_(std::move(factors)),
         length_(static_cast<size_t>(rows_.count()) / factors_.size()) {}
 
   Status read(size_t offset, size_t n, std::byte* to) const override {
@@ -50,7 +52,8 @@ class ScaledRows final : public Contents {
 
 }  // namespace
 
-Result<bool> scale_conv(Graph& graph, NodeId id, const ConvMatch& conv, const std::vector<double>& scale, const std::vector<double>& shift) {
+Result<bool> scale_conv(Graph& graph, NodeId id, const ConvMatch& conv, const std::vector<double>& scale,
+                        const std::vector<double>& shift) {
   const std::vector<ValueId> inputs = graph.node(conv.node).inputs;
   const Op op = graph.node(conv.node).op;
   const Tensor& weights = *constant(graph, inputs[1]);

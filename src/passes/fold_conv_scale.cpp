@@ -24,7 +24,8 @@ Result<bool> fold_conv_scale(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   const auto* binary = std::get_if<ops::Binary>(&node.op);
   using K = ops::Binary::Kind;
-  if (binary == nullptr || (binary->kind != K::kAdd && binary->kind != K::kSub && binary->kind != K::kMul && binary->kind != K::kDiv)) return false;
+  if (binary == nullptr || (binary->kind != K::kAdd && binary->kind != K::kSub && binary->kind != K::kMul && binary->kind != K::kDiv))
+    return false;
   for (size_t side = 0; side < 2; ++side) {
     if (side == 1 && (binary->kind == K::kSub || binary->kind == K::kDiv)) break;
     const auto conv = match_conv(graph, id, node.inputs[side]);

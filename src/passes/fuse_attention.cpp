@@ -35,7 +35,8 @@ bool take_scale(const Graph& graph, ValueId& value, double& scale) {
   for (size_t side = 0; side < (div ? 1u : 2u); ++side) {
     const auto factor = scalar_constant(graph, node->inputs[1 - side]);
     const ValueId other = node->inputs[side];
-    if (!factor || *factor == 0 || !graph.type(other).ranked() || graph.type(node->inputs[1 - side]).rank() > graph.type(other).rank()) continue;
+    if (!factor || *factor == 0 || !graph.type(other).ranked() || graph.type(node->inputs[1 - side]).rank() > graph.type(other).rank())
+      continue;
     scale = div ? scale / *factor : scale * *factor;
     value = other;
     return true;
@@ -80,10 +81,12 @@ bool take_repeat(const Graph& graph, ValueId& value) {
   if (graph.producer_as<ops::Unsqueeze>(one) == nullptr) return false;
   const ValueId source = graph.node(graph.value(one).producer).inputs[0];
   const Type &a = graph.type(source), &b = graph.type(wide), &c = graph.type(value), &u = graph.type(one);
-  if (!a.ranked() || !b.ranked() || !c.ranked() || !u.ranked() || a.rank() != 4 || u.rank() != 5 || b.rank() != 5 || c.rank() != 4) return false;
+  if (!a.ranked() || !b.ranked() || !c.ranked() || !u.ranked() || a.rank() != 4 || u.rank() != 5 || b.rank() != 5 || c.rank() != 4)
+    return false;
   const Dim &h = a.shape[1], &g = b.shape[2];
-  const bool repeats = u.shape[2].is(1) && h.is_const() && g.is_const() && a.shape[0] == b.shape[0] && h == b.shape[1] && a.shape[2] == b.shape[3] &&
-                       a.shape[3] == b.shape[4] && c.shape[0] == b.shape[0] && c.shape[1] == h * g && c.shape[2] == b.shape[3] && c.shape[3] == b.shape[4];
+  const bool repeats = u.shape[2].is(1) && h.is_const() && g.is_const() && a.shape[0] == b.shape[0] && h == b.shape[1] &&
+                       a.shape[2] == b.shape[3] && a.shape[3] == b.shape[4] && c.shape[0] == b.shape[0] && c.shape[1] == h * g &&
+                       c.shape[2] == b.shape[3] && c.shape[3] == b.shape[4];
   if (repeats) value = source;
   return repeats;
 }
@@ -113,7 +116,8 @@ ValueId softmax_of(const Graph& graph, ValueId probabilities, bool* nan_to_zero)
     const auto zero = scalar_constant(graph, where->inputs[1]);
     const ValueId p = where->inputs[2];
     const auto* test = graph.producer_as<ops::Unary>(where->inputs[0]);
-    if (!zero || *zero != 0 || test == nullptr || test->kind != ops::Unary::Kind::kIsNaN || !graph.single_use(where->inputs[0])) return kNone;
+    if (!zero || *zero != 0 || test == nullptr || test->kind != ops::Unary::Kind::kIsNaN || !graph.single_use(where->inputs[0]))
+      return kNone;
     if (graph.node(graph.value(where->inputs[0]).producer).inputs[0] != p) return kNone;
     if (graph.value(p).users.size() != 2 || graph.value(p).output_uses != 0) return kNone;
     *nan_to_zero = true;
@@ -130,8 +134,8 @@ ValueId softmax_of(const Graph& graph, ValueId probabilities, bool* nan_to_zero)
 }  // namespace
 
 /// MatMul(Softmax(MatMul(q, k^T) * scale + mask), v) -> Attention(q, k, v, mask), with the transposes, scalings and repeated heads in front
-/// of q, k and v taken in, in the ways exporters write them, and no other readers in between. float16 and bfloat16 are computed in float32 and
-/// rounded once.
+/// of q, k and v taken in, in the ways exporters write them, and no other readers in between. float16 and bfloat16 are computed in float32
+/// and rounded once.
 Result<bool> fuse_attention(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   if (!std::holds_alternative<ops::MatMul>(node.op) || !plain_product(node)) return false;
@@ -144,14 +148,16 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
 
   double scale = 1;
   ValueId scores = skip_casts(graph, graph.node(graph.value(softmax).producer).inputs[0]), mask = kNone;
-  if (const Node* add = made_by<ops::Binary>(graph, scores); add != nullptr && std::get<ops::Binary>(add->op).kind == ops::Binary::Kind::kAdd) {
+  if (const Node* add = made_by<ops::Binary>(graph, scores);
+      add != nullptr && std::get<ops::Binary>(add->op).kind == ops::Binary::Kind::kAdd) {
     for (size_t side = 0; side < 2 && mask == kNone; ++side) {
       ValueId product_side = add->inputs[side];
       double ignored = 1;
       take_scale(graph, product_side, ignored);
       product_side = skip_casts(graph, product_side);
       take_scale(graph, product_side, ignored);
-      if (made_by<ops::MatMul>(graph, product_side) == nullptr || !fits(graph.type(add->inputs[1 - side]), graph.type(add->inputs[side]))) continue;
+      if (made_by<ops::MatMul>(graph, product_side) == nullptr || !fits(graph.type(add->inputs[1 - side]), graph.type(add->inputs[side])))
+        continue;
       mask = add->inputs[1 - side];
       scores = add->inputs[side];
     }
@@ -180,7 +186,8 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
     if (rank == 4 && take_transpose(graph, k, {0, 2, 3, 1})) {
       op.k_transposed = false;
       op.k_by_row = true;
-    } else if ((rank == 4 && (take_transpose(graph, k, {0, 1, 3, 2}) || take_flat_transpose(graph, k))) || (rank == 3 && take_transpose(graph, k, {0, 2, 1}))) {
+    } else if ((rank == 4 && (take_transpose(graph, k, {0, 1, 3, 2}) || take_flat_transpose(graph, k))) ||
+               (rank == 3 && take_transpose(graph, k, {0, 2, 1}))) {
       op.k_transposed = false;
     }
   }
@@ -201,7 +208,8 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   const Type &tq = graph.type(q), &tk = graph.type(k), &tv = graph.type(v);
   if (!tq.ranked() || !tk.ranked() || !tv.ranked() || tq.rank() != rank || tk.rank() != rank || tv.rank() != rank) return false;
   const size_t at = rank == 4 ? 1 : 0;
-  const Dim &hq = tq.shape[at + (op.q_by_row ? 1 : 0)], &hk = tk.shape[at + (op.k_by_row ? 1 : 0)], &hv = tv.shape[at + (op.v_by_row ? 1 : 0)];
+  const Dim &hq = tq.shape[at + (op.q_by_row ? 1 : 0)], &hk = tk.shape[at + (op.k_by_row ? 1 : 0)],
+            &hv = tv.shape[at + (op.v_by_row ? 1 : 0)];
   const Dim& size = tq.shape[at + 2];
   if (!size.is_const() || size.value() > kernels::kAttentionSize || size.value() == 0) return false;
   if (rank == 4 && !(tq.shape[0] == tk.shape[0] && tq.shape[0] == tv.shape[0])) return false;

@@ -48,7 +48,10 @@ Program program_of(const Graph& graph, const Node& node) {
     step = {.kind = P::Kind::kBinary, .binary = binary->kind, .a = a, .b = use(node.inputs[1])};
   } else if (std::holds_alternative<ops::Clip>(node.op)) {
     if (!is_float32(graph, node.inputs[0])) return {};
-    step = {.kind = P::Kind::kClip, .a = use(node.inputs[0]), .alpha = -std::numeric_limits<float>::infinity(), .beta = std::numeric_limits<float>::infinity()};
+    step = {.kind = P::Kind::kClip,
+            .a = use(node.inputs[0]),
+            .alpha = -std::numeric_limits<float>::infinity(),
+            .beta = std::numeric_limits<float>::infinity()};
     for (size_t i = 1; i < node.inputs.size(); ++i) {
       if (node.inputs[i] == kNone) continue;
       const auto bound = scalar_constant(graph, node.inputs[i]);
@@ -85,7 +88,10 @@ Program inlined(const Program& outer, size_t at, const Program& inner) {
     out.steps.push_back(step);
   };
   for (const P& step : inner.steps) {
-    append(step, [&](int8_t r) { return static_cast<int8_t>(static_cast<size_t>(r) < inner.inputs.size() ? r : r - static_cast<int8_t>(inner.inputs.size()) + static_cast<int8_t>(n)); });
+    append(step, [&](int8_t r) {
+      return static_cast<int8_t>(
+          static_cast<size_t>(r) < inner.inputs.size() ? r : r - static_cast<int8_t>(inner.inputs.size()) + static_cast<int8_t>(n));
+    });
   }
   map[at] = static_cast<int8_t>(n + inner.steps.size() - 1);
   for (const P& step : outer.steps) {
@@ -105,7 +111,8 @@ bool layouts_agree(const Graph& graph, const Program& program, const Type& out) 
   for (const ValueId v : program.inputs) {
     const Type& t = graph.type(v);
     const bool blocked = t.layout == out.layout && t.ranked() && t.rank() == out.rank() && t.shape[1] == out.shape[1];
-    const bool scalar = t.layout.plain() && t.is_static() && std::all_of(t.shape.begin(), t.shape.end(), [](const Dim& d) { return d.is(1); });
+    const bool scalar =
+        t.layout.plain() && t.is_static() && std::all_of(t.shape.begin(), t.shape.end(), [](const Dim& d) { return d.is(1); });
     if (!blocked && !scalar) return false;
   }
   return true;

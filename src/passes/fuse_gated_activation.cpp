@@ -21,12 +21,14 @@ Gated gated(const Graph& graph, ValueId gate) {
     return {ops::Unary{U::kSwish, static_cast<float>(inner.scale)}, inner.x};
   }
   if (const auto* hard = graph.producer_as<ops::Unary>(gate); hard && hard->kind == U::kHardSigmoid) {
-    if (close(hard->alpha, 1.0 / 6) && close(hard->beta, 0.5)) return {ops::Unary{U::kHardSwish}, argument_of(graph, gate, U::kHardSigmoid)};
+    if (close(hard->alpha, 1.0 / 6) && close(hard->beta, 0.5))
+      return {ops::Unary{U::kHardSwish}, argument_of(graph, gate, U::kHardSigmoid)};
     return {};
   }
   if (graph.producer_as<ops::Clip>(gate)) {
     const auto& in = graph.node(producer(graph, gate)).inputs;
-    const auto low = in.size() > 1 ? scalar_constant(graph, in[1]) : std::nullopt, high = in.size() > 2 ? scalar_constant(graph, in[2]) : std::nullopt;
+    const auto low = in.size() > 1 ? scalar_constant(graph, in[1]) : std::nullopt,
+               high = in.size() > 2 ? scalar_constant(graph, in[2]) : std::nullopt;
     if (!low || !high || *low != 0 || *high != 6) return {};
     return {ops::Unary{U::kHardSwish}, plus_constant(graph, in[0], 3), 1.0 / 6};
   }

@@ -42,7 +42,8 @@ ValueId tanh_argument(const Graph& graph, ValueId t) {
     for (const ValueId x : parts) {
       if (x == part || constant(graph, x)) continue;
       const Product square = product_of(graph, rest, {x}), whole = product_of(graph, t, {x, part});
-      if (close(square.scale, 0.044715) && has_factors(square, {x, x}) && close(whole.scale, 0.7978845608) && has_factors(whole, {x, part})) return x;
+      if (close(square.scale, 0.044715) && has_factors(square, {x, x}) && close(whole.scale, 0.7978845608) && has_factors(whole, {x, part}))
+        return x;
     }
   }
   return kNone;

@@ -20,7 +20,9 @@ Fit fit(const Type& addend, const Type& product) {
   return same ? Fit::kSame : Fit::kStretches;
 }
 
-bool fuses(DType dtype) { return dtype == DType::kFloat32 || dtype == DType::kFloat64 || dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
+bool fuses(DType dtype) {
+  return dtype == DType::kFloat32 || dtype == DType::kFloat64 || dtype == DType::kFloat16 || dtype == DType::kBFloat16;
+}
 
 /// Add(Reshape(MatMul(a, b, c)), r) -> Reshape(MatMul(a, b, c, Reshape(r))), where the product is a matrix and r has the shape it is
 /// reshaped to.
@@ -35,7 +37,9 @@ Result<bool> through_reshape(Graph& graph, NodeId id, size_t side) {
   if (found == nullptr || !graph.single_use(product) || !found->activation.none() || !graph.type(product).ranked()) return false;
   const Node& source = graph.node(producer(graph, product));
   const Type &matrix = graph.type(product), &wide = graph.type(reshaped), &other = graph.type(addend);
-  if (source.region != node.region || middle.region != node.region || !fuses(matrix.dtype) || matrix.rank() != 2 || !matrix.shape[1].is_const()) return false;
+  if (source.region != node.region || middle.region != node.region || !fuses(matrix.dtype) || matrix.rank() != 2 ||
+      !matrix.shape[1].is_const())
+    return false;
   if (matrix.shape[1].value() <= 0 || !other.layout.plain() || fit(other, wide) != Fit::kSame) return false;
   std::vector<ValueId> inputs = source.inputs;
   inputs.resize(4, kNone);

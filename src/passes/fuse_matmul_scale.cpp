@@ -18,8 +18,11 @@ Result<bool> fuse_matmul_scale(Graph& graph, NodeId id) {
     if (found == nullptr || !scale || !graph.single_use(product) || !found->activation.none()) continue;
     const Node& source = graph.node(producer(graph, product));
     const DType dtype = graph.type(product).dtype;
-    const bool plain_product = source.inputs.size() < 3 || (source.inputs[2] == kNone && (source.inputs.size() < 4 || source.inputs[3] == kNone));
-    if (source.region != node.region || !plain_product || (dtype != DType::kFloat32 && dtype != DType::kFloat16 && dtype != DType::kBFloat16)) continue;
+    const bool plain_product =
+        source.inputs.size() < 3 || (source.inputs[2] == kNone && (source.inputs.size() < 4 || source.inputs[3] == kNone));
+    if (source.region != node.region || !plain_product ||
+        (dtype != DType::kFloat32 && dtype != DType::kFloat16 && dtype != DType::kBFloat16))
+      continue;
     // A factor of higher rank would add dims of 1 to the result.
     if (!graph.type(product).ranked() || !graph.type(factor).ranked() || graph.type(factor).rank() > graph.type(product).rank()) continue;
     const double alpha = div ? static_cast<double>(found->alpha) / *scale : static_cast<double>(found->alpha) * *scale;

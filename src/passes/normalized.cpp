@@ -80,7 +80,8 @@ Normalized match(const Graph& graph, ValueId d, ValueId variance) {
     if (!square) continue;
     const auto& factors = inputs_of(graph, mean.of);
     const auto exponent = scalar_constant(graph, factors[1]);
-    const bool squares = square->kind == B::kMul ? same_difference(graph, factors[0], factors[1]) : square->kind == B::kPow && exponent && *exponent == 2;
+    const bool squares =
+        square->kind == B::kMul ? same_difference(graph, factors[0], factors[1]) : square->kind == B::kPow && exponent && *exponent == 2;
     if (!squares || !same_difference(graph, factors[0], d)) continue;
     Normalized out{d, mean.axes, *epsilon, false};
     if (is_binary(graph, d, B::kSub)) {
@@ -109,7 +110,9 @@ Normalized normalized(const Graph& graph, NodeId id) {
       if (variance != kNone) found = match(graph, node.inputs[1 - side], variance);
     }
   }
-  if (found.x != kNone && (!is_float(graph.type(found.x).dtype) || !graph.type(found.x).layout.plain() || !same_type(graph, found.x, node.outputs[0]))) return {};
+  if (found.x != kNone &&
+      (!is_float(graph.type(found.x).dtype) || !graph.type(found.x).layout.plain() || !same_type(graph, found.x, node.outputs[0])))
+    return {};
   return found;
 }
 
@@ -162,7 +165,8 @@ bool within_last_axes(const Graph& graph, ValueId value, ValueId x, int64_t axes
     if (!type.shape[static_cast<size_t>(i)].is(1)) return false;
   // A dim of its own where x's is 1 or unknown would enlarge the result.
   for (int64_t back = 1; back <= std::min<int64_t>(axes, type.rank()); ++back) {
-    const Dim &own = type.shape[static_cast<size_t>(type.rank() - back)], &of_x = graph.type(x).shape[static_cast<size_t>(graph.type(x).rank() - back)];
+    const Dim &own = type.shape[static_cast<size_t>(type.rank() - back)],
+              &of_x = graph.type(x).shape[static_cast<size_t>(graph.type(x).rank() - back)];
     if (!own.is(1) && !(own == of_x)) return false;
   }
   return true;

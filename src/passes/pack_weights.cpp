@@ -41,7 +41,8 @@ Result<bool> gather_from_packed(Graph& graph, ValueId weights, ValueId packed, b
   for (const NodeId id : users) {
     const Node& node = graph.node(id);
     const auto* gather = std::get_if<ops::Gather>(&node.op);
-    if (!gather || (gather->axis != 0 && gather->axis != -2) || node.inputs[1] == weights || node.region != graph.value(packed).region) return false;
+    if (!gather || (gather->axis != 0 && gather->axis != -2) || node.inputs[1] == weights || node.region != graph.value(packed).region)
+      return false;
   }
   for (const NodeId id : users) {
     Patch patch(graph, id);

@@ -22,9 +22,9 @@ using GraphRule = Result<bool> (*)(Graph& graph);
 
 struct Pass {
   const char* name;
-  NodeRule rule = nullptr;        ///< one of the two
+  NodeRule rule = nullptr;  ///< one of the two
   GraphRule whole = nullptr;
-  bool repeat = true;             ///< node rules: go over the graph again until nothing matches
+  bool repeat = true;  ///< node rules: go over the graph again until nothing matches
 };
 
 /// The order in which passes run: first those that do not know the CPU, then those that specialise.
@@ -38,12 +38,12 @@ inline constexpr bool kValidatePasses = false;
 #endif
 
 struct PassOptions {
-  bool enabled = true;                    ///< false: only what running needs
+  bool enabled = true;                          ///< false: only what running needs
   std::set<std::string, std::less<>> disabled;  ///< names of passes to leave out
   std::set<std::string, std::less<>> only;      ///< when not empty: nothing but these
-  int64_t step_limit = -1;                ///< stop after so many rewrites in all: bisects a bad one
-  bool validate = kValidatePasses;        ///< run the validator after every pass
-  std::function<Status()> check;          ///< asked between passes: cancel and deadline
+  int64_t step_limit = -1;                      ///< stop after so many rewrites in all: bisects a bad one
+  bool validate = kValidatePasses;              ///< run the validator after every pass
+  std::function<Status()> check;                ///< asked between passes: cancel and deadline
 };
 
 struct PassReport {

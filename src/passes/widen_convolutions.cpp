@@ -14,8 +14,9 @@ bool is_half(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::k
 bool follows(const Op& op) {
   if (const auto* norm = std::get_if<ops::BatchNormalization>(&op)) return !norm->training;
   return std::holds_alternative<ops::Binary>(op) || std::holds_alternative<ops::Clip>(op) || std::holds_alternative<ops::Concat>(op) ||
-         std::holds_alternative<ops::GlobalPool>(op) || std::holds_alternative<ops::GroupNormalization>(op) || std::holds_alternative<ops::Pool>(op) ||
-         std::holds_alternative<ops::Reduce>(op) || std::holds_alternative<ops::Resize>(op) || std::holds_alternative<ops::Unary>(op);
+         std::holds_alternative<ops::GlobalPool>(op) || std::holds_alternative<ops::GroupNormalization>(op) ||
+         std::holds_alternative<ops::Pool>(op) || std::holds_alternative<ops::Reduce>(op) || std::holds_alternative<ops::Resize>(op) ||
+         std::holds_alternative<ops::Unary>(op);
 }
 
 /// Half-precision values of one region in float32: what was rounded to them, or they cast up.

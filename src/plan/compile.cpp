@@ -50,7 +50,8 @@ class Compiler {
     for (const auto& [v, o] : where_) plan_->places.push_back({v, o, types_[v]});
     std::sort(plan_->places.begin(), plan_->places.end(), [](const Plan::Place& a, const Plan::Place& b) { return a.value < b.value; });
     if (options_.max_bytes != 0 && plan_->arena_bytes > options_.max_bytes) {
-      return limit_error("memory limit of ", options_.max_bytes, " bytes: this run needs ", plan_->arena_bytes, " bytes for intermediate values")
+      return limit_error("memory limit of ", options_.max_bytes, " bytes: this run needs ", plan_->arena_bytes,
+                         " bytes for intermediate values")
           .at_source(graph_.source);
     }
     return std::shared_ptr<const Plan>(plan_);
@@ -159,7 +160,8 @@ class Compiler {
       }
       out[i].constant = nullptr;
       if (!dynamic) {
-        const auto view = std::find_if(s.step.views.begin(), s.step.views.end(), [&](const auto& w) { return w.out == static_cast<int>(i); });
+        const auto view =
+            std::find_if(s.step.views.begin(), s.step.views.end(), [&](const auto& w) { return w.out == static_cast<int>(i); });
         if (view != s.step.views.end()) {
           Operand o = s.inputs[static_cast<size_t>(view->in)];
           o.offset += view->offset;
@@ -180,7 +182,10 @@ class Compiler {
         if (!bytes.ok()) return at(graph_, id, std::move(bytes).status(), in);
         slot.bytes = *bytes;
         if (options_.max_bytes != 0 && slot.bytes > options_.max_bytes) {
-          return at(graph_, id, limit_error("memory limit of ", options_.max_bytes, " bytes: output ", i, " ", out[i].str(), " needs ", slot.bytes, " bytes"), in);
+          return at(
+              graph_, id,
+              limit_error("memory limit of ", options_.max_bytes, " bytes: output ", i, " ", out[i].str(), " needs ", slot.bytes, " bytes"),
+              in);
         }
       }
       s.outputs.push_back({place(v, slot), 0});
@@ -350,7 +355,8 @@ class Compiler {
     for (size_t i = 0; i < n; ++i) {
       // The bytes of strings are viewed by whatever was picked from them.
       if (plan_->slots[i].type.dtype == DType::kString) continue;
-      if (plan_->slots[i].kind == Slot::Kind::kDynamic && last[i] >= 0 && last[i] < steps) plan_->steps[last[i]].release.push_back(static_cast<int32_t>(i));
+      if (plan_->slots[i].kind == Slot::Kind::kDynamic && last[i] >= 0 && last[i] < steps)
+        plan_->steps[last[i]].release.push_back(static_cast<int32_t>(i));
     }
   }
 

@@ -41,7 +41,9 @@ Status RegionRunner::deferred_step(const PlanStep& step) {
   std::vector<const void*> src(step.inputs.size());
   std::vector<void*> dst(step.outputs.size(), nullptr);
   for (size_t i = 0; i < step.inputs.size(); ++i) {
-    src[i] = step.inputs[i].slot < 0 ? nullptr : tensors[i].empty_handle() ? frame_->base[step.inputs[i].slot] + step.inputs[i].offset : tensors[i].data();
+    src[i] = step.inputs[i].slot < 0     ? nullptr
+             : tensors[i].empty_handle() ? frame_->base[step.inputs[i].slot] + step.inputs[i].offset
+                                         : tensors[i].data();
   }
   bool only_views = work.phases.empty();
   for (size_t i = 0; i < step.outputs.size(); ++i) {

@@ -29,7 +29,8 @@ size_t pack_lifetimes(std::vector<Lifetime>& buffers) {
     }
     b.offset = best != SIZE_MAX ? best : end;
     total = std::max(total, b.offset + need);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), i, [&](size_t x, size_t y) { return buffers[x].offset < buffers[y].offset; }), i);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), i, [&](size_t x, size_t y) { return buffers[x].offset < buffers[y].offset; }), i);
   }
   return total;
 }

@@ -8,8 +8,8 @@ namespace tenon {
 
 struct Lifetime {
   size_t bytes = 0;
-  int first = 0;  ///< step that writes it
-  int last = 0;   ///< last step that touches it
+  int first = 0;      ///< step that writes it
+  int last = 0;       ///< last step that touches it
   size_t offset = 0;  ///< result
 };
 

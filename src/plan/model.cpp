@@ -27,7 +27,10 @@ bool same_signature(const std::vector<Type>& a, const std::vector<Type>& b) {
 }  // namespace
 
 Model::Model(Graph graph, const ModelOptions& options)
-    : graph_(std::move(graph)), options_(options), allocator_(std::make_shared<Allocator>(options.memory_limit)), cache_(std::make_unique<Cache>()) {}
+    : graph_(std::move(graph)),
+      options_(options),
+      allocator_(std::make_shared<Allocator>(options.memory_limit)),
+      cache_(std::make_unique<Cache>()) {}
 
 Model::~Model() = default;
 

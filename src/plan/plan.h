@@ -19,17 +19,18 @@ namespace tenon {
 struct Slot {
   enum class Kind : uint8_t {
     kConstant,  ///< memory of the model (or of the plan)
-    kInput,     ///< the caller's memory: region input or captured value number `index`. Sequences and optionals lie beside it, as dynamic ones do
-    kArena,     ///< at `offset` of the session's arena
-    kOutput,    ///< the tensor of region output number `index`
-    kDynamic,   ///< a tensor, sequence or optional made while running
+    /// The caller's memory: region input or captured value number `index`. Sequences and optionals lie beside it, as dynamic ones do.
+    kInput,
+    kArena,    ///< at `offset` of the session's arena
+    kOutput,   ///< the tensor of region output number `index`
+    kDynamic,  ///< a tensor, sequence or optional made while running
   };
   Kind kind = Kind::kArena;
   int index = 0;
   size_t offset = 0;
   size_t bytes = 0;
-  Type type;                  ///< static unless the value is dynamic and its shape depends on data, or it is no tensor
-  const void* data = nullptr; ///< kConstant
+  Type type;                   ///< static unless the value is dynamic and its shape depends on data, or it is no tensor
+  const void* data = nullptr;  ///< kConstant
 };
 
 /// A reference from a step to memory: `offset` bytes into a slot, of which it sees a value of `type` in the slot's place.
@@ -47,23 +48,23 @@ struct PlanBody {
 
 struct PlanStep {
   NodeId node = kNone;
-  Step step;                  ///< empty when `deferred`
-  bool deferred = false;      ///< bound while running, when shapes that depend on data are known
+  Step step;              ///< empty when `deferred`
+  bool deferred = false;  ///< bound while running, when shapes that depend on data are known
   std::vector<Operand> inputs;
   std::vector<Operand> outputs;
-  std::vector<int32_t> release;  ///< dynamic slots that nobody reads afterwards; those of strings stay until the end
+  std::vector<int32_t> release;                 ///< dynamic slots that nobody reads afterwards; those of strings stay until the end
   std::vector<Type> input_types, output_types;  ///< as compiled; not static where data decides
   std::vector<PlanBody> bodies;
 };
 
 struct Plan {
   RegionId region = 0;
-  Wanted wanted;                        ///< outputs it computes; the others have no operand and no type
+  Wanted wanted;  ///< outputs it computes; the others have no operand and no type
   std::vector<Slot> slots;
   std::vector<PlanStep> steps;
-  std::vector<ValueId> captures;        ///< values of enclosing regions it reads; inputs are the region's inputs, then these
-  std::vector<Type> input_types;        ///< the signature: types of region inputs, then captures
-  std::vector<Operand> outputs;         ///< region outputs in order
+  std::vector<ValueId> captures;  ///< values of enclosing regions it reads; inputs are the region's inputs, then these
+  std::vector<Type> input_types;  ///< the signature: types of region inputs, then captures
+  std::vector<Operand> outputs;   ///< region outputs in order
   std::vector<Type> output_types;
   /// Where each value of the region is, sorted by id: how inner regions find what they capture.
   struct Place {
@@ -75,7 +76,7 @@ struct Plan {
   size_t arena_bytes = 0;
   size_t scratch_bytes = 0;  ///< a thread
   size_t shared_bytes = 0;
-  bool worth_threads = false;  ///< some phase is long enough to be shared out
+  bool worth_threads = false;    ///< some phase is long enough to be shared out
   std::deque<Tensor> constants;  ///< computed while planning
 
   const Place* find(ValueId v) const;
@@ -84,8 +85,8 @@ struct Plan {
   bool takes(const Wanted& outputs, std::span<const Tensor> inputs) const;
 };
 
-/// The types that a plan of `region` for these outputs and values (its inputs, then captures) is made for: those of the tensors as they are; of sequences
-/// and optionals what the graph knows.
+/// The types that a plan of `region` for these outputs and values (its inputs, then captures) is made for: those of the tensors as they
+/// are; of sequences and optionals what the graph knows.
 std::vector<Type> signature(const Graph& graph, RegionId region, const Wanted& wanted, std::span<const Tensor> inputs);
 
 /// Work below this many nanoseconds stays on the calling thread.
@@ -101,8 +102,8 @@ struct Choice {
 
 struct CompileOptions {
   size_t max_bytes = 0;  ///< limit of the run's memory, 0 for none: plans that need more are refused
-  /// When set, receives a choice a node, those of bodies (planned for their first turn) after the node that runs them. Then input types need not be
-  /// static, and the plan is not for running.
+  /// When set, receives a choice a node, those of bodies (planned for their first turn) after the node that runs them. Then input types
+  /// need not be static, and the plan is not for running.
   std::vector<Choice>* choices = nullptr;
 };
 

@@ -40,9 +40,10 @@ std::string Profile::chrome_trace() const {
   bool first = true;
   for (const Event& e : events()) {
     char times[96];
-    std::snprintf(times, sizeof times, "\"ts\":%.3f,\"dur\":%.3f", static_cast<double>(e.start_ns) / 1e3, static_cast<double>(e.duration_ns) / 1e3);
-    out << (first ? "\n" : ",\n") << "{\"name\":" << quoted(e.name) << ",\"cat\":" << quoted(e.op) << ",\"ph\":\"X\",\"pid\":1,\"tid\":1," << times
-        << ",\"args\":{\"op\":" << quoted(e.op) << ",\"kernel\":" << quoted(e.kernel) << ",\"outputs\":" << quoted(e.shapes)
+    std::snprintf(times, sizeof times, "\"ts\":%.3f,\"dur\":%.3f", static_cast<double>(e.start_ns) / 1e3,
+                  static_cast<double>(e.duration_ns) / 1e3);
+    out << (first ? "\n" : ",\n") << "{\"name\":" << quoted(e.name) << ",\"cat\":" << quoted(e.op) << ",\"ph\":\"X\",\"pid\":1,\"tid\":1,"
+        << times << ",\"args\":{\"op\":" << quoted(e.op) << ",\"kernel\":" << quoted(e.kernel) << ",\"outputs\":" << quoted(e.shapes)
         << ",\"parallel\":" << (e.parallel ? "true" : "false") << "}}";
     first = false;
   }

@@ -11,7 +11,7 @@ namespace tenon {
 class Profile {
  public:
   struct Event {
-    std::string name;    ///< node name (or its operator when it has none)
+    std::string name;  ///< node name (or its operator when it has none)
     std::string op;
     std::string kernel;
     std::string shapes;  ///< output types

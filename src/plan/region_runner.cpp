@@ -46,7 +46,13 @@ constexpr double kCheckNanoseconds = 500000;
 
 Status RegionRunner::phases(const Step& work, const kernels::Call& call) {
   for (const Phase& phase : work.phases) {
-    Job job{&phase, call, state_.scratch->data(), state_.scratch_stride, options_.cancel, options_.deadline ? &*options_.deadline : nullptr, phase.parts};
+    Job job{.phase = &phase,
+            .call = call,
+            .scratch = state_.scratch->data(),
+            .stride = state_.scratch_stride,
+            .cancel = options_.cancel,
+            .deadline = options_.deadline ? &*options_.deadline : nullptr,
+            .chunk = phase.parts};
     const bool watched = job.cancel || job.deadline;
     if (watched && phase.nanoseconds > kCheckNanoseconds) {
       job.chunk = std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(phase.parts) * kCheckNanoseconds / phase.nanoseconds));
@@ -79,7 +85,8 @@ Result<Tensor> RegionRunner::operand_tensor(const Operand& o, const Type& type) 
     return Tensor::view(type.dtype, type.shape.to_ints(), made.buffer(), made.offset() + static_cast<size_t>(o.offset));
   }
   // Arena memory is reused after its last reader, the caller's may go after the run: what views them owns nothing.
-  return Tensor::view(type.dtype, type.shape.to_ints(), Buffer::borrow(frame_->base[static_cast<size_t>(o.slot)], slot.bytes), static_cast<size_t>(o.offset));
+  return Tensor::view(type.dtype, type.shape.to_ints(), Buffer::borrow(frame_->base[static_cast<size_t>(o.slot)], slot.bytes),
+                      static_cast<size_t>(o.offset));
 }
 
 Result<Tensor> RegionRunner::keep(const Operand& o, const Type& type) const {
@@ -184,8 +191,10 @@ Status RegionRunner::step(const PlanStep& step) {
   if (step.deferred) return deferred_step(step);
   if (step.step.dynamic) return dynamic_step(step, step.step);
   Frame& f = *frame_;
-  for (size_t i = 0; i < step.inputs.size(); ++i) f.src[i] = step.inputs[i].slot < 0 ? nullptr : f.base[step.inputs[i].slot] + step.inputs[i].offset;
-  for (size_t i = 0; i < step.outputs.size(); ++i) f.dst[i] = step.outputs[i].slot < 0 ? nullptr : f.base[step.outputs[i].slot] + step.outputs[i].offset;
+  for (size_t i = 0; i < step.inputs.size(); ++i)
+    f.src[i] = step.inputs[i].slot < 0 ? nullptr : f.base[step.inputs[i].slot] + step.inputs[i].offset;
+  for (size_t i = 0; i < step.outputs.size(); ++i)
+    f.dst[i] = step.outputs[i].slot < 0 ? nullptr : f.base[step.outputs[i].slot] + step.outputs[i].offset;
   kernels::Fault fault;
   kernels::Call call;
   call.src = f.src.data();

@@ -14,8 +14,8 @@ class RegionRunner {
   RegionRunner(const Model& model, Session::State& state, Team& team, const RunOptions& options)
       : model_(model), state_(state), team_(team), options_(options) {}
 
-  /// inputs: region inputs, then captures; sequences and optionals own what they hold. outputs: one an output of the region; those wanted are
-  /// filled in, or allocated where empty.
+  /// inputs: region inputs, then captures; sequences and optionals own what they hold. outputs: one an output of the region; those wanted
+  /// are filled in, or allocated where empty.
   Status run(RegionId region, const Wanted& wanted, std::span<const Tensor> inputs, std::span<Tensor> outputs, const RegionRunner* parent);
   Status check() const;
 

@@ -27,7 +27,8 @@ Status Session::State::ensure_scratch(size_t bytes, int threads, const std::shar
   return {};
 }
 
-Status Session::State::prepare(Frame& frame, const std::shared_ptr<const Plan>& plan, const std::shared_ptr<Allocator>& allocator, int threads) {
+Status Session::State::prepare(Frame& frame, const std::shared_ptr<const Plan>& plan, const std::shared_ptr<Allocator>& allocator,
+                               int threads) {
   const Plan& p = *plan;
   TENON_TRY(ensure_scratch(p.scratch_bytes, threads, allocator));
   TENON_TRY(ensure(shared, p.shared_bytes, allocator));

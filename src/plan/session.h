@@ -13,9 +13,9 @@ namespace tenon {
 struct Frame {
   std::shared_ptr<const Plan> plan;
   std::shared_ptr<Buffer> arena;
-  std::vector<std::byte*> base;     ///< address of each slot
-  std::vector<Tensor> dynamic;      ///< tensors of dynamic slots
-  std::vector<const void*> src;     ///< operand addresses of the step at hand
+  std::vector<std::byte*> base;  ///< address of each slot
+  std::vector<Tensor> dynamic;   ///< tensors of dynamic slots
+  std::vector<const void*> src;  ///< operand addresses of the step at hand
   std::vector<void*> dst;
 };
 

@@ -52,7 +52,9 @@ TEST(Team, ConcurrentLeadersShareThePool) {
   std::vector<std::thread> callers;
   for (int c = 0; c < 8; ++c) {
     callers.emplace_back([] {
-      for (int i = 0; i < 50; ++i) Team::enter(nullptr, 3, [](void*, Team& team) { run_loops(team, 20, 33); }, nullptr);
+      for (int i = 0; i < 50; ++i)
+        Team::enter(
+            nullptr, 3, [](void*, Team& team) { run_loops(team, 20, 33); }, nullptr);
     });
   }
   for (auto& c : callers) c.join();
@@ -60,10 +62,12 @@ TEST(Team, ConcurrentLeadersShareThePool) {
 
 #if defined(__linux__) && !defined(__SANITIZE_THREAD__)
 TEST(Team, AForkedChildHasThreadsOfItsOwn) {
-  Team::enter(nullptr, 2, [](void*, Team& team) { run_loops(team, 10, 64); }, nullptr);
+  Team::enter(
+      nullptr, 2, [](void*, Team& team) { run_loops(team, 10, 64); }, nullptr);
   const pid_t child = fork();
   if (child == 0) {
-    Team::enter(nullptr, 2, [](void*, Team& team) { run_loops(team, 100, 64); }, nullptr);
+    Team::enter(
+        nullptr, 2, [](void*, Team& team) { run_loops(team, 100, 64); }, nullptr);
     _exit(testing::Test::HasFailure() ? 1 : 0);
   }
   int status = 0;

@@ -16,7 +16,7 @@
 namespace {
 std::atomic<bool> counting{false};
 std::atomic<int> allocations{0};
-std::atomic<int64_t> fail_at{0};    // which allocation fails, counted from 1; 0 for none
+std::atomic<int64_t> fail_at{0};   // which allocation fails, counted from 1; 0 for none
 std::atomic<bool> fail_on{false};  // and all after it
 
 /// Notes an allocation; false when it is to fail.
@@ -35,18 +35,10 @@ void* __libc_calloc(size_t, size_t);
 void* __libc_realloc(void*, size_t);
 void* __libc_memalign(size_t, size_t);
 
-void* malloc(size_t size) {
-  return count() ? __libc_malloc(size) : nullptr;
-}
-void* calloc(size_t n, size_t size) {
-  return count() ? __libc_calloc(n, size) : nullptr;
-}
-void* realloc(void* block, size_t size) {
-  return count() ? __libc_realloc(block, size) : nullptr;
-}
-void* memalign(size_t alignment, size_t size) {
-  return count() ? __libc_memalign(alignment, size) : nullptr;
-}
+void* malloc(size_t size) { return count() ? __libc_malloc(size) : nullptr; }
+void* calloc(size_t n, size_t size) { return count() ? __libc_calloc(n, size) : nullptr; }
+void* realloc(void* block, size_t size) { return count() ? __libc_realloc(block, size) : nullptr; }
+void* memalign(size_t alignment, size_t size) { return count() ? __libc_memalign(alignment, size) : nullptr; }
 void* aligned_alloc(size_t alignment, size_t size) { return memalign(alignment, size); }
 int posix_memalign(void** out, size_t alignment, size_t size) {
   *out = memalign(alignment, size);

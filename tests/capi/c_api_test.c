@@ -10,37 +10,36 @@
 static int failures = 0;
 static const char* directory = ".";
 
-#define EXPECT(condition)                                               \
-  do {                                                                  \
-    if (!(condition)) {                                                 \
-      ++failures;                                                       \
-      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);   \
-    }                                                                   \
+#define EXPECT(condition)                                             \
+  do {                                                                \
+    if (!(condition)) {                                               \
+      ++failures;                                                     \
+      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
+    }                                                                 \
   } while (0)
 
 /* The call must give this status, and an error object with that code whose message holds `word`. */
-#define EXPECT_ERROR(status_, word, call)                                                            \
-  do {                                                                                               \
-    tenon_error* error = (tenon_error*)&failures; /* must be overwritten */                          \
-    tenon_status got_ = (call);                                                                      \
-    if (got_ != (status_) || !holds(error, got_, word)) {                                            \
-      ++failures;                                                                                    \
-      fprintf(stderr, "%s:%d: %s gave %d '%s', expected %d with '%s'\n", __FILE__, __LINE__, #call,  \
-              (int)got_, got_ ? tenon_error_message(error).data : "", (int)(status_), word);         \
-    }                                                                                                \
-    if (got_ != TENON_OK) tenon_error_free(error);                                                   \
+#define EXPECT_ERROR(status_, word, call)                                                                      \
+  do {                                                                                                         \
+    tenon_error* error = (tenon_error*)&failures; /* must be overwritten */                                    \
+    tenon_status got_ = (call);                                                                                \
+    if (got_ != (status_) || !holds(error, got_, word)) {                                                      \
+      ++failures;                                                                                              \
+      fprintf(stderr, "%s:%d: %s gave %d '%s', expected %d with '%s'\n", __FILE__, __LINE__, #call, (int)got_, \
+              got_ ? tenon_error_message(error).data : "", (int)(status_), word);                              \
+    }                                                                                                          \
+    if (got_ != TENON_OK) tenon_error_free(error);                                                             \
   } while (0)
 
-#define EXPECT_OK(call)                                                                                               \
-  do {                                                                                                                \
-    tenon_error* error = (tenon_error*)&failures;                                                                     \
-    tenon_status got_ = (call);                                                                                       \
-    if (got_ != TENON_OK || error != NULL) {                                                                          \
-      ++failures;                                                                                                     \
-      fprintf(stderr, "%s:%d: %s gave %d '%s'\n", __FILE__, __LINE__, #call, (int)got_,                               \
-              got_ ? tenon_error_message(error).data : "");                                                           \
-      if (got_ != TENON_OK) tenon_error_free(error);                                                                  \
-    }                                                                                                                 \
+#define EXPECT_OK(call)                                                                                                               \
+  do {                                                                                                                                \
+    tenon_error* error = (tenon_error*)&failures;                                                                                     \
+    tenon_status got_ = (call);                                                                                                       \
+    if (got_ != TENON_OK || error != NULL) {                                                                                          \
+      ++failures;                                                                                                                     \
+      fprintf(stderr, "%s:%d: %s gave %d '%s'\n", __FILE__, __LINE__, #call, (int)got_, got_ ? tenon_error_message(error).data : ""); \
+      if (got_ != TENON_OK) tenon_error_free(error);                                                                                  \
+    }                                                                                                                                 \
   } while (0)
 
 static int same(tenon_string s, const char* text) { return s.size == strlen(text) && memcmp(s.data, text, s.size) == 0; }
@@ -86,7 +85,8 @@ static void test_versions(void) {
   EXPECT(same(tenon_version_string(), "0.1.0"));
   tenon_build_info info = {.size = sizeof info};
   EXPECT_OK(tenon_get_build_info(&info, &error));
-  EXPECT(info.size == sizeof info && info.cpu.size > 0 && info.cpus >= 1 && info.opset_min == 7 && info.opset_max == 28 && info.ir_max == 13);
+  EXPECT(info.size == sizeof info && info.cpu.size > 0 && info.cpus >= 1 && info.opset_min == 7 && info.opset_max == 28 &&
+         info.ir_max == 13);
   size_t n = tenon_operator_count();
   EXPECT(n > 50);
   tenon_operator_info before = {.size = sizeof before}, op = {.size = sizeof op};
@@ -101,7 +101,8 @@ static void test_versions(void) {
 }
 
 static void test_enums(void) {
-  EXPECT(tenon_dtype_size(TENON_FLOAT32) == 4 && tenon_dtype_size(TENON_STRING) == sizeof(tenon_string) && tenon_dtype_size(TENON_INT4) == 1);
+  EXPECT(tenon_dtype_size(TENON_FLOAT32) == 4 && tenon_dtype_size(TENON_STRING) == sizeof(tenon_string) &&
+         tenon_dtype_size(TENON_INT4) == 1);
   EXPECT(tenon_dtype_size((tenon_dtype)99) == 0 && tenon_dtype_size((tenon_dtype)-1) == 0 && tenon_dtype_size(TENON_UNDEFINED) == 0);
   EXPECT(same(tenon_dtype_name(TENON_BFLOAT16), "bfloat16") && same(tenon_dtype_name((tenon_dtype)99), "undefined"));
   EXPECT(same(tenon_status_name(TENON_CANCELLED), "cancelled") && same(tenon_status_name((tenon_status)99), "unknown"));
@@ -368,7 +369,8 @@ static void test_inspection(void) {
   tenon_model_info info = {.size = sizeof info};
   EXPECT_OK(tenon_model_get_info(model, &info, &error));
   EXPECT(same(info.name, "add") && contains(info.producer, "make_models") && contains(info.source, "add.onnx"));
-  EXPECT(info.input_count == 2 && info.output_count == 2 && info.metadata_count == 2 && info.parameter_count == 1 && info.parameter_bytes == 4);
+  EXPECT(info.input_count == 2 && info.output_count == 2 && info.metadata_count == 2 && info.parameter_count == 1 &&
+         info.parameter_bytes == 4);
   EXPECT(info.node_count >= 1 && info.pass_count >= 1 && info.load_nanoseconds > 0);
 
   tenon_value_info value = {.size = sizeof value};
@@ -528,7 +530,10 @@ static void test_run(void) {
 }
 
 static int64_t read_slowly(void* user, void* buffer, size_t capacity) {
-  struct { const char* data; size_t size; }* rest = user;
+  struct {
+    const char* data;
+    size_t size;
+  }* rest = user;
   size_t n = rest->size < 7 ? rest->size : 7;
   if (n > capacity) n = capacity;
   memcpy(buffer, rest->data, n);
@@ -569,7 +574,10 @@ static void test_load(void) {
   EXPECT_ERROR(TENON_LOAD, "mine", tenon_model_load_memory(bytes, size / 2, &options, &model, &error));
   EXPECT_ERROR(TENON_LOAD, "", tenon_model_load_memory("not a model", 11, NULL, &model, &error));
 
-  struct { const char* data; size_t size; } rest = {bytes, size};
+  struct {
+    const char* data;
+    size_t size;
+  } rest = {bytes, size};
   EXPECT_OK(tenon_model_load_stream(read_slowly, &rest, NULL, &model, &error));
   EXPECT(tenon_model_input_count(model) == 2);
   tenon_model_free(model);
@@ -641,7 +649,9 @@ static void test_load(void) {
   EXPECT(tenon_error_get_info(error, &info) == TENON_OK);
   EXPECT(same(info.node, "odd") && same(info.op, "Frobnicate") && same(info.domain, "com.example"));
   /* A caller of an older version knows a smaller struct: the rest of its memory is left alone. */
-  struct { tenon_error_info info; } old;
+  struct {
+    tenon_error_info info;
+  } old;
   memset(&old, 0x5a, sizeof old);
   old.info.size = offsetof(tenon_error_info, text);
   EXPECT(tenon_error_get_info(error, &old.info) == TENON_OK && contains(old.info.message, "odd"));

@@ -38,7 +38,8 @@ TEST(Concurrency, CallersOfOneModelGetTheSerialAnswers) {
   std::vector<std::thread> callers;
   for (int c = 0; c < kCallers; ++c) {
     callers.emplace_back([&, c] {
-      for (int r = 0; r < kRuns; ++r) wrong += model.run(inputs[static_cast<size_t>(c)]).to_vector<float>() != serial[static_cast<size_t>(c)];
+      for (int r = 0; r < kRuns; ++r)
+        wrong += model.run(inputs[static_cast<size_t>(c)]).to_vector<float>() != serial[static_cast<size_t>(c)];
     });
   }
   for (auto& t : callers) t.join();

@@ -32,19 +32,20 @@ TEST(CustomOp, ComputesWithItsAttributes) {
   Registry registry;
   std::vector<int64_t> tags;
   std::string mode, symbol;
-  registry.add("com.example", "Scale", 1, 1, 1,
-               [&](InferContext& c) {
-                 EXPECT_EQ(c.inputs(), 1u);
-                 EXPECT_EQ(c.outputs(), 1u);
-                 EXPECT_EQ(c.input(0).dtype, TENON_FLOAT32);
-                 if (c.input(0).dims[0] == -1) symbol = tenon::view(c.input(0).dim_names[0]);
-                 tags = c.attributes().get_ints("tags");
-                 mode = c.attributes().get_string("mode", "");
-                 EXPECT_EQ(c.attributes().get_int("absent", 42), 42);
-                 EXPECT_EQ(c.attributes().get_int("mode", 42), 42);  // of another kind
-                 infer_same(c);
-               },
-               compute_scale);
+  registry.add(
+      "com.example", "Scale", 1, 1, 1,
+      [&](InferContext& c) {
+        EXPECT_EQ(c.inputs(), 1u);
+        EXPECT_EQ(c.outputs(), 1u);
+        EXPECT_EQ(c.input(0).dtype, TENON_FLOAT32);
+        if (c.input(0).dims[0] == -1) symbol = tenon::view(c.input(0).dim_names[0]);
+        tags = c.attributes().get_ints("tags");
+        mode = c.attributes().get_string("mode", "");
+        EXPECT_EQ(c.attributes().get_int("absent", 42), 42);
+        EXPECT_EQ(c.attributes().get_int("mode", 42), 42);  // of another kind
+        infer_same(c);
+      },
+      compute_scale);
   const auto model = Model::load(model_path("custom.onnx"), Options().registry(registry));
   EXPECT_EQ(tags, (std::vector<int64_t>{1, 2, 3}));
   EXPECT_EQ(mode, "fast");
@@ -154,8 +155,8 @@ TEST(CustomOp, ExceptionsOfRawCallbacksAreCaught) {
   EXPECT_EQ(tenon_registry_add(registry, &op, nullptr), TENON_ARGUMENT);  // there already
   EXPECT_EQ(released, 0);
   {
-    const auto model = Model::load(model_path("custom.onnx"),
-                                   Options().registry(std::shared_ptr<tenon_registry>(registry, tenon_registry_free)));
+    const auto model =
+        Model::load(model_path("custom.onnx"), Options().registry(std::shared_ptr<tenon_registry>(registry, tenon_registry_free)));
     const auto out = model.try_run(input());
     ASSERT_FALSE(out);
     EXPECT_EQ(out.error().code(), Code::kRun);
@@ -169,7 +170,9 @@ TEST(CustomOp, ExceptionsOfOtherCallbacksAreCaught) {
   EXPECT_EQ(tenon_model_load_stream(throwing, nullptr, nullptr, &model, nullptr), TENON_INTERNAL);
   float x = 0;
   tenon_tensor* t = nullptr;
-  ASSERT_EQ(tenon_tensor_borrow(TENON_FLOAT32, nullptr, 0, &x, sizeof x, [](void*) { throw 1; }, nullptr, &t, nullptr), TENON_OK);
+  ASSERT_EQ(tenon_tensor_borrow(
+                TENON_FLOAT32, nullptr, 0, &x, sizeof x, [](void*) { throw 1; }, nullptr, &t, nullptr),
+            TENON_OK);
   tenon_tensor_free(t);
 }
 

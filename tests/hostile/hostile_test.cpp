@@ -102,10 +102,12 @@ Result<onnx::ImportedModel> load(const Case& c, Entry entry, std::string& bytes)
     bytes.assign((std::istreambuf_iterator<char>(in)), {});
     return onnx::load(std::as_bytes(std::span(bytes.data(), bytes.size())), options);
   }
-  return onnx::load([&](void* to, size_t n) -> Result<size_t> {
-    in.read(static_cast<char*>(to), static_cast<std::streamsize>(n));
-    return static_cast<size_t>(in.gcount());
-  }, options);
+  return onnx::load(
+      [&](void* to, size_t n) -> Result<size_t> {
+        in.read(static_cast<char*>(to), static_cast<std::streamsize>(n));
+        return static_cast<size_t>(in.gcount());
+      },
+      options);
 }
 
 /// A file cut to nothing, and whole again at the end.
@@ -126,12 +128,14 @@ Status load_and_run(const Case& c, Entry entry) {
   std::string bytes;
   TENON_ASSIGN(onnx::ImportedModel imported, load(c, entry, bytes));
   Truncated truncated;
-  if (const auto file = c.options.find("truncate"); file != c.options.end()) truncated.start(c.file.substr(0, c.file.rfind('/') + 1) + file->second);
+  if (const auto file = c.options.find("truncate"); file != c.options.end())
+    truncated.start(c.file.substr(0, c.file.rfind('/') + 1) + file->second);
   ModelOptions options;
   options.threads = 1;
   RunOptions run;
   if (const auto m = c.options.find("memory"); m != c.options.end()) options.memory_limit = std::stoull(m->second) << 20;
-  if (const auto d = c.options.find("deadline"); d != c.options.end()) run.deadline = Clock::now() + std::chrono::milliseconds(std::stoi(d->second));
+  if (const auto d = c.options.find("deadline"); d != c.options.end())
+    run.deadline = Clock::now() + std::chrono::milliseconds(std::stoi(d->second));
   TENON_ASSIGN(const auto model, Model::create(std::move(imported.graph), options));
   std::vector<Tensor> inputs;
   for (const ValueInfo& v : model->inputs()) {
@@ -199,7 +203,8 @@ Answer ask(const Case& c, Entry entry) {
 /// What is wrong with an answer; empty when nothing is.
 std::string judge(const Case& c, const Answer& a) {
   if (!a.trouble.empty()) return a.trouble;
-  if (c.expected == "error" ? a.klass == "accept" || a.klass == "internal" : a.klass != c.expected) return "expected " + c.expected + ", got " + a.klass;
+  if (c.expected == "error" ? a.klass == "accept" || a.klass == "internal" : a.klass != c.expected)
+    return "expected " + c.expected + ", got " + a.klass;
   if (a.klass != "accept") {
     for (const std::string& word : c.words) {
       if (a.message.find(word) == std::string::npos) return "the message lacks '" + word + "'";
@@ -240,8 +245,8 @@ int main(int argc, char** argv) {
       const std::string fault = judge(c, answer);
       if (fault.empty() && !verbose) continue;
       wrong += !fault.empty();
-      std::printf("%s %s (%s), %s: %s\n    %.3f s, %ld MiB, %s: %s\n", fault.empty() ? "ok   " : "WRONG", c.id.c_str(), c.what.c_str(), name_of(entry),
-                  fault.c_str(), answer.seconds, answer.megabytes, answer.klass.c_str(), answer.message.c_str());
+      std::printf("%s %s (%s), %s: %s\n    %.3f s, %ld MiB, %s: %s\n", fault.empty() ? "ok   " : "WRONG", c.id.c_str(), c.what.c_str(),
+                  name_of(entry), fault.c_str(), answer.seconds, answer.megabytes, answer.klass.c_str(), answer.message.c_str());
       if (!fault.empty()) break;  // the other entries say the same
     }
   }

@@ -54,7 +54,8 @@ Result<ImportedModel> from_stream(const std::string& bytes, size_t chunk, const 
 
 /// A model whose output is the initializer itself.
 Bytes constant_model(const Bytes& initializer, std::string_view name, int data_type, const std::vector<int64_t>& dims) {
-  return model(graph({.nodes = {}, .initializers = {initializer}, .inputs = {}, .outputs = {value_info(name, data_type, dims)}, .value_infos = {}}));
+  return model(
+      graph({.nodes = {}, .initializers = {initializer}, .inputs = {}, .outputs = {value_info(name, data_type, dims)}, .value_infos = {}}));
 }
 
 const Tensor& output_constant(const ImportedModel& m) { return *m.graph.value(m.graph.region(0).outputs.at(0)).constant; }
@@ -68,8 +69,8 @@ void expect_same_everywhere(const std::string& bytes, const std::function<void(c
   late.read_late = true;
   LoadOptions late_mapped = mapped;
   late_mapped.read_late = true;
-  for (auto& result : {load(path), load(path, mapped), from_memory(bytes), from_stream(bytes, 7), from_stream(bytes, size_t{1} << 20), load(path, late),
-                       load(path, late_mapped), from_memory(bytes, late), from_stream(bytes, 1000, late)}) {
+  for (auto& result : {load(path), load(path, mapped), from_memory(bytes), from_stream(bytes, 7), from_stream(bytes, size_t{1} << 20),
+                       load(path, late), load(path, late_mapped), from_memory(bytes, late), from_stream(bytes, 1000, late)}) {
     ASSERT_TRUE(result.ok()) << result.status().message();
     check(*result);
   }
@@ -97,7 +98,8 @@ std::string packed(const std::vector<int64_t>& values) {
 TEST(Tensors, RawOfEveryPlainType) {
   const auto check = [](int data_type, auto zero) {
     using T = decltype(zero);
-    const std::vector<T> v{static_cast<T>(1), static_cast<T>(2), static_cast<T>(250), static_cast<T>(-3), static_cast<T>(5), static_cast<T>(77)};
+    const std::vector<T> v{static_cast<T>(1),  static_cast<T>(2), static_cast<T>(250),
+                           static_cast<T>(-3), static_cast<T>(5), static_cast<T>(77)};
     expect_tensor<T>(tensor("w", data_type, {2, 3}).text(9, raw(v)), data_type, {2, 3}, v);
   };
   check(1, float{});
@@ -163,12 +165,13 @@ TEST(Tensors, BoolBytesBecomeZeroOrOne) {
 }
 
 TEST(Tensors, Strings) {
-  expect_same_everywhere(constant_model(tensor("w", 8, {3}).text(6, "a").text(6, "").text(6, "gr\xc3\xbc\xc3\x9f"), "w", 8, {3}).str(), [](const ImportedModel& m) {
-    const auto v = output_constant(m).values<StringRef>();
-    EXPECT_EQ(v[0].view(), "a");
-    EXPECT_EQ(v[1].view(), "");
-    EXPECT_EQ(v[2].view(), "gr\xc3\xbc\xc3\x9f");
-  });
+  expect_same_everywhere(constant_model(tensor("w", 8, {3}).text(6, "a").text(6, "").text(6, "gr\xc3\xbc\xc3\x9f"), "w", 8, {3}).str(),
+                         [](const ImportedModel& m) {
+                           const auto v = output_constant(m).values<StringRef>();
+                           EXPECT_EQ(v[0].view(), "a");
+                           EXPECT_EQ(v[1].view(), "");
+                           EXPECT_EQ(v[2].view(), "gr\xc3\xbc\xc3\x9f");
+                         });
 }
 
 TEST(Tensors, LargeOnesAreReadWhole) {
@@ -285,7 +288,8 @@ TEST(Late, ManyExternalFilesAreNotHeldOpen) {
     d.file(name, zeros);
     tensors.push_back(external(name, 1, {25'000}, name, 0));
   }
-  const auto m = model(graph({.nodes = {}, .initializers = tensors, .inputs = {}, .outputs = {value_info("w7", 1, {25'000})}, .value_infos = {}}));
+  const auto m =
+      model(graph({.nodes = {}, .initializers = tensors, .inputs = {}, .outputs = {value_info("w7", 1, {25'000})}, .value_infos = {}}));
   const std::string path = d.file("m.onnx", m.str());
   LoadOptions options;
   options.read_late = true;
@@ -392,8 +396,12 @@ TEST(Load, MissingFileAndDirectory) {
 }
 
 Bytes relu_model(int64_t opset = 17, int64_t ir = 8) {
-  return model(graph({.nodes = {node("Relu", {"x"}, {"y"}, "relu")}, .initializers = {}, .inputs = {value_info("x", 1, "batch", 3)},
-                      .outputs = {value_info("y", 1, "batch", 3)}, .value_infos = {}}), opset, ir);
+  return model(graph({.nodes = {node("Relu", {"x"}, {"y"}, "relu")},
+                      .initializers = {},
+                      .inputs = {value_info("x", 1, "batch", 3)},
+                      .outputs = {value_info("y", 1, "batch", 3)},
+                      .value_infos = {}}),
+               opset, ir);
 }
 
 TEST(Load, EveryIrVersionAndOpset) {
@@ -425,8 +433,12 @@ TEST(Load, NamesDimsAndMetadata) {
 
 TEST(Load, InitializerThatIsAnInput) {
   const auto w = tensor("w", 1, {3}).text(9, raw<float>({1, 2, 3}));
-  const std::string bytes = model(graph({.nodes = {node("Add", {"x", "w"}, {"y"}, "add")}, .initializers = {w},
-                                         .inputs = {value_info("x", 1, {3}), value_info("w", 1, {3})}, .outputs = {value_info("y", 1, {3})}, .value_infos = {}})).str();
+  const std::string bytes = model(graph({.nodes = {node("Add", {"x", "w"}, {"y"}, "add")},
+                                         .initializers = {w},
+                                         .inputs = {value_info("x", 1, {3}), value_info("w", 1, {3})},
+                                         .outputs = {value_info("y", 1, {3})},
+                                         .value_infos = {}}))
+                                .str();
   auto constant = from_memory(bytes);
   ASSERT_TRUE(constant.ok()) << constant.status().message();
   EXPECT_EQ(constant->graph.region(0).inputs.size(), 1u);
@@ -442,13 +454,17 @@ TEST(Load, InitializerThatIsAnInput) {
 
 TEST(Load, FunctionsAreExpanded) {
   // outer(a; slope) = inner(inner(a)), inner(a; slope) = LeakyRelu(a; alpha = slope)
-  const auto inner = function("inner", {"a"}, {"b"}, {node("LeakyRelu", {"a"}, {"b"}, "leaky", {reference("alpha", "slope", 1)})}, {"slope"});
+  const auto inner =
+      function("inner", {"a"}, {"b"}, {node("LeakyRelu", {"a"}, {"b"}, "leaky", {reference("alpha", "slope", 1)})}, {"slope"});
   const auto outer = function("outer", {"a"}, {"b"},
                               {node("inner", {"a"}, {"m"}, "first", {reference("slope", "slope", 1)}, "local"),
                                node("inner", {"m"}, {"b"}, "second", {reference("slope", "slope", 1)}, "local")},
                               {"slope"});
-  const auto m = model(graph({.nodes = {node("outer", {"x"}, {"y"}, "call", {float_attribute("slope", 0.25f)}, "local")}, .initializers = {},
-                              .inputs = {value_info("x", 1, {2, 3})}, .outputs = {value_info("y", 1, {2, 3})}, .value_infos = {}}),
+  const auto m = model(graph({.nodes = {node("outer", {"x"}, {"y"}, "call", {float_attribute("slope", 0.25f)}, "local")},
+                              .initializers = {},
+                              .inputs = {value_info("x", 1, {2, 3})},
+                              .outputs = {value_info("y", 1, {2, 3})},
+                              .value_infos = {}}),
                        17, 8, {outer, inner});
   auto result = from_memory(m.str());
   ASSERT_TRUE(result.ok()) << result.status().message();
@@ -461,14 +477,20 @@ TEST(Load, FunctionsAreExpanded) {
 
 TEST(Load, SubgraphReadsOuterNames) {
   const auto branch = [](std::string_view op) {
-    return graph({.nodes = {node(op, {"hidden"}, {"o"}, "inner")}, .initializers = {}, .inputs = {}, .outputs = {value_info("o", 1, {})}, .value_infos = {}});
+    return graph({.nodes = {node(op, {"hidden"}, {"o"}, "inner")},
+                  .initializers = {},
+                  .inputs = {},
+                  .outputs = {value_info("o", 1, {})},
+                  .value_infos = {}});
   };
-  const auto m = model(graph({.nodes = {node("Neg", {"x"}, {"hidden"}, "neg"),
-                                        node("If", {"c"}, {"y"}, "if", {graph_attribute("then_branch", branch("Relu")), graph_attribute("else_branch", branch("Abs"))})},
-                              .initializers = {},
-                              .inputs = {value_info("x", 1, {2, 3}), value_info("c", 9, {})},
-                              .outputs = {value_info("y", 1, {2, 3})},
-                              .value_infos = {}}));
+  const auto m =
+      model(graph({.nodes = {node("Neg", {"x"}, {"hidden"}, "neg"),
+                             node("If", {"c"}, {"y"}, "if",
+                                  {graph_attribute("then_branch", branch("Relu")), graph_attribute("else_branch", branch("Abs"))})},
+                   .initializers = {},
+                   .inputs = {value_info("x", 1, {2, 3}), value_info("c", 9, {})},
+                   .outputs = {value_info("y", 1, {2, 3})},
+                   .value_infos = {}}));
   auto result = from_memory(m.str());
   ASSERT_TRUE(result.ok()) << result.status().message();
   EXPECT_EQ(result->graph.regions(), 3);

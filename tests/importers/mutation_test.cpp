@@ -18,30 +18,68 @@ std::vector<std::string> seeds() {
   const auto x = value_info("x", 1, {2, 3});
   const auto y = value_info("y", 1, {2, 3});
   const auto w = tensor("w", 1, {2, 3}).text(9, raw<float>({1, 2, 3, 4, 5, 6}));
-  out.push_back(model(graph({.nodes = {node("Add", {"x", "w"}, {"a"}, "add"), node("Relu", {"a"}, {"y"}, "relu")}, .initializers = {w}, .inputs = {x},
-                             .outputs = {y}, .value_infos = {value_info("a", 1, {2, 3})}})).str());
+  out.push_back(model(graph({.nodes = {node("Add", {"x", "w"}, {"a"}, "add"), node("Relu", {"a"}, {"y"}, "relu")},
+                             .initializers = {w},
+                             .inputs = {x},
+                             .outputs = {y},
+                             .value_infos = {value_info("a", 1, {2, 3})}}))
+                    .str());
   const auto shape = tensor("s", 7, {2}).text(7, Bytes().varint(3).varint(2).str());
   const auto strings = tensor("t", 8, {2}).text(6, "one").text(6, "two");
   const auto nibbles = tensor("n", 22, {5}).text(9, "\x12\x34\x05");
-  out.push_back(model(graph({.nodes = {node("Reshape", {"x", "s"}, {"r"}, "reshape"), node("Transpose", {"r"}, {"y"}, "t"), node("Concat", {"y", "x"}, {"z"}, "cat", {int_attribute("axis", 0)})},
-                             .initializers = {shape, strings, nibbles}, .inputs = {x}, .outputs = {y, value_info("z", 1, {4, 3})}, .value_infos = {}})).str());
+  out.push_back(model(graph({.nodes = {node("Reshape", {"x", "s"}, {"r"}, "reshape"), node("Transpose", {"r"}, {"y"}, "t"),
+                                       node("Concat", {"y", "x"}, {"z"}, "cat", {int_attribute("axis", 0)})},
+                             .initializers = {shape, strings, nibbles},
+                             .inputs = {x},
+                             .outputs = {y, value_info("z", 1, {4, 3})},
+                             .value_infos = {}}))
+                    .str());
   const auto branch = [](std::string_view op, std::string_view out_name) {
-    return graph({.nodes = {node(op, {"x"}, {std::string(out_name)}, "inner")}, .initializers = {}, .inputs = {}, .outputs = {value_info(out_name, 1, {})}, .value_infos = {}});
+    return graph({.nodes = {node(op, {"x"}, {std::string(out_name)}, "inner")},
+                  .initializers = {},
+                  .inputs = {},
+                  .outputs = {value_info(out_name, 1, {})},
+                  .value_infos = {}});
   };
-  out.push_back(model(graph({.nodes = {node("If", {"c"}, {"y"}, "if", {graph_attribute("then_branch", branch("Relu", "o")), graph_attribute("else_branch", branch("Neg", "p"))})},
-                             .initializers = {}, .inputs = {x, value_info("c", 9, {})}, .outputs = {y}, .value_infos = {}})).str());
+  out.push_back(
+      model(
+          graph({.nodes = {node("If", {"c"}, {"y"}, "if",
+                                {graph_attribute("then_branch", branch("Relu", "o")), graph_attribute("else_branch", branch("Neg", "p"))})},
+                 .initializers = {},
+                 .inputs = {x, value_info("c", 9, {})},
+                 .outputs = {y},
+                 .value_infos = {}}))
+          .str());
   const auto f = function("f", {"a"}, {"b"}, {node("LeakyRelu", {"a"}, {"b"}, "leaky", {reference("alpha", "slope", 1)})}, {"slope"});
-  const auto g = function("g", {"a"}, {"b"}, {node("f", {"a"}, {"m"}, "1", {float_attribute("slope", 1)}, "local"), node("f", {"m"}, {"b"}, "2", {float_attribute("slope", 2)}, "local")});
-  out.push_back(model(graph({.nodes = {node("g", {"x"}, {"y"}, "call", {}, "local")}, .initializers = {}, .inputs = {x}, .outputs = {y}, .value_infos = {}}), 17, 8, {f, g}).str());
+  const auto g = function("g", {"a"}, {"b"},
+                          {node("f", {"a"}, {"m"}, "1", {float_attribute("slope", 1)}, "local"),
+                           node("f", {"m"}, {"b"}, "2", {float_attribute("slope", 2)}, "local")});
+  out.push_back(model(graph({.nodes = {node("g", {"x"}, {"y"}, "call", {}, "local")},
+                             .initializers = {},
+                             .inputs = {x},
+                             .outputs = {y},
+                             .value_infos = {}}),
+                      17, 8, {f, g})
+                    .str());
   Bytes sparse;
-  sparse.message(1, tensor("w", 1, {2}).text(9, raw<float>({1, 2}))).message(2, tensor("", 7, {2}).text(9, raw<int64_t>({1, 5}))).number(3, 2).number(3, 3);
-  Bytes with_sparse = graph({.nodes = {node("Mul", {"x", "w"}, {"y"}, "mul")}, .initializers = {}, .inputs = {x}, .outputs = {y}, .value_infos = {}});
+  sparse.message(1, tensor("w", 1, {2}).text(9, raw<float>({1, 2})))
+      .message(2, tensor("", 7, {2}).text(9, raw<int64_t>({1, 5})))
+      .number(3, 2)
+      .number(3, 3);
+  Bytes with_sparse =
+      graph({.nodes = {node("Mul", {"x", "w"}, {"y"}, "mul")}, .initializers = {}, .inputs = {x}, .outputs = {y}, .value_infos = {}});
   out.push_back(model(with_sparse.message(15, sparse)).str());
-  const auto body = graph({.nodes = {node("Identity", {"go"}, {"on"}, "i1"), node("Add", {"v", "v"}, {"v2"}, "i2")}, .initializers = {},
+  const auto body = graph({.nodes = {node("Identity", {"go"}, {"on"}, "i1"), node("Add", {"v", "v"}, {"v2"}, "i2")},
+                           .initializers = {},
                            .inputs = {value_info("i", 7, {}), value_info("go", 9, {}), value_info("v", 1, {2, 3})},
-                           .outputs = {value_info("on", 9, {}), value_info("v2", 1, {2, 3})}, .value_infos = {}});
-  out.push_back(model(graph({.nodes = {node("Loop", {"n", "", "x"}, {"y"}, "loop", {graph_attribute("body", body)})}, .initializers = {tensor("n", 7, {}).number(7, 3)},
-                             .inputs = {x}, .outputs = {y}, .value_infos = {}})).str());
+                           .outputs = {value_info("on", 9, {}), value_info("v2", 1, {2, 3})},
+                           .value_infos = {}});
+  out.push_back(model(graph({.nodes = {node("Loop", {"n", "", "x"}, {"y"}, "loop", {graph_attribute("body", body)})},
+                             .initializers = {tensor("n", 7, {}).number(7, 3)},
+                             .inputs = {x},
+                             .outputs = {y},
+                             .value_infos = {}}))
+                    .str());
   const auto list = optional_type(sequence_type(vector_type(1, "n")));
   const auto carry = graph({.nodes = {node("Identity", {"go"}, {"on"}, "i1"), node("Identity", {"v"}, {"v2"}, "i2")},
                             .initializers = {},

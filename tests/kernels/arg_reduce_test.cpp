@@ -45,7 +45,8 @@ TEST(ArgReduce, EveryRowAgreesWithThePlainOne) {
             test::for_each_target([&] {
               for (const auto& row : arg_reduce) {
                 if (row.refuse(p) != nullptr) continue;
-                ASSERT_EQ(RunKernel(row.pointer(), p, x), want) << row.name << " n " << n << " inner " << inner << " min " << min << " last " << last;
+                ASSERT_EQ(RunKernel(row.pointer(), p, x), want)
+                    << row.name << " n " << n << " inner " << inner << " min " << min << " last " << last;
               }
             });
           }

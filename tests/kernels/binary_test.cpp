@@ -41,7 +41,8 @@ int64_t source(const Shape& out, const Shape& s, int64_t i) {
   return at;
 }
 
-int32_t run(K kind, DType dtype, DType exponent, const Shape& sa, const Shape& sb, const void* a, const void* b, void* dst, int64_t chunk = 0) {
+int32_t run(K kind, DType dtype, DType exponent, const Shape& sa, const Shape& sb, const void* a, const void* b, void* dst,
+            int64_t chunk = 0) {
   const Shape out = broadcast(sa, sb);
   BinaryParams p;
   p.kind = kind, p.dtype = dtype, p.exponent_dtype = exponent, p.count = count(out);
@@ -64,18 +65,25 @@ int32_t run(K kind, DType dtype, DType exponent, const Shape& sa, const Shape& s
 }
 
 const std::pair<Shape, Shape> kShapes[] = {
+    // clang-format off
     {{}, {}}, {{5}, {5}}, {{5}, {1}}, {{1}, {37}}, {{}, {3, 4}}, {{3, 17}, {17}}, {{3, 17}, {3, 1}}, {{2, 3, 1, 1}, {2, 3, 4, 5}},
     {{2, 3, 4, 5}, {1, 3, 1, 1}}, {{4, 1}, {1, 19}}, {{2, 1, 3, 1, 2}, {1, 4, 1, 5, 1}}, {{0, 3}, {3}}, {{2, 0}, {1, 1}},
-    {{2, 1, 2, 1, 2, 1, 2, 1}, {1, 2, 1, 2, 1, 2, 1, 2}}, {{1, 1, 1}, {4}}, {{64, 3}, {3}}, {{2, 33}, {2, 33}}, {{700, 3}, {700, 1}}, {{5}, {2, 90, 5}}, {{2, 90, 1}, {2, 90, 5}}, {{2, 90, 5}, {2, 1, 5}}, {{9, 1}, {3, 9, 4}}};
+    {{2, 1, 2, 1, 2, 1, 2, 1}, {1, 2, 1, 2, 1, 2, 1, 2}}, {{1, 1, 1}, {4}}, {{64, 3}, {3}}, {{2, 33}, {2, 33}}, {{700, 3}, {700, 1}},
+    {{5}, {2, 90, 5}}, {{2, 90, 1}, {2, 90, 5}}, {{2, 90, 5}, {2, 1, 5}}, {{9, 1}, {3, 9, 4}},
+    // clang-format on
+};
 
 TEST(Binary, Float32BroadcastsOnEveryTarget) {
-  const std::pair<K, double (*)(double, double)> kinds[] = {
-      {K::kAdd, [](double a, double b) { return a + b; }}, {K::kSub, [](double a, double b) { return a - b; }},
-      {K::kMul, [](double a, double b) { return a * b; }}, {K::kDiv, [](double a, double b) { return a / b; }},
-      {K::kMax, [](double a, double b) { return std::fmax(a, b); }}, {K::kMin, [](double a, double b) { return std::fmin(a, b); }},
-      {K::kFmod, [](double a, double b) { return std::fmod(a, b); }},
-      {K::kMod, [](double a, double b) { return a - b * std::floor(a / b); }},
-      {K::kPRelu, [](double a, double b) { return a < 0 ? a * b : a; }}, {K::kPow, [](double a, double b) { return std::pow(a, b); }}};
+  const std::pair<K, double (*)(double, double)> kinds[] = {{K::kAdd, [](double a, double b) { return a + b; }},
+                                                            {K::kSub, [](double a, double b) { return a - b; }},
+                                                            {K::kMul, [](double a, double b) { return a * b; }},
+                                                            {K::kDiv, [](double a, double b) { return a / b; }},
+                                                            {K::kMax, [](double a, double b) { return std::fmax(a, b); }},
+                                                            {K::kMin, [](double a, double b) { return std::fmin(a, b); }},
+                                                            {K::kFmod, [](double a, double b) { return std::fmod(a, b); }},
+                                                            {K::kMod, [](double a, double b) { return a - b * std::floor(a / b); }},
+                                                            {K::kPRelu, [](double a, double b) { return a < 0 ? a * b : a; }},
+                                                            {K::kPow, [](double a, double b) { return std::pow(a, b); }}};
   std::mt19937 random(1);
   std::uniform_real_distribution<float> values(-4, 4);
   for (const auto& [kind, f] : kinds) {
@@ -88,7 +96,8 @@ TEST(Binary, Float32BroadcastsOnEveryTarget) {
         EXPECT_EQ(run(kind, DType::kFloat32, DType::kFloat32, sa, sb, a.data(), b.data(), y.data()), Fault::kNone);
         for (int64_t i = 0; i < count(out); ++i) {
           const double expected = f(a[source(out, sa, i)], b[source(out, sb, i)]);
-          EXPECT_NEAR(y[i], expected, std::fabs(expected) * 3e-7 + (kind == K::kMod ? 1e-6 : 0)) << "kind " << int(kind) << " element " << i;
+          EXPECT_NEAR(y[i], expected, std::fabs(expected) * 3e-7 + (kind == K::kMod ? 1e-6 : 0))
+              << "kind " << int(kind) << " element " << i;
         }
         EXPECT_EQ(y[count(out)], 55.0f);
       });

@@ -96,8 +96,8 @@ void Poison(std::vector<float>& blocked, int64_t channels, int64_t pixels) {
   }
 }
 
-constexpr auto kDirect = ConvFormat::kDirect, kPlainInput = ConvFormat::kPlainInput, kGrouped = ConvFormat::kGrouped, kOneDnn = ConvFormat::kOneDnn,
-               kOneDnnPlainInput = ConvFormat::kOneDnnPlainInput;
+constexpr auto kDirect = ConvFormat::kDirect, kPlainInput = ConvFormat::kPlainInput, kGrouped = ConvFormat::kGrouped,
+               kOneDnn = ConvFormat::kOneDnn, kOneDnnPlainInput = ConvFormat::kOneDnnPlainInput;
 
 std::vector<float> Run(const Case& c, ConvFormat format, const std::vector<float>& x, const std::vector<float>& w,
                        const std::vector<float>& b, const std::vector<float>& res) {
@@ -277,7 +277,10 @@ TEST(Conv, OneDnn) {
       for (const bool tile : {false, true}) {
         Case c = Conv2d(32, 288, 24, 24, 3, 1, 1);  // several slices, not all of one size
         c.batch = 2, c.bias = bias, c.residual = residual, c.relu = true;
-        if (tile) c.tile = [](float, float, const float* s, float* d, int64_t n) { for (int64_t i = 0; i < n; ++i) d[i] = s[i] * 2 + 1; };
+        if (tile)
+          c.tile = [](float, float, const float* s, float* d, int64_t n) {
+            for (int64_t i = 0; i < n; ++i) d[i] = s[i] * 2 + 1;
+          };
         CheckOnEveryTarget(c, {kOneDnn});
         c.channels = 3;
         CheckOnEveryTarget(c, {kOneDnnPlainInput});
@@ -315,7 +318,7 @@ TEST(Conv, SmallGroupsAndMultipliers) {
   CheckOnEveryTarget(Conv2d(40, 8, 7, 9, 3, 1, 1, 8), {kGrouped});    // 5 to 1
   CheckOnEveryTarget(Conv2d(72, 48, 7, 9, 3, 1, 1, 3), {kGrouped});   // 24 to 16: groups begin within blocks
   CheckOnEveryTarget(Conv2d(24, 36, 5, 31, 1, 1, 0, 6), {kGrouped});
-  CheckOnEveryTarget(Conv2d(24, 36, 6, 31, 1, 2, 1, 6), {kGrouped});  // the stride skips pixels that no tap reads
+  CheckOnEveryTarget(Conv2d(24, 36, 6, 31, 1, 2, 1, 6), {kGrouped});   // the stride skips pixels that no tap reads
   CheckOnEveryTarget(Conv2d(200, 20, 9, 70, 5, 1, 2, 2), {kGrouped});  // several chunks of channels
   for (int64_t w = 1; w < 33; ++w) CheckOnEveryTarget(Conv2d(12, 20, 3, w, 3, 1 + w % 2, 1, 4), {kGrouped});
   Case c = Conv2d(20, 30, 11, 12, 3, 1, 0, 5);

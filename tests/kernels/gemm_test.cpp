@@ -22,7 +22,7 @@ struct Case {
   bool trans_a = false, trans_b = false;
   bool packed = false;
   bool onednn = false;  // packed by it
-  int addend = 0;  // 0 none, 1 row, 2 matrix, 3 column, 4 scalar
+  int addend = 0;       // 0 none, 1 row, 2 matrix, 3 column, 4 scalar
   bool residual = false;
   float alpha = 1, beta = 1;
   bool relu = false;
@@ -33,8 +33,8 @@ struct Case {
 
 std::string describe(const Case& c) {
   return std::to_string(c.m) + "x" + std::to_string(c.n) + "x" + std::to_string(c.k) + (c.trans_a ? " tA" : "") + (c.trans_b ? " tB" : "") +
-         (c.packed ? " packed" : "") + (c.onednn ? " by oneDNN" : "") + " addend " + std::to_string(c.addend) + (c.residual ? " residual" : "") + (c.relu ? " relu" : "") +
-         (c.gelu ? " gelu" : "") + " batch " + std::to_string(c.batch);
+         (c.packed ? " packed" : "") + (c.onednn ? " by oneDNN" : "") + " addend " + std::to_string(c.addend) +
+         (c.residual ? " residual" : "") + (c.relu ? " relu" : "") + (c.gelu ? " gelu" : "") + " batch " + std::to_string(c.batch);
 }
 
 template <class T>
@@ -62,7 +62,8 @@ std::vector<T> random_values(int64_t count, uint32_t seed) {
 }
 
 void pack(const GemmParams& p, const void* b, int64_t batch, int64_t batch_step, std::vector<float>& out) {
-  GemmPackParams pack{.dtype = p.dtype, .format = gemm_format(), .input = 0, .to_shared = false, .k = p.k, .n = p.n, .b_k = p.b_k, .b_n = p.b_n};
+  GemmPackParams pack{
+      .dtype = p.dtype, .format = gemm_format(), .input = 0, .to_shared = false, .k = p.k, .n = p.n, .b_k = p.b_k, .b_n = p.b_n};
   pack.batch_rank = 1;
   pack.batch[0] = batch;
   pack.b_batch[0] = batch_step;
@@ -202,7 +203,8 @@ TEST(Gemm, DeepAndManyParts) {
     check<float>({.m = 250, .n = 300, .k = 385, .packed = true, .addend = 1});
     for (int64_t m : {1, 4, 5, 40}) {
       for (int64_t k : {383, 384, 385, 1000}) {
-        for (bool relu : {false, true}) check<float>({.m = m, .n = 300, .k = k, .packed = true, .addend = 1, .residual = true, .relu = relu});
+        for (bool relu : {false, true})
+          check<float>({.m = m, .n = 300, .k = k, .packed = true, .addend = 1, .residual = true, .relu = relu});
       }
     }
     check<float>({.m = 30, .n = 40, .k = 9000, .packed = true});
@@ -215,7 +217,8 @@ TEST(Gemm, TransposedOperands) {
       for (int64_t n : {1, 3, 6, 37, 64}) {
         for (int64_t k : {1, 5, 64, 401}) {
           for (int t = 0; t < 4; ++t) {
-            for (bool packed : {false, true}) check<float>({.m = m, .n = n, .k = k, .trans_a = (t & 1) != 0, .trans_b = (t & 2) != 0, .packed = packed});
+            for (bool packed : {false, true})
+              check<float>({.m = m, .n = n, .k = k, .trans_a = (t & 1) != 0, .trans_b = (t & 2) != 0, .packed = packed});
           }
         }
       }
@@ -231,7 +234,8 @@ TEST(Gemm, Addends) {
           for (bool residual : {false, true}) {
             for (float beta : {1.0f, -0.5f}) {
               for (bool packed : {false, true}) {
-                check<float>({.m = m, .n = n, .k = 11, .packed = packed, .addend = addend, .residual = residual, .alpha = 1.5f, .beta = beta});
+                check<float>(
+                    {.m = m, .n = n, .k = 11, .packed = packed, .addend = addend, .residual = residual, .alpha = 1.5f, .beta = beta});
                 check<float>({.m = m, .n = n, .k = 11, .packed = packed, .addend = addend, .residual = residual, .gelu = true});
               }
             }
@@ -246,7 +250,8 @@ TEST(Gemm, Batches) {
   for_each_target([] {
     for (int64_t m : {1, 4, 20}) {
       for (bool packed : {false, true}) {
-        for (bool shared : {false, true}) check<float>({.m = m, .n = 33, .k = 20, .trans_b = true, .packed = packed, .batch = 5, .shared_batch_b = shared});
+        for (bool shared : {false, true})
+          check<float>({.m = m, .n = 33, .k = 20, .trans_b = true, .packed = packed, .batch = 5, .shared_batch_b = shared});
       }
     }
   });
@@ -341,11 +346,21 @@ TEST(Gemm, FewRowsFunction) {
         GemmParams p{.m = m, .n = n, .k = k, .b_k = n};
         std::vector<float> panels, tile(static_cast<size_t>(m * panel_width(gemm_format()))), c(static_cast<size_t>(m * n));
         pack(p, b.data(), 1, 0, panels);
-        gemm_few()({.a = a.data(), .a_m = k, .panels = panels.data(), .bias = bias.data(), .c = c.data(), .c_m = n, .tile = tile.data(), .m = m, .n = n, .k = k});
+        gemm_few()({.a = a.data(),
+                    .a_m = k,
+                    .panels = panels.data(),
+                    .bias = bias.data(),
+                    .c = c.data(),
+                    .c_m = n,
+                    .tile = tile.data(),
+                    .m = m,
+                    .n = n,
+                    .k = k});
         for (int64_t i = 0; i < m; ++i) {
           for (int64_t j = 0; j < n; ++j) {
             double sum = bias[static_cast<size_t>(j)];
-            for (int64_t l = 0; l < k; ++l) sum += static_cast<double>(a[static_cast<size_t>(i * k + l)]) * static_cast<double>(b[static_cast<size_t>(l * n + j)]);
+            for (int64_t l = 0; l < k; ++l)
+              sum += static_cast<double>(a[static_cast<size_t>(i * k + l)]) * static_cast<double>(b[static_cast<size_t>(l * n + j)]);
             ASSERT_NEAR(c[static_cast<size_t>(i * n + j)], sum, 1e-4);
           }
         }

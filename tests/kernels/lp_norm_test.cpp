@@ -33,7 +33,8 @@ TEST(LpNorm, EveryRowAgreesWithThePlainOne) {
         test::for_each_target([&] {
           for (const auto& row : lp_norm) {
             const auto got = RunKernel(row.pointer(), p, x);
-            for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 2e-6f * (1 + std::abs(want[i]))) << row.name << " at " << i;
+            for (size_t i = 0; i < want.size(); ++i)
+              ASSERT_NEAR(got[i], want[i], 2e-6f * (1 + std::abs(want[i]))) << row.name << " at " << i;
           }
         });
       }

@@ -55,7 +55,8 @@ void check(const Problem& p, const char* what) {
   ASSERT_EQ(dst_low, 0);
   // Element-aligned, but not better.
   const size_t shift = static_cast<size_t>(p.element);
-  std::vector<std::byte> src(static_cast<size_t>(high - low) + shift), expected(static_cast<size_t>(dst_high)), got(expected.size() + shift);
+  std::vector<std::byte> src(static_cast<size_t>(high - low) + shift), expected(static_cast<size_t>(dst_high)),
+      got(expected.size() + shift);
   std::mt19937 random(7);
   for (std::byte& b : src) b = static_cast<std::byte>(random());
   walk(p.loops, 0, src.data() + shift - low, expected.data(), p.element);
@@ -78,7 +79,8 @@ void check(const Problem& p, const char* what) {
       call.fault = &fault;
       // Backwards, one part at a time: parts are independent.
       for (int64_t part = params.parts(); part-- > 0;) row.pointer()(params, call, {part, part + 1});
-      EXPECT_EQ(0, std::memcmp(got.data() + shift, expected.data(), expected.size())) << what << " by " << row.name << " on target " << targets[t];
+      EXPECT_EQ(0, std::memcmp(got.data() + shift, expected.data(), expected.size()))
+          << what << " by " << row.name << " on target " << targets[t];
       std::fill(got.begin(), got.end(), std::byte{0});
       row.pointer()(params, call, {0, params.parts()});
       EXPECT_EQ(0, std::memcmp(got.data() + shift, expected.data(), expected.size())) << what << " by " << row.name << " at once";

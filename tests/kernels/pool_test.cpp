@@ -38,7 +38,8 @@ std::vector<float> Reordered(const std::vector<float>& x, int64_t batch, int64_t
   ReorderParams p;
   p.to_blocked = to_blocked, p.batch = batch, p.channels = channels, p.pixels = pixels, p.block = channel_block();
   plan_reorder(p);
-  return RunKernel(ReorderPointer(), p, x, to_blocked ? batch * Blocks(channels) * channel_block() * pixels : batch * channels * pixels, p.parts());
+  return RunKernel(ReorderPointer(), p, x, to_blocked ? batch * Blocks(channels) * channel_block() * pixels : batch * channels * pixels,
+                   p.parts());
 }
 
 TEST(Reorder, ThereAndBackKeepsEveryBit) {
@@ -73,7 +74,8 @@ void Check(PoolParams p, int64_t batch, int64_t channels) {
     blocked.planes = batch * Blocks(channels);
     const int64_t blocked_parts = plan_pool(blocked);
     ASSERT_EQ(pool.rows[0].refuse(blocked), nullptr);
-    const auto y = RunKernel(pool.rows[0].pointer(), blocked, Reordered(x, batch, channels, in, true), blocked.planes * blocked.block * out, blocked_parts);
+    const auto y = RunKernel(pool.rows[0].pointer(), blocked, Reordered(x, batch, channels, in, true), blocked.planes * blocked.block * out,
+                             blocked_parts);
     const auto got = Reordered(y, batch, channels, out, false);
     for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-6f) << i;
     ASSERT_TRUE(takes_pool_lines(plain));
@@ -89,7 +91,8 @@ TEST(Pool, BlockedWindows) {
       p.kind = kind, p.count_include_pad = include, p.spatial = 2;
       const int64_t in[] = {9, 12}, kernel[] = {3, 2}, stride[] = {2, 3}, dilation[] = {1, 2}, pad[] = {1, 0}, pad_end[] = {2, 1};
       for (int i = 0; i < 2; ++i) {
-        p.in[i] = in[i], p.kernel[i] = kernel[i], p.stride[i] = stride[i], p.dilation[i] = dilation[i], p.pad[i] = pad[i], p.pad_end[i] = pad_end[i];
+        p.in[i] = in[i], p.kernel[i] = kernel[i], p.stride[i] = stride[i], p.dilation[i] = dilation[i], p.pad[i] = pad[i],
+        p.pad_end[i] = pad_end[i];
         p.out[i] = (in[i] + pad[i] + pad_end[i] - (kernel[i] - 1) * dilation[i] - 1) / stride[i] + 1;
       }
       Check(p, 2, 21);

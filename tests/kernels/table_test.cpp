@@ -25,7 +25,8 @@ TEST(Tables, EveryRowAgreesWithItsReference) {
         run(row.pointer());
         const auto got = run.result();
         ASSERT_EQ(got.size(), expected.size());
-        for (size_t k = 0; k < got.size(); ++k) ASSERT_NEAR(got[k], expected[k], c.tolerance * (1 + std::fabs(expected[k]))) << "element " << k;
+        for (size_t k = 0; k < got.size(); ++k)
+          ASSERT_NEAR(got[k], expected[k], c.tolerance * (1 + std::fabs(expected[k]))) << "element " << k;
       }
     });
   });

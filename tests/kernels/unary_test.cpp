@@ -61,7 +61,9 @@ const Case kCases[] = {
     {K::kRelu, [](double x, double, double) { return x > 0 ? x : 0; }, -5, 5, 0},
     {K::kRound, [](double x, double, double) { return std::nearbyint(x); }, -5, 5, 0},
     {K::kSelu, [](double x, double a, double b) { return b * (x > 0 ? x : a * std::expm1(x)); }, -20, 20, 6, 1.6732632f, 1.050701f},
-    {K::kShrink, [](double x, double a, double b) { return x < -a ? x + b : x > a ? x - b : 0; }, -5, 5, 1, 1.5f, 0.25f},
+    {K::kShrink, [](double x, double a, double b) { return x < -a  ? x + b
+                                                           : x > a ? x - b
+                                                                   : 0; }, -5, 5, 1, 1.5f, 0.25f},
     {K::kSigmoid, logistic, -80, 80, 4},
     {K::kSign, [](double x, double, double) { return double((x > 0) - (x < 0)); }, -5, 5, 0},
     {K::kSin, [](double x, double, double) { return std::sin(x); }, -100, 100, 4, 0, 0, 1e-7},
@@ -149,14 +151,16 @@ TEST(Unary, SpecialValues) {
     float x, y, alpha = 0, beta = 0;
   };
   const Special specials[] = {
-      {K::kExp, kInf, kInf}, {K::kExp, -kInf, 0}, {K::kExp, 89, kInf}, {K::kExp, -110, 0}, {K::kExp, 0, 1}, {K::kExp, -100, std::exp(-100.0f)},
-      {K::kLog, 0, -kInf}, {K::kLog, -1, kNaN}, {K::kLog, kInf, kInf}, {K::kLog, -0.0f, -kInf}, {K::kLog, 1, 0}, {K::kLog, -kInf, kNaN},
-      {K::kTanh, kInf, 1}, {K::kTanh, -kInf, -1}, {K::kTanh, 0, 0}, {K::kErf, kInf, 1}, {K::kErf, -kInf, -1},
-      {K::kSigmoid, kInf, 1}, {K::kSigmoid, -kInf, 0}, {K::kSigmoid, 0, 0.5f}, {K::kRelu, -kInf, 0}, {K::kRelu, kInf, kInf},
-      {K::kSoftplus, kInf, kInf}, {K::kSoftplus, -kInf, 0}, {K::kSqrt, -1, kNaN}, {K::kReciprocal, 0, kInf}, {K::kSin, kInf, kNaN},
-      {K::kRound, 2.5f, 2}, {K::kRound, 3.5f, 4}, {K::kRound, -0.5f, 0}, {K::kGelu, kInf, kInf}, {K::kGeluTanh, kInf, kInf},
-      {K::kElu, -kInf, -1, 1}, {K::kElu, kInf, kInf, 1}, {K::kMish, kInf, kInf}, {K::kHardSigmoid, kInf, 1, 0.2f, 0.5f}, {K::kAbs, -0.0f, 0},
-      {K::kSign, 0, 0}, {K::kSwish, kInf, kInf, 1},
+      // clang-format off
+      {K::kExp, kInf, kInf}, {K::kExp, -kInf, 0}, {K::kExp, 89, kInf}, {K::kExp, -110, 0}, {K::kExp, 0, 1},
+      {K::kExp, -100, std::exp(-100.0f)}, {K::kLog, 0, -kInf}, {K::kLog, -1, kNaN}, {K::kLog, kInf, kInf}, {K::kLog, -0.0f, -kInf},
+      {K::kLog, 1, 0}, {K::kLog, -kInf, kNaN}, {K::kTanh, kInf, 1}, {K::kTanh, -kInf, -1}, {K::kTanh, 0, 0}, {K::kErf, kInf, 1},
+      {K::kErf, -kInf, -1}, {K::kSigmoid, kInf, 1}, {K::kSigmoid, -kInf, 0}, {K::kSigmoid, 0, 0.5f}, {K::kRelu, -kInf, 0},
+      {K::kRelu, kInf, kInf}, {K::kSoftplus, kInf, kInf}, {K::kSoftplus, -kInf, 0}, {K::kSqrt, -1, kNaN}, {K::kReciprocal, 0, kInf},
+      {K::kSin, kInf, kNaN}, {K::kRound, 2.5f, 2}, {K::kRound, 3.5f, 4}, {K::kRound, -0.5f, 0}, {K::kGelu, kInf, kInf},
+      {K::kGeluTanh, kInf, kInf}, {K::kElu, -kInf, -1, 1}, {K::kElu, kInf, kInf, 1}, {K::kMish, kInf, kInf},
+      {K::kHardSigmoid, kInf, 1, 0.2f, 0.5f}, {K::kAbs, -0.0f, 0}, {K::kSign, 0, 0}, {K::kSwish, kInf, kInf, 1},
+      // clang-format on
   };
   test::for_each_target([&] {
     for (const Special& s : specials) {

@@ -42,8 +42,8 @@ Tensor arrange(const std::vector<float>& v, int64_t b, int64_t h, int64_t r, int
 }
 
 void check(const Case& c, const std::vector<float>* mask_values = nullptr) {
-  SCOPED_TRACE(std::to_string(c.batch) + "x" + std::to_string(c.heads) + " queries " + std::to_string(c.queries) + " keys " + std::to_string(c.keys) + " size " +
-               std::to_string(c.size) + "/" + std::to_string(c.value_size));
+  SCOPED_TRACE(std::to_string(c.batch) + "x" + std::to_string(c.heads) + " queries " + std::to_string(c.queries) + " keys " +
+               std::to_string(c.keys) + " size " + std::to_string(c.size) + "/" + std::to_string(c.value_size));
   const auto q = random_values(c.batch * c.heads * c.queries * c.size, 1), k = random_values(c.batch * c.kv_heads * c.keys * c.size, 2);
   const auto v = random_values(c.batch * c.kv_heads * c.keys * c.value_size, 3);
   ops::Attention op = c.op;
@@ -90,7 +90,8 @@ void check(const Case& c, const std::vector<float>* mask_values = nullptr) {
         for (int64_t l = 0; l < c.value_size; ++l) {
           double sum = 0;
           for (int64_t j = 0; j < c.keys; ++j) {
-            sum += scores[static_cast<size_t>(j)] / total * static_cast<double>(v[static_cast<size_t>(((b * c.kv_heads + kv) * c.keys + j) * c.value_size + l)]);
+            sum += scores[static_cast<size_t>(j)] / total *
+                   static_cast<double>(v[static_cast<size_t>(((b * c.kv_heads + kv) * c.keys + j) * c.value_size + l)]);
           }
           if (c.op.nan_to_zero && std::isnan(sum)) sum = 0;
           expected.push_back(static_cast<float>(sum));
@@ -113,7 +114,8 @@ TEST(Attention, Shapes) {
   test::for_each_target([] {
     for (int64_t queries : {1, 4, 5, 14, 33, 60}) {
       for (int64_t keys : {1, 7, 64, 130, 400, 800}) {
-        for (int64_t size : {3, 32, 64}) check({.batch = 1, .heads = 2, .kv_heads = 2, .queries = queries, .keys = keys, .size = size, .value_size = size});
+        for (int64_t size : {3, 32, 64})
+          check({.batch = 1, .heads = 2, .kv_heads = 2, .queries = queries, .keys = keys, .size = size, .value_size = size});
       }
     }
     check({.batch = 2, .heads = 3, .kv_heads = 3, .queries = 9, .keys = 20, .size = 384, .value_size = 80});
@@ -129,17 +131,35 @@ TEST(Attention, Layouts) {
       op.k_by_row = (bits & 2) != 0;
       op.v_by_row = (bits & 4) != 0;
       op.y_by_row = (bits & 8) != 0;
-      for (int64_t queries : {2, 20}) check({.batch = 2, .heads = 4, .kv_heads = 2, .queries = queries, .keys = 37, .size = 32, .value_size = 48, .op = op});
+      for (int64_t queries : {2, 20})
+        check({.batch = 2, .heads = 4, .kv_heads = 2, .queries = queries, .keys = 37, .size = 32, .value_size = 48, .op = op});
     }
-    for (int64_t queries : {2, 20}) check({.batch = 2, .heads = 4, .kv_heads = 2, .queries = queries, .keys = 37, .size = 32, .value_size = 48, .op = {.k_transposed = true}});
+    for (int64_t queries : {2, 20})
+      check({.batch = 2,
+             .heads = 4,
+             .kv_heads = 2,
+             .queries = queries,
+             .keys = 37,
+             .size = 32,
+             .value_size = 48,
+             .op = {.k_transposed = true}});
   });
 }
 
 TEST(Attention, Masks) {
   test::for_each_target([] {
     for (int64_t queries : {3, 17}) {
-      for (const Dims& mask : std::vector<Dims>{{2, 4, queries, 21}, {2, 1, 1, 21}, {1, 1, queries, 21}, {queries, 21}, {21}, {1, 4, 1, 1}, {}}) {
-        check({.batch = 2, .heads = 4, .kv_heads = 4, .queries = queries, .keys = 21, .size = 16, .value_size = 32, .mask = mask, .masked = true});
+      for (const Dims& mask :
+           std::vector<Dims>{{2, 4, queries, 21}, {2, 1, 1, 21}, {1, 1, queries, 21}, {queries, 21}, {21}, {1, 4, 1, 1}, {}}) {
+        check({.batch = 2,
+               .heads = 4,
+               .kv_heads = 4,
+               .queries = queries,
+               .keys = 21,
+               .size = 16,
+               .value_size = 32,
+               .mask = mask,
+               .masked = true});
       }
     }
   });
@@ -157,13 +177,29 @@ TEST(Attention, RowsThatSeeNothing) {
           }
         }
         for (bool zero : {false, true}) {
-          Case c{.batch = 1, .heads = 2, .kv_heads = 2, .queries = queries, .keys = keys, .size = 32, .value_size = 32, .mask = {queries, keys}, .masked = true};
+          Case c{.batch = 1,
+                 .heads = 2,
+                 .kv_heads = 2,
+                 .queries = queries,
+                 .keys = keys,
+                 .size = 32,
+                 .value_size = 32,
+                 .mask = {queries, keys},
+                 .masked = true};
           c.op.nan_to_zero = zero;
           check(c, &mask);
         }
         // The other way round: the first blocks of keys are hidden.
         std::reverse(mask.begin(), mask.end());
-        Case c{.batch = 1, .heads = 2, .kv_heads = 2, .queries = queries, .keys = keys, .size = 32, .value_size = 32, .mask = {queries, keys}, .masked = true};
+        Case c{.batch = 1,
+               .heads = 2,
+               .kv_heads = 2,
+               .queries = queries,
+               .keys = keys,
+               .size = 32,
+               .value_size = 32,
+               .mask = {queries, keys},
+               .masked = true};
         check(c, &mask);
       }
     }

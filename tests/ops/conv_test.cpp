@@ -101,7 +101,8 @@ void expect_near(const Tensor& got, const std::vector<double>& want, DType dtype
   ASSERT_EQ(got.count(), static_cast<int64_t>(want.size()));
   const double relative = dtype == DType::kFloat64 ? 1e-12 : dtype == DType::kFloat32 ? 1e-5 : dtype == DType::kFloat16 ? 2e-3 : 1e-2;
   const auto v = got.to_doubles();
-  for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(v[i], want[i], relative * (1 + std::abs(want[i]))) << name_of(dtype) << " element " << i;
+  for (size_t i = 0; i < want.size(); ++i)
+    ASSERT_NEAR(v[i], want[i], relative * (1 + std::abs(want[i]))) << name_of(dtype) << " element " << i;
 }
 
 ops::Window window(const Case& c) {
@@ -177,7 +178,11 @@ TEST(Conv, RefusesWhatCannotBe) {
     set(op);
     return op;
   };
-  expect_failure(failure(with([](auto& o) { o.window.kernel_shape = {int64_t{1} << 31, int64_t{1} << 31}; }), {x, w}), Code::kShape, {"kernel_shape"});
+  expect_failure(failure(with([](auto& o) {
+                           o.window.kernel_shape = {int64_t{1} << 31, int64_t{1} << 31};
+                         }),
+                         {x, w}),
+                 Code::kShape, {"kernel_shape"});
   expect_failure(failure(with([](auto& o) { o.window.kernel_shape = {3, 5}; }), {x, w}), Code::kShape, {"kernel_shape"});
   expect_failure(failure(with([](auto& o) { o.window.strides = {0, 0}; }), {x, w}), Code::kShape, {"strides", "0"});
   expect_failure(failure(with([](auto& o) { o.window.strides = {1}; }), {x, w}), Code::kShape, {"strides"});
@@ -205,7 +210,8 @@ TEST(Conv, WindowsFarBeyondTheImage) {
   }
 }
 
-void check_transposed(const Case& c, const Dims& expected, const std::vector<int64_t>& begin, const std::vector<int64_t>& output_shape = {}) {
+void check_transposed(const Case& c, const Dims& expected, const std::vector<int64_t>& begin,
+                      const std::vector<int64_t>& output_shape = {}) {
   const auto x = eighths(count(c.x), 4), w = eighths(count(c.w), 5), b = eighths(expected[1], 6);
   auto want = reference(c, expected, x, w, true, begin);
   const int64_t pixels = count(expected) / std::max<int64_t>(1, expected[0] * expected[1]);

@@ -136,7 +136,8 @@ void expect_equal(const Result<std::vector<Tensor>>& a, const Result<std::vector
 }
 
 TEST(Einsum, ImplicitOutputEllipsisAndBlanks) {
-  const Tensor a = values<float>({2, 3, 4}, 1), b = values<float>({2, 4, 5}, 2), c = values<float>({4, 5}, 3), square = values<float>({3, 3}, 4);
+  const Tensor a = values<float>({2, 3, 4}, 1), b = values<float>({2, 4, 5}, 2), c = values<float>({4, 5}, 3),
+               square = values<float>({3, 3}, 4);
   expect_equal(einsum("bij,bjk", {a, b}), einsum("bij,bjk->ik", {a, b}));
   expect_equal(einsum("ba", {c}), einsum("ba->ab", {c}));
   expect_equal(einsum("aB", {c}), einsum("aB->Ba", {c}));
@@ -157,10 +158,10 @@ TEST(Einsum, RefusesWhatIsNoEquation) {
     EXPECT_EQ(out.status().code(), Code::kShape);
     EXPECT_NE(out.status().message().find("equation"), std::string::npos) << out.status().message();
   }
-  EXPECT_FALSE(einsum("ij,jk->ik", {a, b}).ok());   // 3 and 4
-  EXPECT_FALSE(einsum("ijk->ik", {a}).ok());        // rank
+  EXPECT_FALSE(einsum("ij,jk->ik", {a, b}).ok());  // 3 and 4
+  EXPECT_FALSE(einsum("ijk->ik", {a}).ok());       // rank
   EXPECT_FALSE(einsum("i->i", {a}).ok());
-  EXPECT_FALSE(einsum("ij,jk->ik", {a}).ok());      // operands
+  EXPECT_FALSE(einsum("ij,jk->ik", {a}).ok());  // operands
   EXPECT_FALSE(einsum("ij->ij", {a, b}).ok());
 }
 

@@ -118,16 +118,20 @@ TEST(Binary, ChannelBlocked) {
 TEST(Where, BroadcastsThreeWaysInEveryWidth) {
   const Tensor c = bools({2, 1}, {1, 0});
   test::for_each_target([&] {
-    EXPECT_EQ(values<float>(run1(ops::Where{}, {c, Tensor::of<float>({3}, {1, 2, 3}), Tensor::scalar(9.0f)})), (std::vector<float>{1, 2, 3, 9, 9, 9}));
+    EXPECT_EQ(values<float>(run1(ops::Where{}, {c, Tensor::of<float>({3}, {1, 2, 3}), Tensor::scalar(9.0f)})),
+              (std::vector<float>{1, 2, 3, 9, 9, 9}));
     std::vector<int> mask(37);
     std::vector<float> x(37), y(37), expected(37);
     for (int i = 0; i < 37; ++i) mask[i] = i % 3 == 0, x[i] = float(i), y[i] = float(-i), expected[i] = mask[i] ? x[i] : y[i];
     EXPECT_EQ(values<float>(run1(ops::Where{}, {bools({37}, mask), Tensor::of({37}, x), Tensor::of({37}, y)})), expected);
-    const auto column = values<int32_t>(run1(ops::Where{}, {bools({37}, mask), Tensor::of<int32_t>({2, 1}, {1, 2}), Tensor::scalar<int32_t>(7)}));
+    const auto column =
+        values<int32_t>(run1(ops::Where{}, {bools({37}, mask), Tensor::of<int32_t>({2, 1}, {1, 2}), Tensor::scalar<int32_t>(7)}));
     for (int i = 0; i < 74; ++i) EXPECT_EQ(column[i], mask[i % 37] ? 1 + i / 37 : 7);
   });
-  EXPECT_EQ(values<int8_t>(run1(ops::Where{}, {c, Tensor::of<int8_t>({2}, {1, 2}), Tensor::of<int8_t>({2}, {3, 4})})), (std::vector<int8_t>{1, 2, 3, 4}));
-  EXPECT_EQ(values<int64_t>(run1(ops::Where{}, {c, Tensor::of<int64_t>({2}, {1, 2}), Tensor::scalar<int64_t>(5)})), (std::vector<int64_t>{1, 2, 5, 5}));
+  EXPECT_EQ(values<int8_t>(run1(ops::Where{}, {c, Tensor::of<int8_t>({2}, {1, 2}), Tensor::of<int8_t>({2}, {3, 4})})),
+            (std::vector<int8_t>{1, 2, 3, 4}));
+  EXPECT_EQ(values<int64_t>(run1(ops::Where{}, {c, Tensor::of<int64_t>({2}, {1, 2}), Tensor::scalar<int64_t>(5)})),
+            (std::vector<int64_t>{1, 2, 5, 5}));
   const std::vector<std::string> a{"left"}, b{"right"};
   const Tensor s = run1(ops::Where{}, {c, *Tensor::strings({1}, a), *Tensor::strings({1}, b)});
   EXPECT_EQ(s.as<StringRef>()[0].view(), "left");
@@ -149,9 +153,13 @@ TEST(Clip, BoundsAndNan) {
     EXPECT_TRUE(y[0] == 1 && y[1] == 1 && y[2] == 1);
     EXPECT_EQ(values<float>(run1(ops::Clip{}, {x}))[0], -3);
   });
-  EXPECT_EQ(values<uint8_t>(run1(ops::Clip{}, {Tensor::of<uint8_t>({3}, {1, 100, 255}), Tensor::scalar<uint8_t>(5), Tensor::scalar<uint8_t>(200)})), (std::vector<uint8_t>{5, 100, 200}));
-  EXPECT_EQ(values<int64_t>(run1(ops::Clip{}, {Tensor::of<int64_t>({2}, {INT64_MIN, 4}), Tensor::scalar<int64_t>(-2)})), (std::vector<int64_t>{-2, 4}));
-  EXPECT_EQ(float(run1(ops::Clip{}, {Tensor::of<Float16>({1}, {Float16(8)}), Tensor(), Tensor::scalar(Float16(2.5f))}).as<Float16>()[0]), 2.5f);
+  EXPECT_EQ(values<uint8_t>(
+                run1(ops::Clip{}, {Tensor::of<uint8_t>({3}, {1, 100, 255}), Tensor::scalar<uint8_t>(5), Tensor::scalar<uint8_t>(200)})),
+            (std::vector<uint8_t>{5, 100, 200}));
+  EXPECT_EQ(values<int64_t>(run1(ops::Clip{}, {Tensor::of<int64_t>({2}, {INT64_MIN, 4}), Tensor::scalar<int64_t>(-2)})),
+            (std::vector<int64_t>{-2, 4}));
+  EXPECT_EQ(float(run1(ops::Clip{}, {Tensor::of<Float16>({1}, {Float16(8)}), Tensor(), Tensor::scalar(Float16(2.5f))}).as<Float16>()[0]),
+            2.5f);
   EXPECT_EQ(refusal(ops::Clip{}, {x, Tensor::of<float>({2}, {1, 2})}).code(), Code::kShape);
 }
 
@@ -163,7 +171,8 @@ TEST(Cast, BetweenNumbers) {
   EXPECT_TRUE(i32[0] == -1 && i32[2] == 2 && i32[3] == 300);
   EXPECT_EQ(values<uint8_t>(to(DType::kUint8, x))[2], 2);
   EXPECT_EQ(values<int8_t>(to(DType::kInt8, Tensor::of<int16_t>({2}, {200, -200}))), (std::vector<int8_t>{-56, 56}));
-  EXPECT_EQ(values<uint64_t>(to(DType::kUint64, Tensor::of<double>({2}, {1.8e19, 5}))), (std::vector<uint64_t>{18000000000000000000ull, 5}));
+  EXPECT_EQ(values<uint64_t>(to(DType::kUint64, Tensor::of<double>({2}, {1.8e19, 5}))),
+            (std::vector<uint64_t>{18000000000000000000ull, 5}));
   EXPECT_EQ(values<double>(to(DType::kFloat64, Tensor::of<uint64_t>({1}, {UINT64_MAX}))), (std::vector<double>{18446744073709551615.0}));
   EXPECT_EQ(values<float>(to(DType::kFloat32, Tensor::of<int64_t>({2}, {-7, 1 << 24}))), (std::vector<float>{-7, 16777216}));
   EXPECT_EQ(values<int64_t>(to(DType::kInt64, bools({2}, {1, 0}))), (std::vector<int64_t>{1, 0}));
@@ -235,15 +244,15 @@ TEST(Elementwise, ProgramMatchesItsStepsOnEveryTarget) {
   using P = kernels::ProgramStep;
   using S = P::Kind;
   const ops::Elementwise op{{
-      {.kind = S::kBinary, .binary = B::kGreater, .a = 0, .b = 1},                    // 3
-      {.kind = S::kUnary, .unary = U::kIsNaN, .a = 0},                                // 4
-      {.kind = S::kUnary, .unary = U::kNot, .a = 4},                                  // 5
-      {.kind = S::kBinary, .binary = B::kAnd, .a = 3, .b = 5},                        // 6
-      {.kind = S::kBinary, .binary = B::kMul, .a = 0, .b = 2},                        // 7
-      {.kind = S::kUnary, .unary = U::kTanh, .a = 7},                                 // 8
-      {.kind = S::kBinary, .binary = B::kAdd, .a = 8, .b = 1},                        // 9
-      {.kind = S::kClip, .a = 9, .alpha = -0.5f, .beta = 0.75f},                      // 10
-      {.kind = S::kBinary, .binary = B::kSub, .a = 2, .b = 1},                        // 11
+      {.kind = S::kBinary, .binary = B::kGreater, .a = 0, .b = 1},  // 3
+      {.kind = S::kUnary, .unary = U::kIsNaN, .a = 0},              // 4
+      {.kind = S::kUnary, .unary = U::kNot, .a = 4},                // 5
+      {.kind = S::kBinary, .binary = B::kAnd, .a = 3, .b = 5},      // 6
+      {.kind = S::kBinary, .binary = B::kMul, .a = 0, .b = 2},      // 7
+      {.kind = S::kUnary, .unary = U::kTanh, .a = 7},               // 8
+      {.kind = S::kBinary, .binary = B::kAdd, .a = 8, .b = 1},      // 9
+      {.kind = S::kClip, .a = 9, .alpha = -0.5f, .beta = 0.75f},    // 10
+      {.kind = S::kBinary, .binary = B::kSub, .a = 2, .b = 1},      // 11
       {.kind = S::kWhere, .a = 6, .b = 10, .c = 11},
   }};
   for (const int64_t n : {1, 5, 33, 1024, 2050}) {
@@ -267,7 +276,9 @@ TEST(Elementwise, ProgramMatchesItsStepsOnEveryTarget) {
 TEST(Elementwise, ShortRows) {
   using P = kernels::ProgramStep;
   using S = P::Kind;
-  const ops::Elementwise op{{{.kind = S::kBinary, .binary = B::kMul, .a = 0, .b = 1}, {.kind = S::kBinary, .binary = B::kAdd, .a = 4, .b = 2}, {.kind = S::kWhere, .a = 3, .b = 5, .c = 0}}};
+  const ops::Elementwise op{{{.kind = S::kBinary, .binary = B::kMul, .a = 0, .b = 1},
+                             {.kind = S::kBinary, .binary = B::kAdd, .a = 4, .b = 2},
+                             {.kind = S::kWhere, .a = 3, .b = 5, .c = 0}}};
   std::vector<float> x(4 * 30 * 16), channel(4 * 16), row(30);
   std::vector<int> mask(16);
   for (size_t i = 0; i < x.size(); ++i) x[i] = float(i % 97);
@@ -275,7 +286,8 @@ TEST(Elementwise, ShortRows) {
   for (size_t i = 0; i < row.size(); ++i) row[i] = float(i) * 100;
   for (size_t i = 0; i < mask.size(); ++i) mask[i] = i % 5 != 0;
   test::for_each_target([&] {
-    const auto y = values<float>(run1(op, {Tensor::of({4, 30, 16}, x), Tensor::of({4, 1, 16}, channel), Tensor::of({30, 1}, row), bools({16}, mask)}));
+    const auto y =
+        values<float>(run1(op, {Tensor::of({4, 30, 16}, x), Tensor::of({4, 1, 16}, channel), Tensor::of({30, 1}, row), bools({16}, mask)}));
     for (size_t i = 0; i < x.size(); ++i) {
       const size_t c = i % 16, r = i / 16 % 30, n = i / 480;
       EXPECT_FLOAT_EQ(y[i], mask[c] ? x[i] * channel[n * 16 + c] + row[r] : x[i]);

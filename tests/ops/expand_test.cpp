@@ -14,9 +14,9 @@ TEST(Expand, BroadcastsBothWays) {
       std::vector<int64_t> shape;
       Dims out;
     };
-    for (const Case& c : {Case{{3, 1}, {2, 1, 6}, {2, 3, 6}}, Case{{3, 1}, {3, 4}, {3, 4}}, Case{{2, 3}, {1}, {2, 3}}, Case{{}, {2, 3}, {2, 3}},
-                          Case{{1}, {}, {1}}, Case{{1, 5, 1, 2}, {4, 1, 3, 2}, {4, 5, 3, 2}}, Case{{1, 3}, {0, 3}, {0, 3}},
-                          Case{{1}, {70000}, {70000}}, Case{{300, 1, 3}, {300, 100, 3}, {300, 100, 3}}}) {
+    for (const Case& c : {Case{{3, 1}, {2, 1, 6}, {2, 3, 6}}, Case{{3, 1}, {3, 4}, {3, 4}}, Case{{2, 3}, {1}, {2, 3}},
+                          Case{{}, {2, 3}, {2, 3}}, Case{{1}, {}, {1}}, Case{{1, 5, 1, 2}, {4, 1, 3, 2}, {4, 5, 3, 2}},
+                          Case{{1, 3}, {0, 3}, {0, 3}}, Case{{1}, {70000}, {70000}}, Case{{300, 1, 3}, {300, 100, 3}, {300, 100, 3}}}) {
       const Tensor x = counting(dtype, c.in), shape = ints(c.shape);
       expect_moved(run(ops::Expand{}, {&x, &shape}), c.out, x, [&](const Dims& i) {
         Dims from;
@@ -48,8 +48,8 @@ TEST(Tile, RepeatsEveryDim) {
       Dims in;
       std::vector<int64_t> repeats;
     };
-    for (const Case& c : {Case{{2, 3}, {2, 1}}, Case{{2, 3}, {1, 3}}, Case{{2, 3, 4}, {3, 2, 4}}, Case{{1, 5}, {4, 1}}, Case{{5}, {0}}, Case{{}, {}},
-                          Case{{0, 2}, {3, 3}}, Case{{2, 1, 2, 1, 2, 3}, {1, 2, 3, 1, 2, 2}}, Case{{1000}, {70}}}) {
+    for (const Case& c : {Case{{2, 3}, {2, 1}}, Case{{2, 3}, {1, 3}}, Case{{2, 3, 4}, {3, 2, 4}}, Case{{1, 5}, {4, 1}}, Case{{5}, {0}},
+                          Case{{}, {}}, Case{{0, 2}, {3, 3}}, Case{{2, 1, 2, 1, 2, 3}, {1, 2, 3, 1, 2, 2}}, Case{{1000}, {70}}}) {
       const Tensor x = counting(dtype, c.in), repeats = ints(c.repeats);
       Dims out;
       for (size_t d = 0; d < c.in.size(); ++d) out.push_back(c.in[d] * c.repeats[d]);

@@ -73,9 +73,11 @@ TEST(GatherElements, MovesStrings) {
 }
 
 TEST(GatherElements, EmptyTensors) {
-  EXPECT_EQ(run(ops::GatherElements{0}, {Tensor::of<float>({3, 2}, std::vector<float>(6)), Tensor::of<int64_t>({0, 2}, {})})[0].dims(), (Dims{0, 2}));
+  EXPECT_EQ(run(ops::GatherElements{0}, {Tensor::of<float>({3, 2}, std::vector<float>(6)), Tensor::of<int64_t>({0, 2}, {})})[0].dims(),
+            (Dims{0, 2}));
   EXPECT_EQ(run(ops::GatherElements{1}, {Tensor::of<float>({3, 0}, {}), Tensor::of<int64_t>({3, 0}, {})})[0].dims(), (Dims{3, 0}));
-  expect_failure(failure(ops::GatherElements{1}, {Tensor::of<float>({1, 0}, {}), Tensor::of<int64_t>({1, 1}, {0})}), Code::kRun, {"index 0", "0 elements"});
+  expect_failure(failure(ops::GatherElements{1}, {Tensor::of<float>({1, 0}, {}), Tensor::of<int64_t>({1, 1}, {0})}), Code::kRun,
+                 {"index 0", "0 elements"});
 }
 
 TEST(GatherElements, IndexOutOfRangeIsARunError) {
@@ -90,7 +92,8 @@ TEST(GatherElements, RefusesWhatCannotFit) {
   const Tensor data = Tensor::of<float>({2, 3}, std::vector<float>(6));
   expect_failure(failure(ops::GatherElements{2}, {data, Tensor::of<int64_t>({2, 3}, std::vector<int64_t>(6))}), Code::kShape, {"axis 2"});
   expect_failure(failure(ops::GatherElements{0}, {data, Tensor::of<int64_t>({2}, {0, 0})}), Code::kShape, {"rank"});
-  expect_failure(failure(ops::GatherElements{0}, {data, Tensor::of<int64_t>({1, 4}, {0, 0, 0, 0})}), Code::kShape, {"dim 1 is 4", "at most 3"});
+  expect_failure(failure(ops::GatherElements{0}, {data, Tensor::of<int64_t>({1, 4}, {0, 0, 0, 0})}), Code::kShape,
+                 {"dim 1 is 4", "at most 3"});
   expect_failure(failure(ops::GatherElements{0}, {data, Tensor::of<float>({1, 3}, {0, 0, 0})}), Code::kShape, {"int32 or int64"});
 }
 

@@ -57,7 +57,8 @@ TEST(GatherPacked, TakesRowsOfTheTable) {
         ASSERT_EQ(run(table, trans, indices, out), kernels::Fault::kNone);
         for (size_t i = 0; i < wanted.size(); ++i) {
           const int64_t row = wanted[i] < 0 ? wanted[i] + 37 : wanted[i];
-          for (int64_t j = 0; j < width; ++j) ASSERT_EQ(out[i * static_cast<size_t>(width) + static_cast<size_t>(j)], table.as<float>()[row * width + j]);
+          for (int64_t j = 0; j < width; ++j)
+            ASSERT_EQ(out[i * static_cast<size_t>(width) + static_cast<size_t>(j)], table.as<float>()[row * width + j]);
         }
       }
     }
@@ -75,7 +76,9 @@ TEST(GatherPacked, ReportsAnIndexOutOfRange) {
 }
 
 TEST(GatherPacked, RefusesAPlainTable) {
-  EXPECT_EQ(infer(Op(ops::GatherPacked{}), {Type::of(DType::kFloat32, Shape::of({4, 4})), Type::of(DType::kInt64, Shape::of({2}))}).status().code(),
+  EXPECT_EQ(infer(Op(ops::GatherPacked{}), {Type::of(DType::kFloat32, Shape::of({4, 4})), Type::of(DType::kInt64, Shape::of({2}))})
+                .status()
+                .code(),
             Code::kInternal);
 }
 

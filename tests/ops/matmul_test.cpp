@@ -64,7 +64,8 @@ std::vector<double> reference(const Tensor& a, const Tensor& b, bool ta, bool tb
       for (int64_t j = 0; j < n; ++j) {
         double sum = 0;
         for (int64_t l = 0; l < k; ++l) {
-          sum += static_cast<double>(a.as<float>()[oa + (ta ? l * m + i : i * k + l)]) * static_cast<double>(b.as<float>()[ob + (tb ? j * k + l : l * n + j)]);
+          sum += static_cast<double>(a.as<float>()[oa + (ta ? l * m + i : i * k + l)]) *
+                 static_cast<double>(b.as<float>()[ob + (tb ? j * k + l : l * n + j)]);
         }
         y.push_back(sum);
       }
@@ -88,10 +89,12 @@ void expect_product(const MatMul& op, const Tensor& a, const Tensor& b) {
 
 TEST(MatMul, NumpyShapes) {
   const std::vector<std::pair<Dims, Dims>> cases = {
-      {{3}, {3}},          {{3}, {3, 40}},       {{2, 3}, {3}},          {{20, 3}, {3}},          {{2, 3}, {3, 4}},
-      {{5, 20, 30}, {30, 40}}, {{5, 1, 30}, {30, 40}}, {{20, 30}, {5, 30, 40}}, {{5, 20, 30}, {5, 30, 40}}, {{2, 1, 7, 8}, {3, 8, 9}},
-      {{2, 3, 7, 8}, {1, 3, 8, 9}}, {{3, 1, 2, 7, 8}, {4, 1, 8, 9}}, {{8}, {2, 8, 5}}, {{2, 5, 8}, {8}},   {{2, 9, 8}, {2, 8, 1}},
-      {{4, 1, 64}, {4, 64, 100}}, {{4, 0, 3}, {3, 2}}, {{2, 3, 0}, {0, 4}}, {{0, 3, 4}, {4, 4}}, {{1, 1, 1, 1, 1, 1, 2, 3}, {2, 1, 2, 1, 2, 1, 3, 4}},
+      // clang-format off
+      {{3}, {3}}, {{3}, {3, 40}}, {{2, 3}, {3}}, {{20, 3}, {3}}, {{2, 3}, {3, 4}}, {{5, 20, 30}, {30, 40}}, {{5, 1, 30}, {30, 40}},
+      {{20, 30}, {5, 30, 40}}, {{5, 20, 30}, {5, 30, 40}}, {{2, 1, 7, 8}, {3, 8, 9}}, {{2, 3, 7, 8}, {1, 3, 8, 9}},
+      {{3, 1, 2, 7, 8}, {4, 1, 8, 9}}, {{8}, {2, 8, 5}}, {{2, 5, 8}, {8}}, {{2, 9, 8}, {2, 8, 1}}, {{4, 1, 64}, {4, 64, 100}},
+      {{4, 0, 3}, {3, 2}}, {{2, 3, 0}, {0, 4}}, {{0, 3, 4}, {4, 4}}, {{1, 1, 1, 1, 1, 1, 2, 3}, {2, 1, 2, 1, 2, 1, 3, 4}},
+      // clang-format on
       {{2, 1, 2, 1, 2, 1, 6, 3}, {1, 3, 1, 2, 1, 2, 3, 4}},
   };
   for (const auto& [a, b] : cases) expect_product({}, values(a, 1), values(b, 2));
@@ -108,7 +111,8 @@ TEST(MatMul, Transposes) {
 }
 
 TEST(MatMul, PackedWeightsKeepTheirLogicalShape) {
-  for (const auto& [dims, trans] : std::vector<std::pair<Dims, bool>>{{{30, 40}, false}, {{40, 30}, true}, {{3, 30, 5}, false}, {{3, 5, 30}, true}}) {
+  for (const auto& [dims, trans] :
+       std::vector<std::pair<Dims, bool>>{{{30, 40}, false}, {{40, 30}, true}, {{3, 30, 5}, false}, {{3, 5, 30}, true}}) {
     const Tensor a = values({3, 7, 30}, 1), b = values(dims, 2);
     auto packed = ops::pack_matmul_weights(b, trans);
     ASSERT_TRUE(packed.ok() && packed->has_value());
@@ -143,11 +147,13 @@ TEST(MatMul, PackingPutsEveryElementIntoItsPanel) {
     bool trans;
   };
   // Pieces of several rows, of few long ones, of runs of rows, and stacks of matrices.
-  for (const Case& c : std::vector<Case>{{{300, 1000}, false}, {{30, 70001}, false}, {{70, 5000}, true}, {{3, 40, 2300}, false}, {{2, 2300, 33}, true}}) {
+  for (const Case& c :
+       std::vector<Case>{{{300, 1000}, false}, {{30, 70001}, false}, {{70, 5000}, true}, {{3, 40, 2300}, false}, {{2, 2300, 33}, true}}) {
     const Tensor b = values(c.dims, 5);
     const auto contents = std::make_shared<test::MemoryContents>(b);
     const size_t rank = c.dims.size();
-    const int64_t k = c.dims[rank - (c.trans ? 1 : 2)], n = c.dims[rank - (c.trans ? 2 : 1)], width = kernels::panel_width(kernels::gemm_format());
+    const int64_t k = c.dims[rank - (c.trans ? 1 : 2)], n = c.dims[rank - (c.trans ? 2 : 1)],
+                  width = kernels::panel_width(kernels::gemm_format());
     for (const Tensor& source : {b, test::late(b, contents)}) {
       const auto packed = ops::pack_matmul_weights(source, c.trans);
       ASSERT_TRUE(packed.ok() && packed->has_value());
@@ -194,7 +200,8 @@ TEST(MatMul, GemmScalesAndBroadcastsC) {
     for (int64_t i = 0; i < 9; ++i) {
       for (int64_t j = 0; j < 45; ++j) {
         const int64_t row = c_dims.size() == 2 && c_dims[0] == 9 ? i : 0, width = c_dims.empty() ? 1 : c_dims.back();
-        const double expected = 0.5 * product[static_cast<size_t>(i * 45 + j)] - 2.0 * static_cast<double>(c.as<float>()[row * width + (width == 45 ? j : 0)]);
+        const double expected =
+            0.5 * product[static_cast<size_t>(i * 45 + j)] - 2.0 * static_cast<double>(c.as<float>()[row * width + (width == 45 ? j : 0)]);
         ASSERT_NEAR((*out)[0].as<float>()[i * 45 + j], expected, 1e-3) << str(c_dims) << " " << i << " " << j;
       }
     }

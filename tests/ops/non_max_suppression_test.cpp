@@ -36,7 +36,8 @@ double overlap(const float* a, const float* b, bool center) {
   double p[4], q[4];
   const auto corners = [&](const float* s, double* c) {
     for (int i = 0; i < 2; ++i) {
-      const double lo = center ? s[i] - s[i + 2] / 2.0 : std::min(s[i], s[i + 2]), hi = center ? s[i] + s[i + 2] / 2.0 : std::max(s[i], s[i + 2]);
+      const double lo = center ? s[i] - s[i + 2] / 2.0 : std::min(s[i], s[i + 2]),
+                   hi = center ? s[i] + s[i + 2] / 2.0 : std::max(s[i], s[i + 2]);
       c[i] = lo;
       c[i + 2] = hi;
     }

@@ -85,7 +85,8 @@ TEST(LayerNormalization, ScaleBroadcastsAndAxisCounts) {
   const auto x = numbers(2 * 3 * 4, 4);
   const Tensor xt = cast<float>({2, 3, 4}, x);
   // A scalar scale, a scale over only the last of two normalised axes, one with a 1 inside.
-  const std::vector<std::pair<Dims, std::vector<double>>> scales = {{{}, {2}}, {{4}, numbers(4, 5)}, {{3, 1}, numbers(3, 6)}, {{3, 4}, numbers(12, 7)}};
+  const std::vector<std::pair<Dims, std::vector<double>>> scales = {
+      {{}, {2}}, {{4}, numbers(4, 5)}, {{3, 1}, numbers(3, 6)}, {{3, 4}, numbers(12, 7)}};
   for (const auto& [dims, s] : scales) {
     const Tensor y = run1(ops::LayerNormalization{1, 1e-5f}, {xt, cast<float>(dims, s), cast<float>(dims, s)});
     for (int64_t i = 0; i < 24; ++i) {
@@ -125,7 +126,8 @@ void check_group(int64_t groups, bool per_group, const Dims& dims, double tolera
   const int64_t members = dims[1] / (groups ? groups : dims[1]), n = members * inner, scales = per_group ? groups : dims[1];
   const auto x = numbers(dims[0] * dims[1] * inner, 21), scale = numbers(scales, 22), bias = numbers(scales, 23);
   test::for_each_target([&] {
-    const Tensor y = run1(ops::GroupNormalization{groups, 1e-3f, per_group}, {cast<T>(dims, x), cast<T>({scales}, scale), cast<T>({scales}, bias)});
+    const Tensor y =
+        run1(ops::GroupNormalization{groups, 1e-3f, per_group}, {cast<T>(dims, x), cast<T>({scales}, scale), cast<T>({scales}, bias)});
     for (int64_t i = 0; i < int64_t(x.size()); ++i) {
       const Row s = statistics(x, i / n * n, n, false, 1e-3);
       const int64_t channel = i / inner % dims[1], at = per_group ? channel / members : channel;
@@ -149,7 +151,8 @@ TEST(GroupNormalization, GroupsAndInstances) {
 TEST(LpNormalization, NormsAndZeros) {
   const Tensor x = Tensor::of<float>({2, 2}, {3, 4, 0, 0});
   EXPECT_EQ(test::values<float>(run1(ops::LpNormalization{-1, 2}, {x})), (std::vector<float>{0.6f, 0.8f, 0, 0}));
-  EXPECT_EQ(test::values<float>(run1(ops::LpNormalization{-1, 1}, {Tensor::of<float>({1, 2}, {3, -1})})), (std::vector<float>{0.75f, -0.25f}));
+  EXPECT_EQ(test::values<float>(run1(ops::LpNormalization{-1, 1}, {Tensor::of<float>({1, 2}, {3, -1})})),
+            (std::vector<float>{0.75f, -0.25f}));
   EXPECT_EQ(test::values<float>(run1(ops::LpNormalization{0, 2}, {x})), (std::vector<float>{1, 1, 0, 0}));
   EXPECT_EQ(refusal(ops::LpNormalization{0, 3}, {x}).code(), Code::kShape);
 }

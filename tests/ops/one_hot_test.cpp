@@ -15,7 +15,8 @@ using test::run;
 using test::values;
 
 TEST(OneHot, AddsAnAxis) {
-  const Tensor indices = Tensor::of<int64_t>({2, 2}, {0, 2, -1, 3}), depth = Tensor::of<int64_t>({}, {3}), off_on = Tensor::of<float>({2}, {5, 9});
+  const Tensor indices = Tensor::of<int64_t>({2, 2}, {0, 2, -1, 3}), depth = Tensor::of<int64_t>({}, {3}),
+               off_on = Tensor::of<float>({2}, {5, 9});
   // -1 is the last position, 3 is beyond it and selects nothing.
   const Tensor last = run(ops::OneHot{}, {indices, depth, off_on})[0];
   EXPECT_EQ(last.dims(), (Dims{2, 2, 3}));
@@ -30,7 +31,8 @@ TEST(OneHot, AddsAnAxis) {
 
 template <class I, class D, class V>
 void check() {
-  const Tensor out = run(ops::OneHot{}, {Tensor::of<I>({3}, {I(1), I(0), I(7)}), Tensor::of<D>({1}, {D(2)}), Tensor::of<V>({2}, {V(0), V(1)})})[0];
+  const Tensor out =
+      run(ops::OneHot{}, {Tensor::of<I>({3}, {I(1), I(0), I(7)}), Tensor::of<D>({1}, {D(2)}), Tensor::of<V>({2}, {V(0), V(1)})})[0];
   EXPECT_EQ(out.dims(), (Dims{3, 2}));
   const auto v = out.values<V>();
   for (int i = 0; i < 6; ++i) EXPECT_EQ(v[i], (i == 1 || i == 2) ? V(1) : V(0)) << i;
@@ -45,7 +47,8 @@ TEST(OneHot, EveryCombinationOfTypes) {
   check<double, int16_t, int32_t>();
   check<uint64_t, uint32_t, int16_t>();
   check<uint16_t, int8_t, uint64_t>();
-  const Tensor half = run(ops::OneHot{}, {Tensor::of<Float16>({1}, {Float16(1.f)}), Tensor::of<Float16>({}, {Float16(3.f)}), Tensor::of<int8_t>({2}, {0, 1})})[0];
+  const Tensor half = run(ops::OneHot{}, {Tensor::of<Float16>({1}, {Float16(1.f)}), Tensor::of<Float16>({}, {Float16(3.f)}),
+                                          Tensor::of<int8_t>({2}, {0, 1})})[0];
   EXPECT_EQ(values<int8_t>(half), (std::vector<int8_t>{0, 1, 0}));
   const std::vector<std::string> words = {"off", "on"};
   const Tensor text = run(ops::OneHot{}, {Tensor::of<int64_t>({1}, {1}), Tensor::of<int64_t>({}, {2}), *Tensor::strings({2}, words)})[0];
@@ -54,11 +57,14 @@ TEST(OneHot, EveryCombinationOfTypes) {
 }
 
 TEST(OneHot, IndicesThatAreNoPositions) {
-  const Tensor out = run(ops::OneHot{}, {Tensor::of<float>({5}, {NAN, INFINITY, -INFINITY, 1e30f, 1.9f}), Tensor::of<int64_t>({}, {2}), Tensor::of<float>({2}, {0, 1})})[0];
+  const Tensor out = run(ops::OneHot{}, {Tensor::of<float>({5}, {NAN, INFINITY, -INFINITY, 1e30f, 1.9f}), Tensor::of<int64_t>({}, {2}),
+                                         Tensor::of<float>({2}, {0, 1})})[0];
   EXPECT_EQ(values<float>(out), (std::vector<float>{0, 0, 0, 0, 0, 0, 0, 0, 0, 1}));  // 1.9 is truncated
-  const Tensor far = run(ops::OneHot{}, {Tensor::of<int64_t>({3}, {INT64_MIN, INT64_MAX, -3}), Tensor::of<int64_t>({}, {2}), Tensor::of<float>({2}, {0, 1})})[0];
+  const Tensor far = run(ops::OneHot{}, {Tensor::of<int64_t>({3}, {INT64_MIN, INT64_MAX, -3}), Tensor::of<int64_t>({}, {2}),
+                                         Tensor::of<float>({2}, {0, 1})})[0];
   EXPECT_EQ(values<float>(far), std::vector<float>(6, 0));
-  const Tensor huge = run(ops::OneHot{}, {Tensor::of<uint64_t>({1}, {UINT64_MAX}), Tensor::of<int64_t>({}, {2}), Tensor::of<float>({2}, {0, 1})})[0];
+  const Tensor huge =
+      run(ops::OneHot{}, {Tensor::of<uint64_t>({1}, {UINT64_MAX}), Tensor::of<int64_t>({}, {2}), Tensor::of<float>({2}, {0, 1})})[0];
   EXPECT_EQ(values<float>(huge), (std::vector<float>{0, 0}));
 }
 
@@ -74,7 +80,8 @@ TEST(OneHot, Errors) {
 TEST(OneHot, SymbolicDepth) {
   Type depth = test::symbolic(DType::kInt64, {});
   depth.contents = {Dim::symbol("classes")};
-  const auto out = ops::infer(ops::OneHot{}, {test::symbolic(DType::kInt64, {Dim::symbol("n")}), depth, test::symbolic(DType::kFloat32, {2})});
+  const auto out =
+      ops::infer(ops::OneHot{}, {test::symbolic(DType::kInt64, {Dim::symbol("n")}), depth, test::symbolic(DType::kFloat32, {2})});
   ASSERT_TRUE(out.ok());
   EXPECT_EQ((*out)[0].str(), "float32[n, classes]");
 }

@@ -25,7 +25,8 @@ std::vector<float> random(int64_t n) {
 }
 
 /// One plane of h x w.
-std::vector<double> reference(const ops::Pool& op, const std::vector<float>& x, int64_t planes, int64_t h, int64_t w, int64_t oh, int64_t ow) {
+std::vector<double> reference(const ops::Pool& op, const std::vector<float>& x, int64_t planes, int64_t h, int64_t w, int64_t oh,
+                              int64_t ow) {
   std::vector<double> y;
   const auto& k = op.window.kernel_shape;
   const auto pad = [&](int i) { return op.window.pads.empty() ? 0 : op.window.pads[i]; };
@@ -171,7 +172,8 @@ TEST(Lrn, MatchesItsDefinition) {
           for (int64_t k = std::max<int64_t>(0, c - (size - 1) / 2); k <= std::min(channels - 1, c + (size - 1) - (size - 1) / 2); ++k) {
             sum += std::pow(x[static_cast<size_t>(k * 2 + i)], 2.0);
           }
-          EXPECT_NEAR(y[0].as<float>()[c * 2 + i], x[static_cast<size_t>(c * 2 + i)] / std::pow(2.0 + 0.1 / static_cast<double>(size) * sum, beta), 1e-5);
+          EXPECT_NEAR(y[0].as<float>()[c * 2 + i],
+                      x[static_cast<size_t>(c * 2 + i)] / std::pow(2.0 + 0.1 / static_cast<double>(size) * sum, beta), 1e-5);
         }
       }
     }

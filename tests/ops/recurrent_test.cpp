@@ -53,7 +53,8 @@ std::vector<Tensor> inputs_of(const Recurrent& op, const Size& s, const std::vec
   const int64_t d = op.directions(), g = kernels::gates_of(op.cell), n = s.hidden;
   const Dims state = op.batch_major ? Dims{s.batch, d, n} : Dims{d, s.batch, n};
   std::vector<Tensor> in;
-  in.push_back(convert<T>(random_values(s.steps * s.batch * s.inputs, 1, 1), op.batch_major ? Dims{s.batch, s.steps, s.inputs} : Dims{s.steps, s.batch, s.inputs}));
+  in.push_back(convert<T>(random_values(s.steps * s.batch * s.inputs, 1, 1),
+                          op.batch_major ? Dims{s.batch, s.steps, s.inputs} : Dims{s.steps, s.batch, s.inputs}));
   in.push_back(convert<T>(random_values(d * g * n * s.inputs, 2, 0.5f), {d, g * n, s.inputs}));
   in.push_back(convert<T>(random_values(d * g * n * n, 3, 0.5f), {d, g * n, n}));
   in.push_back(convert<T>(random_values(d * 2 * g * n, 4, 0.5f), {d, 2 * g * n}));
@@ -74,8 +75,8 @@ Result<std::vector<Tensor>> run(const Recurrent& op, const std::vector<Tensor>& 
 
 template <class T>
 void compare(const Recurrent& op, const Size& s, const std::vector<int32_t>& lengths = {}, bool bare = false, double tolerance = 2e-5) {
-  SCOPED_TRACE("cell " + std::to_string(static_cast<int>(op.cell)) + " direction " + std::to_string(static_cast<int>(op.direction)) + " steps " +
-               std::to_string(s.steps) + " batch " + std::to_string(s.batch) + " hidden " + std::to_string(s.hidden));
+  SCOPED_TRACE("cell " + std::to_string(static_cast<int>(op.cell)) + " direction " + std::to_string(static_cast<int>(op.direction)) +
+               " steps " + std::to_string(s.steps) + " batch " + std::to_string(s.batch) + " hidden " + std::to_string(s.hidden));
   auto in = inputs_of<T>(op, s, lengths);
   if (bare) {
     for (size_t i = 3; i < in.size(); ++i) in[i] = Tensor();
@@ -148,9 +149,13 @@ TEST(Recurrent, Options) {
 }
 
 TEST(Recurrent, Activations) {
-  const std::vector<Recurrent::Function> all{{Kind::kRelu}, {Kind::kTanh}, {Kind::kSigmoid}, {Kind::kAffine, 0.5f, 0.1f}, {Kind::kLeakyRelu, 0.1f},
-                                             {Kind::kThresholdedRelu, 0.2f}, {Kind::kScaledTanh, 0.8f, 0.5f}, {Kind::kHardSigmoid, 0.2f, 0.5f},
-                                             {Kind::kElu, 0.7f}, {Kind::kSoftsign}, {Kind::kSoftplus}};
+  const std::vector<Recurrent::Function> all{
+      // clang-format off
+      {Kind::kRelu}, {Kind::kTanh}, {Kind::kSigmoid}, {Kind::kAffine, 0.5f, 0.1f}, {Kind::kLeakyRelu, 0.1f},
+      {Kind::kThresholdedRelu, 0.2f}, {Kind::kScaledTanh, 0.8f, 0.5f}, {Kind::kHardSigmoid, 0.2f, 0.5f}, {Kind::kElu, 0.7f},
+      {Kind::kSoftsign}, {Kind::kSoftplus},
+      // clang-format on
+  };
   test::for_each_target([&] {
     for (const auto& f : all) {
       Recurrent rnn = layer(Cell::kRnn, Direction::kBidirectional);
@@ -185,9 +190,11 @@ double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 /// One hidden unit and two steps, written out; the gates are iofc.
 TEST(Recurrent, LstmByHand) {
   Recurrent op = layer(Cell::kLstm, Direction::kForward);
-  const std::vector<double> w{0.5, -0.25, 0.75, 1.0}, r{0.1, 0.2, 0.3, 0.4}, b{0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08}, p{0.3, -0.2, 0.1};
+  const std::vector<double> w{0.5, -0.25, 0.75, 1.0}, r{0.1, 0.2, 0.3, 0.4}, b{0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08},
+      p{0.3, -0.2, 0.1};
   const Tensor x = Tensor::of<double>({2, 1, 1}, {1.0, -2.0}), tw = Tensor::of<double>({1, 4, 1}, w), tr = Tensor::of<double>({1, 4, 1}, r);
-  const Tensor tb = Tensor::of<double>({1, 8}, b), h0 = Tensor::of<double>({1, 1, 1}, {0.5}), c0 = Tensor::of<double>({1, 1, 1}, {-0.5}), tp = Tensor::of<double>({1, 3}, p);
+  const Tensor tb = Tensor::of<double>({1, 8}, b), h0 = Tensor::of<double>({1, 1, 1}, {0.5}), c0 = Tensor::of<double>({1, 1, 1}, {-0.5}),
+               tp = Tensor::of<double>({1, 3}, p);
   auto out = evaluate(Op(op), {&x, &tw, &tr, &tb, nullptr, &h0, &c0, &tp}, 3);
   ASSERT_TRUE(out.ok()) << out.status().message();
   double h = 0.5, c = -0.5;
@@ -210,7 +217,8 @@ TEST(Recurrent, GruByHand) {
     Recurrent op = layer(Cell::kGru, Direction::kReverse);
     op.linear_before_reset = linear;
     const std::vector<double> w{0.5, -0.25, 0.75}, r{0.1, 0.2, 0.3}, b{0.01, 0.02, 0.03, 0.04, 0.05, 0.06};
-    const Tensor x = Tensor::of<double>({2, 1, 1}, {1.0, -2.0}), tw = Tensor::of<double>({1, 3, 1}, w), tr = Tensor::of<double>({1, 3, 1}, r);
+    const Tensor x = Tensor::of<double>({2, 1, 1}, {1.0, -2.0}), tw = Tensor::of<double>({1, 3, 1}, w),
+                 tr = Tensor::of<double>({1, 3, 1}, r);
     const Tensor tb = Tensor::of<double>({1, 6}, b), h0 = Tensor::of<double>({1, 1, 1}, {0.5});
     auto out = evaluate(Op(op), {&x, &tw, &tr, &tb, nullptr, &h0}, 2);
     ASSERT_TRUE(out.ok()) << out.status().message();

@@ -38,7 +38,8 @@ std::vector<double> reference(K kind, const Dims& dims, const std::vector<double
   std::vector<double> y;
   for (const auto& g : groups) {
     double sum = 0, l1 = 0, square = 0, product = 1, max = -kInf, min = kInf, exps = 0;
-    for (const double v : g) sum += v, l1 += std::fabs(v), square += v * v, product *= v, max = std::fmax(max, v), min = std::fmin(min, v), exps += std::exp(v);
+    for (const double v : g)
+      sum += v, l1 += std::fabs(v), square += v * v, product *= v, max = std::fmax(max, v), min = std::fmin(min, v), exps += std::exp(v);
     switch (kind) {
       case K::kL1: y.push_back(l1); break;
       case K::kL2: y.push_back(std::sqrt(square)); break;
@@ -59,9 +60,12 @@ TEST(Reduce, EveryKindAxesAndTarget) {
   std::mt19937 random(11);
   std::uniform_real_distribution<float> numbers(0.2f, 1.7f);
   const std::pair<Dims, std::vector<int64_t>> cases[] = {
+      // clang-format off
       {{7}, {0}},           {{3, 50}, {1}},          {{50, 3}, {0}},       {{40, 37}, {0}},        {{2, 3, 4, 5}, {1, 3}},
       {{2, 3, 4, 5}, {0, 2}}, {{2, 3, 4, 70}, {1, 2}}, {{2, 3, 4, 5}, {-1}}, {{2, 3, 4, 5}, {0, 1, 2, 3}}, {{1, 1}, {0}},
-      {{3, 1, 4, 1}, {1, 3}}, {{600, 9}, {0}},       {{2, 2, 2, 2, 2, 2, 2, 2}, {0, 2, 4, 6}}, {{5, 8, 16, 3}, {2}}, {{2, 3000}, {1}}};
+      {{3, 1, 4, 1}, {1, 3}}, {{600, 9}, {0}},       {{2, 2, 2, 2, 2, 2, 2, 2}, {0, 2, 4, 6}}, {{5, 8, 16, 3}, {2}}, {{2, 3000}, {1}},
+      // clang-format on
+  };
   for (const auto& [dims, axes] : cases) {
     int64_t n = 1;
     for (const int64_t d : dims) n *= d;
@@ -81,7 +85,8 @@ TEST(Reduce, EveryKindAxesAndTarget) {
         const Tensor yd = run1(ops::Reduce{kind}, {Tensor::of(dims, xd), axes_tensor});
         ASSERT_EQ(y.count(), int64_t(expected.size()));
         for (size_t i = 0; i < expected.size(); ++i) {
-          EXPECT_NEAR(y.as<float>()[i], expected[i], std::fabs(expected[i]) * 2e-6 + 2e-6) << ops::name_of(kind) << " of " << str(dims) << " at " << i;
+          EXPECT_NEAR(y.as<float>()[i], expected[i], std::fabs(expected[i]) * 2e-6 + 2e-6)
+              << ops::name_of(kind) << " of " << str(dims) << " at " << i;
           EXPECT_NEAR(yd.as<double>()[i], expected[i], std::fabs(expected[i]) * 1e-12 + 1e-12) << ops::name_of(kind);
         }
         const Tensor flat = run1(ops::Reduce{kind, false}, {Tensor::of(dims, x), axes_tensor});
@@ -152,7 +157,8 @@ TEST(Reduce, NanAndInfinity) {
       x[place] = nan;
       for (const K kind : {K::kMax, K::kMin, K::kSum, K::kMean, K::kLogSumExp}) {
         EXPECT_TRUE(std::isnan(run1(ops::Reduce{kind}, {Tensor::of({19}, x)}).as<float>()[0])) << ops::name_of(kind) << place;
-        EXPECT_TRUE(std::isnan(run1(ops::Reduce{kind}, {Tensor::of({19, 1}, x), Tensor::of<int64_t>({1}, {0})}).as<float>()[0])) << ops::name_of(kind);
+        EXPECT_TRUE(std::isnan(run1(ops::Reduce{kind}, {Tensor::of({19, 1}, x), Tensor::of<int64_t>({1}, {0})}).as<float>()[0]))
+            << ops::name_of(kind);
       }
     }
     EXPECT_EQ(run1(ops::Reduce{K::kLogSumExp}, {Tensor::of<float>({2}, {-inf, -inf})}).as<float>()[0], -inf);
@@ -201,7 +207,8 @@ TEST(ArgReduce, FirstLastAndNan) {
 
 TEST(Cumulative, SumsAndProducts) {
   using C = ops::Cumulative;
-  const Tensor x = Tensor::of<float>({2, 3}, {1, 2, 3, 4, 5, 6}), rows = Tensor::scalar<int32_t>(0), columns = Tensor::of<int64_t>({1}, {-1});
+  const Tensor x = Tensor::of<float>({2, 3}, {1, 2, 3, 4, 5, 6}), rows = Tensor::scalar<int32_t>(0),
+               columns = Tensor::of<int64_t>({1}, {-1});
   EXPECT_EQ(values<float>(run1(C{}, {x, columns})), (std::vector<float>{1, 3, 6, 4, 9, 15}));
   EXPECT_EQ(values<float>(run1(C{}, {x, rows})), (std::vector<float>{1, 2, 3, 5, 7, 9}));
   EXPECT_EQ(values<float>(run1(C{C::Kind::kSum, true}, {x, columns})), (std::vector<float>{0, 1, 3, 0, 4, 9}));

@@ -41,7 +41,8 @@ double source(const Resize& op, const Axis& a, double x) {
     case Coordinates::kAsymmetric: return x / a.scale;
     case Coordinates::kTfHalfPixelForNn: return (x + 0.5) / a.scale;
     case Coordinates::kTfCropAndResize:
-      return a.out > 1 ? a.roi_begin * (n - 1) + x * (a.roi_end - a.roi_begin) * (n - 1) / (a.width - 1) : 0.5 * (a.roi_begin + a.roi_end) * (n - 1);
+      return a.out > 1 ? a.roi_begin * (n - 1) + x * (a.roi_end - a.roi_begin) * (n - 1) / (a.width - 1)
+                       : 0.5 * (a.roi_begin + a.roi_end) * (n - 1);
   }
   return 0;
 }
@@ -93,7 +94,7 @@ std::vector<std::pair<int64_t, double>> samples(const Resize& op, const Axis& a,
 struct Problem {
   Resize op;
   Dims in;
-  std::vector<float> scales;   ///< one of these two
+  std::vector<float> scales;  ///< one of these two
   std::vector<int64_t> sizes;
   std::vector<float> roi;
 };
@@ -176,9 +177,10 @@ std::vector<Tensor> inputs_of(const Problem& p, const Tensor& x) {
 }
 
 std::string describe(const Problem& p) {
-  return "mode " + std::to_string(static_cast<int>(p.op.mode)) + " coordinates " + std::to_string(static_cast<int>(p.op.coordinates)) + " nearest " +
-         std::to_string(static_cast<int>(p.op.nearest)) + " antialias " + std::to_string(p.op.antialias) + " exclude " +
-         std::to_string(p.op.exclude_outside) + " in " + str(p.in) + (p.sizes.empty() ? " scale " + std::to_string(p.scales.back()) : " sizes " + str(p.sizes));
+  return "mode " + std::to_string(static_cast<int>(p.op.mode)) + " coordinates " + std::to_string(static_cast<int>(p.op.coordinates)) +
+         " nearest " + std::to_string(static_cast<int>(p.op.nearest)) + " antialias " + std::to_string(p.op.antialias) + " exclude " +
+         std::to_string(p.op.exclude_outside) + " in " + str(p.in) +
+         (p.sizes.empty() ? " scale " + std::to_string(p.scales.back()) : " sizes " + str(p.sizes));
 }
 
 template <class T>
@@ -201,20 +203,23 @@ void check(const Problem& p, double tolerance = 2e-5) {
   for (size_t i = 0; i < expected.size(); ++i) {
     const T got = out.as<T>()[i];
     if constexpr (std::is_integral_v<T>) {
-      const double whole = std::clamp(std::nearbyint(expected[i]), static_cast<double>(std::numeric_limits<T>::min()), static_cast<double>(std::numeric_limits<T>::max()));
+      const double whole = std::clamp(std::nearbyint(expected[i]), static_cast<double>(std::numeric_limits<T>::min()),
+                                      static_cast<double>(std::numeric_limits<T>::max()));
       // Halves may go either way by the last bit of the sum.
       if (std::abs(expected[i] - std::floor(expected[i]) - 0.5) < 1e-9) continue;
       ASSERT_EQ(static_cast<double>(got), whole) << describe(p) << " at " << i;
     } else {
       using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
-      ASSERT_NEAR(static_cast<double>(static_cast<Wide>(got)), expected[i], tolerance * (1 + std::abs(expected[i]))) << describe(p) << " at " << i;
+      ASSERT_NEAR(static_cast<double>(static_cast<Wide>(got)), expected[i], tolerance * (1 + std::abs(expected[i])))
+          << describe(p) << " at " << i;
     }
   }
 }
 
 TEST(Resize, NearestInAllItsModes) {
   for (Coordinates c : kCoordinates) {
-    for (NearestMode n : {NearestMode::kRoundPreferFloor, NearestMode::kRoundPreferCeil, NearestMode::kFloor, NearestMode::kCeil, NearestMode::kFloorOrShrinkCeil}) {
+    for (NearestMode n : {NearestMode::kRoundPreferFloor, NearestMode::kRoundPreferCeil, NearestMode::kFloor, NearestMode::kCeil,
+                          NearestMode::kFloorOrShrinkCeil}) {
       Problem p;
       p.op.coordinates = c;
       p.op.nearest = n;
@@ -264,7 +269,8 @@ TEST(Resize, DoublingOnEveryTarget) {
       check<int32_t>(p);
       p.op = {};
       check<float>(p);
-      for (Coordinates c : {Coordinates::kHalfPixel, Coordinates::kPytorchHalfPixel, Coordinates::kAsymmetric, Coordinates::kAlignCorners}) {
+      for (Coordinates c :
+           {Coordinates::kHalfPixel, Coordinates::kPytorchHalfPixel, Coordinates::kAsymmetric, Coordinates::kAlignCorners}) {
         p.op.mode = Mode::kLinear;
         p.op.coordinates = c;
         check<float>(p);
@@ -465,8 +471,12 @@ TEST(Resize, ManyRowsAreCutIntoParts) {
 
 TEST(Resize, RefusesWhatCannotBe) {
   const Tensor x = Tensor::of<float>({1, 1, 4, 4}, std::vector<float>(16)), none;
-  const auto by_scales = [&](std::vector<float> s) { return failure(Resize{}, {x, none, Tensor::of<float>({static_cast<int64_t>(s.size())}, s)}); };
-  const auto by_sizes = [&](std::vector<int64_t> s) { return failure(Resize{}, {x, none, none, Tensor::of<int64_t>({static_cast<int64_t>(s.size())}, s)}); };
+  const auto by_scales = [&](std::vector<float> s) {
+    return failure(Resize{}, {x, none, Tensor::of<float>({static_cast<int64_t>(s.size())}, s)});
+  };
+  const auto by_sizes = [&](std::vector<int64_t> s) {
+    return failure(Resize{}, {x, none, none, Tensor::of<int64_t>({static_cast<int64_t>(s.size())}, s)});
+  };
   expect_failure(by_scales({1, 1, 0, 0}), Code::kShape, {"scale"});
   expect_failure(by_scales({1, 1, INFINITY, 1}), Code::kShape, {"scale"});
   expect_failure(by_scales({1, 1, NAN, 1}), Code::kShape, {"scale"});

@@ -56,8 +56,8 @@ std::vector<double> reference(const Problem& p, const std::vector<double>& x) {
               const auto yl = static_cast<int64_t>(yy), xl = static_cast<int64_t>(xx);
               const int64_t yh = std::min(yl + 1, h - 1), xh = std::min(xl + 1, w - 1);
               const double fy = yy - static_cast<double>(yl), fx = xx - static_cast<double>(xl);
-              const double corners[] = {(1 - fy) * (1 - fx) * plane[yl * w + xl], (1 - fy) * fx * plane[yl * w + xh], fy * (1 - fx) * plane[yh * w + xl],
-                                        fy * fx * plane[yh * w + xh]};
+              const double corners[] = {(1 - fy) * (1 - fx) * plane[yl * w + xl], (1 - fy) * fx * plane[yl * w + xh],
+                                        fy * (1 - fx) * plane[yh * w + xl], fy * fx * plane[yh * w + xh]};
               for (double v : corners) {
                 sum += v;
                 best = std::max(best, v);
@@ -86,7 +86,8 @@ void check(const Problem& p, double tolerance) {
   const Tensor out = run(p.op, {Tensor::of(p.x, x), Tensor::of<T>({n, 4}, rois), Tensor::of<int64_t>({n}, p.batches)})[0];
   EXPECT_EQ(out.dims(), (Dims{n, p.x[1], p.op.output_height, p.op.output_width}));
   const auto expected = reference(p, wide);
-  for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(static_cast<double>(static_cast<float>(out.as<T>()[i])), expected[i], tolerance) << i;
+  for (size_t i = 0; i < expected.size(); ++i)
+    ASSERT_NEAR(static_cast<double>(static_cast<float>(out.as<T>()[i])), expected[i], tolerance) << i;
 }
 
 Problem example() {
@@ -139,8 +140,10 @@ TEST(RoiAlign, EnormousRegionsAndNonNumbersTakeNoTime) {
     RoiAlign op;
     op.max = max;
     op.output_height = op.output_width = 2;
-    const std::vector<float> rois = {-1e9f, -1e9f, 1e9f, 1e9f, NAN, 0, 1, 1, -INFINITY, 0, INFINITY, 1, -3e38f, -3e38f, 3e38f, 3e38f, 0, 0, 1e30f, 1e30f};
-    const Tensor out = run(op, {Tensor::of<float>({1, 1, 4, 4}, std::vector<float>(16, 1)), Tensor::of<float>({5, 4}, rois), Tensor::of<int64_t>({5}, {0, 0, 0, 0, 0})})[0];
+    const std::vector<float> rois = {-1e9f,    -1e9f, 1e9f,   1e9f,   NAN,   0,     1, 1, -INFINITY, 0,
+                                     INFINITY, 1,     -3e38f, -3e38f, 3e38f, 3e38f, 0, 0, 1e30f,     1e30f};
+    const Tensor out = run(op, {Tensor::of<float>({1, 1, 4, 4}, std::vector<float>(16, 1)), Tensor::of<float>({5, 4}, rois),
+                                Tensor::of<int64_t>({5}, {0, 0, 0, 0, 0})})[0];
     EXPECT_EQ(out.count(), 20);
   }
   EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count(), 1.0);
@@ -151,7 +154,8 @@ TEST(RoiAlign, Errors) {
   expect_failure(failure(RoiAlign{}, {x, roi, Tensor::of<int64_t>({1}, {1})}), Code::kRun, {"index 1", "input 2"});
   expect_failure(failure(RoiAlign{}, {x, roi, Tensor::of<int64_t>({1}, {-1})}), Code::kRun, {"-1"});
   expect_failure(failure(RoiAlign{}, {x, roi, Tensor::of<int64_t>({2}, {0, 0})}), Code::kShape, {"input 2"});
-  expect_failure(failure(RoiAlign{}, {x, Tensor::of<float>({1, 5}, std::vector<float>(5)), Tensor::of<int64_t>({1}, {0})}), Code::kShape, {"[rois, 4]"});
+  expect_failure(failure(RoiAlign{}, {x, Tensor::of<float>({1, 5}, std::vector<float>(5)), Tensor::of<int64_t>({1}, {0})}), Code::kShape,
+                 {"[rois, 4]"});
   RoiAlign op;
   op.output_width = 0;
   expect_failure(failure(op, {x, roi, Tensor::of<int64_t>({1}, {0})}), Code::kShape, {"output_width 0"});

@@ -51,9 +51,11 @@ void check_elements(const Dims& dims, const Dims& index_dims, int axis, Reductio
     at[axis] = indices[flat] < 0 ? indices[flat] + dims[axis] : indices[flat];
     int64_t to = 0;
     for (size_t d = 0; d < dims.size(); ++d) to = to * dims[d] + at[d];
-    expected[to] = static_cast<double>(static_cast<float>(T(static_cast<float>(apply(reduction, expected[to], static_cast<double>(static_cast<float>(updates[flat])))))));
+    expected[to] = static_cast<double>(
+        static_cast<float>(T(static_cast<float>(apply(reduction, expected[to], static_cast<double>(static_cast<float>(updates[flat])))))));
   }
-  const Tensor out = run(ops::ScatterElements{axis, reduction}, {Tensor::of(dims, data), Tensor::of(index_dims, indices), Tensor::of(index_dims, updates)})[0];
+  const Tensor out = run(ops::ScatterElements{axis, reduction},
+                         {Tensor::of(dims, data), Tensor::of(index_dims, indices), Tensor::of(index_dims, updates)})[0];
   EXPECT_EQ(out.dims(), dims);
   for (size_t i = 0; i < expected.size(); ++i) ASSERT_EQ(static_cast<double>(static_cast<float>(out.as<T>()[i])), expected[i]) << i;
 }
@@ -75,13 +77,15 @@ TEST(ScatterElements, MatchesItsDefinition) {
 }
 
 TEST(ScatterElements, LaterUpdatesWin) {
-  const Tensor out = run(ops::ScatterElements{0}, {Tensor::of<float>({3}, {0, 0, 0}), Tensor::of<int64_t>({4}, {1, 1, 2, 1}), Tensor::of<float>({4}, {1, 2, 3, 4})})[0];
+  const Tensor out = run(ops::ScatterElements{0}, {Tensor::of<float>({3}, {0, 0, 0}), Tensor::of<int64_t>({4}, {1, 1, 2, 1}),
+                                                   Tensor::of<float>({4}, {1, 2, 3, 4})})[0];
   EXPECT_EQ(values<float>(out), (std::vector<float>{0, 4, 3}));
 }
 
 TEST(ScatterElements, NanWinsMaxAndMin) {
   for (Reduction r : {Reduction::kMax, Reduction::kMin}) {
-    const Tensor out = run(ops::ScatterElements{0, r}, {Tensor::of<float>({2}, {NAN, 1}), Tensor::of<int64_t>({2}, {0, 1}), Tensor::of<float>({2}, {5, NAN})})[0];
+    const Tensor out = run(ops::ScatterElements{0, r},
+                           {Tensor::of<float>({2}, {NAN, 1}), Tensor::of<int64_t>({2}, {0, 1}), Tensor::of<float>({2}, {5, NAN})})[0];
     EXPECT_TRUE(std::isnan(out.as<float>()[0]));
     EXPECT_TRUE(std::isnan(out.as<float>()[1]));
   }
@@ -106,20 +110,26 @@ TEST(ScatterElements, Strings) {
   const Tensor out = run(ops::ScatterElements{0}, {*Tensor::strings({2}, a), Tensor::of<int64_t>({1}, {1}), *Tensor::strings({1}, b)})[0];
   EXPECT_EQ(out.as<StringRef>()[0].view(), "x");
   EXPECT_EQ(out.as<StringRef>()[1].view(), "zz");
-  expect_failure(failure(ops::ScatterElements{0, Reduction::kAdd}, {*Tensor::strings({2}, a), Tensor::of<int64_t>({1}, {1}), *Tensor::strings({1}, b)}),
+  expect_failure(failure(ops::ScatterElements{0, Reduction::kAdd},
+                         {*Tensor::strings({2}, a), Tensor::of<int64_t>({1}, {1}), *Tensor::strings({1}, b)}),
                  Code::kShape, {"string"});
 }
 
 TEST(ScatterElements, Errors) {
   const Tensor data = Tensor::of<float>({2, 2}, std::vector<float>(4));
-  expect_failure(failure(ops::ScatterElements{0}, {data, Tensor::of<int64_t>({1, 2}, {0, 5}), Tensor::of<float>({1, 2}, {1, 1})}), Code::kRun, {"5", "2"});
-  expect_failure(failure(ops::ScatterElements{0}, {data, Tensor::of<int64_t>({1, 2}, {0, 1}), Tensor::of<float>({2, 1}, {1, 1})}), Code::kShape, {"input 2"});
-  expect_failure(failure(ops::ScatterElements{0}, {data, Tensor::of<int64_t>({1, 2}, {0, 1}), Tensor::of<double>({1, 2}, {1, 1})}), Code::kShape, {"dtype"});
-  expect_failure(failure(ops::ScatterElements{5}, {data, Tensor::of<int64_t>({1, 2}, {0, 1}), Tensor::of<float>({1, 2}, {1, 1})}), Code::kShape, {"axis 5"});
+  expect_failure(failure(ops::ScatterElements{0}, {data, Tensor::of<int64_t>({1, 2}, {0, 5}), Tensor::of<float>({1, 2}, {1, 1})}),
+                 Code::kRun, {"5", "2"});
+  expect_failure(failure(ops::ScatterElements{0}, {data, Tensor::of<int64_t>({1, 2}, {0, 1}), Tensor::of<float>({2, 1}, {1, 1})}),
+                 Code::kShape, {"input 2"});
+  expect_failure(failure(ops::ScatterElements{0}, {data, Tensor::of<int64_t>({1, 2}, {0, 1}), Tensor::of<double>({1, 2}, {1, 1})}),
+                 Code::kShape, {"dtype"});
+  expect_failure(failure(ops::ScatterElements{5}, {data, Tensor::of<int64_t>({1, 2}, {0, 1}), Tensor::of<float>({1, 2}, {1, 1})}),
+                 Code::kShape, {"axis 5"});
 }
 
 TEST(ScatterElements, NothingToScatterCopies) {
-  const Tensor out = run(ops::ScatterElements{1}, {Tensor::of<float>({1, 2}, {1, 2}), Tensor::of<int64_t>({1, 0}, {}), Tensor::of<float>({1, 0}, {})})[0];
+  const Tensor out =
+      run(ops::ScatterElements{1}, {Tensor::of<float>({1, 2}, {1, 2}), Tensor::of<int64_t>({1, 0}, {}), Tensor::of<float>({1, 0}, {})})[0];
   EXPECT_EQ(values<float>(out), (std::vector<float>{1, 2}));
 }
 
@@ -144,9 +154,12 @@ void check_nd(const Dims& dims, const Dims& lead, int64_t k, Reduction reduction
       indices.push_back(i);
       to = to * dims[d] + (i < 0 ? i + dims[d] : i);
     }
-    for (int64_t s = 0; s < slice; ++s) expected[to * slice + s] = apply(reduction, expected[to * slice + s], static_cast<double>(static_cast<float>(updates[t * slice + s])));
+    for (int64_t s = 0; s < slice; ++s)
+      expected[to * slice + s] =
+          apply(reduction, expected[to * slice + s], static_cast<double>(static_cast<float>(updates[t * slice + s])));
   }
-  const Tensor out = run(ops::ScatterND{reduction}, {Tensor::of(dims, data), Tensor::of(index_dims, indices), Tensor::of(update_dims, updates)})[0];
+  const Tensor out =
+      run(ops::ScatterND{reduction}, {Tensor::of(dims, data), Tensor::of(index_dims, indices), Tensor::of(update_dims, updates)})[0];
   for (size_t i = 0; i < expected.size(); ++i) ASSERT_EQ(static_cast<double>(static_cast<float>(out.as<T>()[i])), expected[i]) << i;
 }
 
@@ -162,13 +175,17 @@ TEST(ScatterND, MatchesItsDefinition) {
 
 TEST(ScatterND, Errors) {
   const Tensor data = Tensor::of<float>({2, 2}, std::vector<float>(4));
-  expect_failure(failure(ops::ScatterND{}, {data, Tensor::of<int64_t>({1, 1}, {-3}), Tensor::of<float>({1, 2}, {1, 1})}), Code::kRun, {"-3", "2"});
-  expect_failure(failure(ops::ScatterND{}, {data, Tensor::of<int64_t>({1, 3}, {0, 0, 0}), Tensor::of<float>({1}, {1})}), Code::kShape, {"last dim is 3"});
-  expect_failure(failure(ops::ScatterND{}, {data, Tensor::of<int64_t>({1, 1}, {0}), Tensor::of<float>({1}, {1})}), Code::kShape, {"input 2", "[1, 2]"});
+  expect_failure(failure(ops::ScatterND{}, {data, Tensor::of<int64_t>({1, 1}, {-3}), Tensor::of<float>({1, 2}, {1, 1})}), Code::kRun,
+                 {"-3", "2"});
+  expect_failure(failure(ops::ScatterND{}, {data, Tensor::of<int64_t>({1, 3}, {0, 0, 0}), Tensor::of<float>({1}, {1})}), Code::kShape,
+                 {"last dim is 3"});
+  expect_failure(failure(ops::ScatterND{}, {data, Tensor::of<int64_t>({1, 1}, {0}), Tensor::of<float>({1}, {1})}), Code::kShape,
+                 {"input 2", "[1, 2]"});
 }
 
 TEST(ScatterND, EmptyUpdatesCopy) {
-  const Tensor out = run(ops::ScatterND{}, {Tensor::of<float>({2}, {1, 2}), Tensor::of<int64_t>({0, 1}, {}), Tensor::of<float>({0}, {})})[0];
+  const Tensor out =
+      run(ops::ScatterND{}, {Tensor::of<float>({2}, {1, 2}), Tensor::of<int64_t>({0, 1}, {}), Tensor::of<float>({0}, {})})[0];
   EXPECT_EQ(values<float>(out), (std::vector<float>{1, 2}));
 }
 

@@ -85,7 +85,8 @@ TEST(ShapeArithmetic, WrapAroundIsNotFollowed) {
 
 TEST(ShapeArithmetic, TorchExpand) {
   // expand(-1, n): Where(Equal(shape, -1), ones, shape)
-  const Type shape = apply(ops::Concat{0}, {list({-1}), apply(ops::Unsqueeze{}, {apply(ops::Gather{0}, {apply(ops::ShapeOf{}, {kX}), scalar(1)}), list({0})})});
+  const Type shape = apply(
+      ops::Concat{0}, {list({-1}), apply(ops::Unsqueeze{}, {apply(ops::Gather{0}, {apply(ops::ShapeOf{}, {kX}), scalar(1)}), list({0})})});
   const Type ones = apply(ops::Expand{}, {scalar(1), apply(ops::ShapeOf{}, {shape})});
   EXPECT_EQ(contents(ones), "[1, 1]");
   const Type minus_one = apply(ops::Binary{ops::Binary::Kind::kMul}, {ones, scalar(-1)});

@@ -52,7 +52,8 @@ TEST(Range, EveryDtype) {
 }
 
 TEST(Range, Errors) {
-  const Tensor zero = Tensor::scalar(int64_t{0}), five = Tensor::scalar(int64_t{5}), one = Tensor::scalar(1.0f), none = Tensor::scalar(0.0f);
+  const Tensor zero = Tensor::scalar(int64_t{0}), five = Tensor::scalar(int64_t{5}), one = Tensor::scalar(1.0f),
+               none = Tensor::scalar(0.0f);
   const Tensor nan = Tensor::scalar(std::numeric_limits<float>::quiet_NaN()), inf = Tensor::scalar(std::numeric_limits<float>::infinity());
   const Tensor low = Tensor::scalar(INT64_MIN), high = Tensor::scalar(INT64_MAX), step = Tensor::scalar(int64_t{1});
   expect_error(run(ops::Range{}, {&zero, &five, &zero}), Code::kShape, {"delta"});

@@ -9,8 +9,8 @@ using namespace testing;
 
 constexpr int64_t kMin = INT64_MIN, kMax = INT64_MAX;
 
-Result<Tensor> slice(const Tensor& x, const std::vector<int64_t>& starts, const std::vector<int64_t>& ends, const std::vector<int64_t>& axes = {},
-                     const std::vector<int64_t>& steps = {}) {
+Result<Tensor> slice(const Tensor& x, const std::vector<int64_t>& starts, const std::vector<int64_t>& ends,
+                     const std::vector<int64_t>& axes = {}, const std::vector<int64_t>& steps = {}) {
   const Tensor s = ints(starts), e = ints(ends), a = ints(axes), t = ints(steps);
   return run(ops::Slice{}, {&x, &s, &e, axes.empty() ? nullptr : &a, steps.empty() ? nullptr : &t});
 }
@@ -58,8 +58,9 @@ TEST(Slice, MovesTheRightElements) {
       const int64_t start = step > 0 ? 1 : -2, end = step > 0 ? -1 : kMin;
       const auto rows = taken(start, end, step, 9), columns = taken(start, end, step, 11);
       expect_moved(slice(x, {start, start}, {end, end}, {1, -1}, {step, step}),
-                   {4, static_cast<int64_t>(rows.size()), static_cast<int64_t>(columns.size())}, x,
-                   [&](const Dims& i) { return Dims{i[0], rows[i[1]], columns[i[2]]}; });
+                   {4, static_cast<int64_t>(rows.size()), static_cast<int64_t>(columns.size())}, x, [&](const Dims& i) {
+                     return Dims{i[0], rows[i[1]], columns[i[2]]};
+                   });
     }
   }
 }

@@ -82,7 +82,8 @@ TEST(Softmax, MaskedAndNanRows) {
   const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
   test::for_each_target([&] {
     for (const Dims& dims : {Dims{3, 3}, Dims{3, 3, 1}}) {
-      const auto y = values<float>(run1(ops::Softmax{K::kSoftmax, 1}, {Tensor::of<float>(dims, {0, -inf, 0, -inf, -inf, -inf, 1, nan, 2})}));
+      const auto y =
+          values<float>(run1(ops::Softmax{K::kSoftmax, 1}, {Tensor::of<float>(dims, {0, -inf, 0, -inf, -inf, -inf, 1, nan, 2})}));
       EXPECT_FLOAT_EQ(y[0], 0.5f);
       EXPECT_EQ(y[1], 0);
       for (int i = 3; i < 9; ++i) EXPECT_TRUE(std::isnan(y[i])) << i;

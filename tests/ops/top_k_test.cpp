@@ -64,7 +64,9 @@ template <class T>
 std::vector<T> noise(int64_t n, int spread) {
   std::mt19937 random(11);
   std::vector<T> v(n);
-  for (T& x : v) x = static_cast<T>(static_cast<float>(static_cast<int>(random() % spread)) - (std::is_unsigned_v<T> ? 0.f : static_cast<float>(spread / 2)));
+  for (T& x : v)
+    x = static_cast<T>(static_cast<float>(static_cast<int>(random() % spread)) -
+                       (std::is_unsigned_v<T> ? 0.f : static_cast<float>(spread / 2)));
   return v;
 }
 

@@ -24,9 +24,7 @@ class ConvolutionPasses : public ::testing::Test {
     return (*out)[0];
   }
   ValueId conv(ValueId x) { return add(ops::Conv{}, {x, constant({4, 4, 1, 1})}); }
-  ValueId normalised(ValueId x) {
-    return add(ops::BatchNormalization{}, {x, constant({4}), constant({4}), constant({4}), constant({4})});
-  }
+  ValueId normalised(ValueId x) { return add(ops::BatchNormalization{}, {x, constant({4}), constant({4}), constant({4}), constant({4})}); }
   ValueId relu(ValueId x) { return add(Unary{Unary::Kind::kRelu}, {x}); }
   void output(ValueId v) { EXPECT_TRUE(graph_.add_output(0, v).ok()); }
 
@@ -70,8 +68,8 @@ TEST_F(ConvolutionPasses, ScaleFoldsOnlyByFilter) {
   times({4, 1, 1});
   times({1, 4, 1, 1});
   expect(passes::fold_conv_scale, 3);
-  times({6});           // along the width
-  times({4, 6, 6});     // an element each
+  times({6});                 // along the width
+  times({4, 6, 6});           // an element each
   times({1, 1, 1, 4, 1, 1});  // adds dims
   output(add(Binary{Binary::Kind::kDiv}, {constant({4, 1, 1}), conv(x_)}));
   output(add(Binary{Binary::Kind::kSub}, {constant({4, 1, 1}), conv(x_)}));

@@ -47,7 +47,8 @@ class Fusion : public ::testing::Test {
       const Node& node = graph_.node(id);
       if (node.dead) continue;
       std::vector<const Tensor*> in;
-      for (const ValueId v : node.inputs) in.push_back(v == kNone ? nullptr : graph_.value(v).constant ? graph_.value(v).constant.get() : &known.at(v));
+      for (const ValueId v : node.inputs)
+        in.push_back(v == kNone ? nullptr : graph_.value(v).constant ? graph_.value(v).constant.get() : &known.at(v));
       auto out = evaluate(node.op, in);
       EXPECT_TRUE(out.ok()) << out.status().message();
       known[node.outputs[0]] = (*out)[0];
@@ -280,7 +281,8 @@ TEST_F(Fusion, ElementwiseStopsAtItsLimits) {
 }
 TEST_F(Fusion, ElementwiseManyInputs) {
   ValueId v = input({2, 3, 50});
-  for (int i = 0; i < 6; ++i) v = binary(i % 2 ? B::kMax : B::kAdd, v, input(i % 3 == 0 ? Dims{50} : i % 3 == 1 ? Dims{3, 1} : Dims{2, 1, 50}));
+  for (int i = 0; i < 6; ++i)
+    v = binary(i % 2 ? B::kMax : B::kAdd, v, input(i % 3 == 0 ? Dims{50} : i % 3 == 1 ? Dims{3, 1} : Dims{2, 1, 50}));
   expect(v, passes::fuse_elementwise, 1);
 }
 

@@ -32,7 +32,9 @@ class MovementPasses : public ::testing::Test {
     return *id;
   }
   ValueId constant(const Dims& dims) { return graph_.add_constant(0, "c", values(dims, 77)); }
-  ValueId ints(const std::vector<int64_t>& v) { return graph_.add_constant(0, "i", Tensor::of<int64_t>({static_cast<int64_t>(v.size())}, v)); }
+  ValueId ints(const std::vector<int64_t>& v) {
+    return graph_.add_constant(0, "i", Tensor::of<int64_t>({static_cast<int64_t>(v.size())}, v));
+  }
   ValueId add(Op op, std::vector<ValueId> in) {
     auto out = graph_.add_node(0, std::move(op), std::move(in));
     EXPECT_TRUE(out.ok()) << out.status().message();

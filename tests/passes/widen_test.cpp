@@ -48,7 +48,8 @@ class Widen : public test::RewriteTest, public ::testing::WithParamInterface<DTy
 TEST_P(Widen, ARegionIsRoundedOnce) {
   const ValueId x = half_input({2, 4, 5, 6});
   const ValueId a = relu(conv(x));
-  const ValueId normal = add(ops::BatchNormalization{}, {conv(a), half_constant({4}), half_constant({4}), half_constant({4}), add(Unary{Unary::Kind::kAbs}, {half_constant({4})})});
+  const ValueId normal = add(ops::BatchNormalization{}, {conv(a), half_constant({4}), half_constant({4}), half_constant({4}),
+                                                         add(Unary{Unary::Kind::kAbs}, {half_constant({4})})});
   const ValueId sum = add(Binary{Binary::Kind::kAdd}, {normal, x});
   const ValueId clipped = add(ops::Clip{}, {sum, graph_.add_constant(0, "low", half(Tensor::scalar<float>(-0.5f))), kNone});
   output(add(ops::Concat{1}, {clipped, a}));
@@ -75,7 +76,8 @@ TEST_P(Widen, CastsOfTheModelStay) {
   expect(true, 3, 1);
 }
 
-INSTANTIATE_TEST_SUITE_P(Halves, Widen, ::testing::Values(DType::kFloat16, DType::kBFloat16), [](const auto& info) { return std::string(name_of(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Halves, Widen, ::testing::Values(DType::kFloat16, DType::kBFloat16),
+                         [](const auto& info) { return std::string(name_of(info.param)); });
 
 }  // namespace
 }  // namespace tenon

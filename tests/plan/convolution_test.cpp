@@ -66,7 +66,8 @@ class Network {
         for (int64_t i = 0; i < a[o].count(); ++i) {
           const float want = a[o].as<float>()[i], got = b[o].as<float>()[i];
           if (!(std::abs(want - got) <= 2e-4f * (1 + std::abs(want)))) {
-            ADD_FAILURE() << "output " << o << " element " << i << ": " << want << " without passes, " << got << " with them\n" << dump((*fast)->graph());
+            ADD_FAILURE() << "output " << o << " element " << i << ": " << want << " without passes, " << got << " with them\n"
+                          << dump((*fast)->graph());
             return *fast;
           }
         }
@@ -171,7 +172,8 @@ TEST(Convolution, OneAndThreeDims) {
   ops::Conv op;
   op.window.pads = {1, 1};
   op.window.strides = {2};
-  one.output(one.add(op, {one.add(Unary{Unary::Kind::kGelu}, {one.add(op, {one.x(), one.constant({20, 10, 3}, 0.2f)})}), one.constant({9, 20, 3}, 0.2f)}));
+  one.output(one.add(
+      op, {one.add(Unary{Unary::Kind::kGelu}, {one.add(op, {one.x(), one.constant({20, 10, 3}, 0.2f)})}), one.constant({9, 20, 3}, 0.2f)}));
   one.check({{2, 10, 33}});
   Network three({1, 2, 6, 7, 8});
   ops::Conv op3;

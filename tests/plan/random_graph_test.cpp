@@ -81,8 +81,9 @@ class Generator {
     return node(op, {a, b});
   }
   ValueId random_unary(ValueId x) {
-    static const Unary::Kind kinds[] = {Unary::Kind::kRelu, Unary::Kind::kSigmoid, Unary::Kind::kTanh, Unary::Kind::kLeakyRelu,
-                                        Unary::Kind::kHardSigmoid, Unary::Kind::kHardSwish, Unary::Kind::kGelu, Unary::Kind::kErf, Unary::Kind::kAbs};
+    static const Unary::Kind kinds[] = {Unary::Kind::kRelu,      Unary::Kind::kSigmoid,     Unary::Kind::kTanh,
+                                        Unary::Kind::kLeakyRelu, Unary::Kind::kHardSigmoid, Unary::Kind::kHardSwish,
+                                        Unary::Kind::kGelu,      Unary::Kind::kErf,         Unary::Kind::kAbs};
     return unary(kinds[rng_() % std::size(kinds)], x);
   }
   ValueId transpose(ValueId x, std::vector<int64_t> perm) {
@@ -190,10 +191,12 @@ class Generator {
       case 5: rows_ = random_unary(rows_); break;
       case 6: rows_ = transpose(random_unary(transpose(rows_, {0, 2, 1})), {0, 2, 1}); break;
       case 7: {  // halves swapped, as rotary embeddings do
-        const ValueId a = node(ops::Slice{}, {rows_, ints({0}), ints({8}), ints({2})}), b = node(ops::Slice{}, {rows_, ints({8}), ints({INT64_MAX}), ints({2})});
+        const ValueId a = node(ops::Slice{}, {rows_, ints({0}), ints({8}), ints({2})}),
+                      b = node(ops::Slice{}, {rows_, ints({8}), ints({INT64_MAX}), ints({2})});
         ops::Concat op;
         op.axis = -1;
-        rows_ = binary(Binary::Kind::kAdd, binary(Binary::Kind::kMul, rows_, constant({6, 16})), binary(Binary::Kind::kMul, node(op, {unary(Unary::Kind::kNeg, b), a}), constant({6, 16})));
+        rows_ = binary(Binary::Kind::kAdd, binary(Binary::Kind::kMul, rows_, constant({6, 16})),
+                       binary(Binary::Kind::kMul, node(op, {unary(Unary::Kind::kNeg, b), a}), constant({6, 16})));
         break;
       }
       default: {

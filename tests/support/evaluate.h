@@ -48,7 +48,8 @@ inline Status failure(const Op& op, const std::vector<Tensor>& inputs, int outpu
 /// Expects an error of this code whose text holds every word.
 inline void expect_failure(const Status& status, Code code, const std::vector<std::string>& words) {
   EXPECT_EQ(status.code(), code) << status.message();
-  for (const std::string& word : words) EXPECT_NE(status.message().find(word), std::string::npos) << "no '" << word << "' in: " << status.message();
+  for (const std::string& word : words)
+    EXPECT_NE(status.message().find(word), std::string::npos) << "no '" << word << "' in: " << status.message();
 }
 
 /// A type as an operator sees it before anything is computed.

@@ -34,13 +34,24 @@ struct Operand {
 
 template <class Params>
 struct KernelCase {
+  KernelCase(std::string case_name, Params p, int64_t part_count, std::vector<Operand> inputs, std::vector<Operand> outputs,
+             double largest_difference = 0, size_t scratch_bytes = 0, std::shared_ptr<void> kept = {})
+      : name(std::move(case_name)),
+        params(p),
+        parts(part_count),
+        in(std::move(inputs)),
+        out(std::move(outputs)),
+        tolerance(largest_difference),
+        scratch(scratch_bytes),
+        keep(std::move(kept)) {}
+
   std::string name;
   Params params;
-  int64_t parts = 1;
+  int64_t parts;
   std::vector<Operand> in, out;
-  double tolerance = 0;       ///< between rows, relative to 1 + the value
-  size_t scratch = 0;
-  std::shared_ptr<void> keep{};  ///< what params point to
+  double tolerance;  ///< between rows, relative to 1 + the value
+  size_t scratch;
+  std::shared_ptr<void> keep;  ///< what params point to
 };
 
 namespace cases {
@@ -57,84 +68,131 @@ template <class F>
 void elementwise(int64_t n, F&& f) {
   constexpr int64_t kChunk = 16384;
   const int64_t parts = pieces(n, kChunk);
-  for (const auto& [name, kind] : std::initializer_list<std::pair<const char*, UnaryKind>>{
-           {"relu", UnaryKind::kRelu}, {"exp", UnaryKind::kExp}, {"sigmoid", UnaryKind::kSigmoid}, {"tanh", UnaryKind::kTanh},
-           {"gelu", UnaryKind::kGelu}, {"erf", UnaryKind::kErf}, {"sqrt", UnaryKind::kSqrt}}) {
+  constexpr std::pair<const char*, UnaryKind> kUnary[] = {
+      // clang-format off
+      {"relu", UnaryKind::kRelu}, {"exp", UnaryKind::kExp}, {"sigmoid", UnaryKind::kSigmoid}, {"tanh", UnaryKind::kTanh},
+      {"gelu", UnaryKind::kGelu}, {"erf", UnaryKind::kErf}, {"sqrt", UnaryKind::kSqrt},
+      // clang-format on
+  };
+  for (const auto& [name, kind] : kUnary) {
     for (const DType t : {kF32, kF16, kBF16}) {
-      f(unary, KernelCase<UnaryParams>{std::string(name) + suffix(t), {kind, t, 0, 0, n, kChunk}, parts, {{t, n}}, {{t, n}}, tolerance(t)});
+      f(unary, KernelCase<UnaryParams>(std::string(name) + suffix(t), {kind, t, 0, 0, n, kChunk}, parts, {{t, n}}, {{t, n}}, tolerance(t)));
     }
   }
   const int64_t rows = n / 512, n2 = rows * 512;
-  for (const auto& [name, kind] : std::initializer_list<std::pair<const char*, BinaryKind>>{
-           {"add", BinaryKind::kAdd}, {"mul", BinaryKind::kMul}, {"div", BinaryKind::kDiv}, {"max", BinaryKind::kMax}, {"pow", BinaryKind::kPow},
-           {"less", BinaryKind::kLess}}) {
+  constexpr std::pair<const char*, BinaryKind> kBinary[] = {
+      // clang-format off
+      {"add", BinaryKind::kAdd}, {"mul", BinaryKind::kMul}, {"div", BinaryKind::kDiv}, {"max", BinaryKind::kMax},
+      {"pow", BinaryKind::kPow}, {"less", BinaryKind::kLess},
+      // clang-format on
+  };
+  for (const auto& [name, kind] : kBinary) {
     for (const DType t : {kF32, kF16}) {
       for (const bool row : {false, true}) {
         BinaryParams p{.kind = kind, .dtype = t, .exponent_dtype = t, .count = n2, .chunk = kChunk, .shape = {}};
         const std::array<int64_t, 2> whole{rows, 512};
         const std::array<int64_t, 1> one{512};
         make_broadcast_shape<2>(whole, {whole, row ? std::span<const int64_t>(one) : std::span<const int64_t>(whole)}, p.shape);
-        f(binary, KernelCase<BinaryParams>{std::string(name) + (row ? "/row" : "") + suffix(t), p, pieces(n2, kChunk), {{t, n2}, {t, row ? 512 : n2}},
-                                           {{is_comparison(kind) ? DType::kBool : t, n2}}, tolerance(t)});
+        f(binary, KernelCase<BinaryParams>(std::string(name) + (row ? "/row" : "") + suffix(t), p, pieces(n2, kChunk),
+                                           {{t, n2}, {t, row ? 512 : n2}}, {{is_comparison(kind) ? DType::kBool : t, n2}}, tolerance(t)));
       }
     }
   }
-  for (const auto& [from, to] : std::initializer_list<std::pair<DType, DType>>{
-           {kF32, kF16}, {kF16, kF32}, {kF32, kBF16}, {kBF16, kF32}, {kI64, kF32}, {kF32, DType::kInt32}, {kF32, kI64}, {DType::kUint8, kF32}, {DType::kBool, kF32}}) {
-    f(cast, KernelCase<CastParams>{std::string(name_of(from)) + "_to_" + std::string(name_of(to)), {.from = from, .to = to, .count = n, .chunk = kChunk},
-                                   parts, {{from, n, 100}}, {{to, n}}});
+  constexpr std::pair<DType, DType> kCasts[] = {
+      // clang-format off
+      {kF32, kF16}, {kF16, kF32}, {kF32, kBF16}, {kBF16, kF32}, {kI64, kF32}, {kF32, DType::kInt32}, {kF32, kI64}, {DType::kUint8, kF32},
+      {DType::kBool, kF32},
+      // clang-format on
+  };
+  for (const auto& [from, to] : kCasts) {
+    f(cast, KernelCase<CastParams>(std::string(name_of(from)) + "_to_" + std::string(name_of(to)),
+                                   {.from = from, .to = to, .count = n, .chunk = kChunk}, parts, {{from, n, 100}}, {{to, n}}));
   }
-  f(clip, KernelCase<ClipParams>{"both", {kF32, false, n, kChunk}, parts, {{kF32, n}, {kF32, 1}, {kF32, 1}}, {{kF32, n}}});
+  f(clip, KernelCase<ClipParams>("both", {kF32, false, n, kChunk}, parts, {{kF32, n}, {kF32, 1}, {kF32, 1}}, {{kF32, n}}));
   WhereParams w{.element_size = 4, .count = n, .chunk = kChunk, .shape = {}};
   const std::array<int64_t, 1> dims{n};
   make_broadcast_shape<3>(dims, {dims, dims, dims}, w.shape);
-  f(where, KernelCase<WhereParams>{"same_shape", w, parts, {{DType::kBool, n}, {kF32, n}, {kF32, n}}, {{kF32, n}}});
+  f(where, KernelCase<WhereParams>("same_shape", w, parts, {{DType::kBool, n}, {kF32, n}, {kF32, n}}, {{kF32, n}}));
 }
 
 template <class F>
 void normalization(int64_t rows, int64_t n, F&& f) {
   const int64_t count = rows * n;
   for (const DType t : {kF32, kF16}) {
-    f(softmax, KernelCase<SoftmaxParams>{std::string("rows") + suffix(t), {.dtype = t, .outer = rows, .n = n, .chunk = 4}, pieces(rows, 4), {{t, count}},
-                                         {{t, count}}, tolerance(t)});
-    f(softmax, KernelCase<SoftmaxParams>{std::string("log_rows") + suffix(t),
+    f(softmax, KernelCase<SoftmaxParams>(std::string("rows") + suffix(t), {.dtype = t, .outer = rows, .n = n, .chunk = 4}, pieces(rows, 4),
+                                         {{t, count}}, {{t, count}}, tolerance(t)));
+    f(softmax, KernelCase<SoftmaxParams>(std::string("log_rows") + suffix(t),
                                          {.kind = SoftmaxKind::kLogSoftmax, .dtype = t, .outer = rows, .n = n, .chunk = 4}, pieces(rows, 4),
-                                         {{t, count}}, {{t, count}}, tolerance(t)});
-    f(softmax, KernelCase<SoftmaxParams>{std::string("columns") + suffix(t), {.dtype = t, .n = n, .inner = rows, .chunk = 64}, pieces(rows, 64),
-                                         {{t, count}}, {{t, count}}, tolerance(t)});
+                                         {{t, count}}, {{t, count}}, tolerance(t)));
+    f(softmax, KernelCase<SoftmaxParams>(std::string("columns") + suffix(t), {.dtype = t, .n = n, .inner = rows, .chunk = 64},
+                                         pieces(rows, 64), {{t, count}}, {{t, count}}, tolerance(t)));
   }
   for (const DType t : {kF32, kF16, kBF16}) {
     for (const bool rms : {false, true}) {
-      LayerNormParams p{.dtype = t, .scale_dtype = t, .out_dtype = t, .rms = rms, .has_bias = !rms, .whole_scale = true, .rows = rows, .n = n, .chunk = 4, .shape = {}};
+      LayerNormParams p{.dtype = t,
+                        .scale_dtype = t,
+                        .out_dtype = t,
+                        .rms = rms,
+                        .has_bias = !rms,
+                        .whole_scale = true,
+                        .rows = rows,
+                        .n = n,
+                        .chunk = 4,
+                        .shape = {}};
       const std::array<int64_t, 2> whole{rows, n};
       const std::array<int64_t, 1> one{n};
       make_broadcast_shape<2>(whole, {one, one}, p.shape);
-      f(layer_norm, KernelCase<LayerNormParams>{std::string(rms ? "rms" : "mean") + suffix(t), p, pieces(rows, 4), {{t, count}, {t, n}, {t, n}},
-                                                {{t, count}, {kF32, 0}, {kF32, 0}}, 10 * tolerance(t), static_cast<size_t>(3 * n) * 4});
+      f(layer_norm,
+        KernelCase<LayerNormParams>(std::string(rms ? "rms" : "mean") + suffix(t), p, pieces(rows, 4), {{t, count}, {t, n}, {t, n}},
+                                    {{t, count}, {kF32, 0}, {kF32, 0}}, 10 * tolerance(t), static_cast<size_t>(3 * n) * 4));
     }
   }
-  f(group_norm, KernelCase<GroupNormParams>{"32", {.batch = 1, .channels = n, .inner = rows, .groups = 32}, 32, {{kF32, count}, {kF32, n}, {kF32, n}},
-                                            {{kF32, count}}, 1e-4});
-  f(lp_norm, KernelCase<LpNormParams>{"2", {.outer = rows, .n = n, .chunk = 4}, pieces(rows, 4), {{kF32, count}}, {{kF32, count}}, 1e-5});
+  f(group_norm, KernelCase<GroupNormParams>("32", {.batch = 1, .channels = n, .inner = rows, .groups = 32}, 32,
+                                            {{kF32, count}, {kF32, n}, {kF32, n}}, {{kF32, count}}, 1e-4));
+  f(lp_norm, KernelCase<LpNormParams>("2", {.outer = rows, .n = n, .chunk = 4}, pieces(rows, 4), {{kF32, count}}, {{kF32, count}}, 1e-5));
 }
 
 template <class F>
 void reduction(int64_t rows, int64_t n, F&& f) {
   const int64_t count = rows * n;
-  for (const auto& [name, kind] : std::initializer_list<std::pair<const char*, ReduceKind>>{
-           {"sum", ReduceKind::kSum}, {"max", ReduceKind::kMax}, {"mean", ReduceKind::kMean}, {"l2", ReduceKind::kL2}, {"log_sum_exp", ReduceKind::kLogSumExp}}) {
-    ReduceParams p{.kind = kind, .kept_rank = 1, .reduced_rank = 1, .kept_dims = {rows}, .kept_strides = {n}, .reduced_dims = {n}, .reduced_strides = {1},
-                   .outputs = rows, .reduced = n, .chunk = 16};
-    f(reduce, KernelCase<ReduceParams>{std::string(name) + "/rows", p, pieces(rows, 16), {{kF32, count}}, {{kF32, rows}}, 1e-4});
+  constexpr std::pair<const char*, ReduceKind> kReduce[] = {
+      // clang-format off
+      {"sum", ReduceKind::kSum}, {"max", ReduceKind::kMax}, {"mean", ReduceKind::kMean}, {"l2", ReduceKind::kL2},
+      {"log_sum_exp", ReduceKind::kLogSumExp},
+      // clang-format on
+  };
+  for (const auto& [name, kind] : kReduce) {
+    ReduceParams p{.kind = kind,
+                   .kept_rank = 1,
+                   .reduced_rank = 1,
+                   .kept_dims = {rows},
+                   .kept_strides = {n},
+                   .reduced_dims = {n},
+                   .reduced_strides = {1},
+                   .outputs = rows,
+                   .reduced = n,
+                   .chunk = 16};
+    f(reduce, KernelCase<ReduceParams>(std::string(name) + "/rows", p, pieces(rows, 16), {{kF32, count}}, {{kF32, rows}}, 1e-4));
     p.kept_dims[0] = p.outputs = n, p.kept_strides[0] = 1, p.reduced_dims[0] = p.reduced = rows, p.reduced_strides[0] = n, p.chunk = 64;
-    f(reduce, KernelCase<ReduceParams>{std::string(name) + "/columns", p, pieces(n, 64), {{kF32, count}}, {{kF32, n}}, 1e-4});
+    f(reduce, KernelCase<ReduceParams>(std::string(name) + "/columns", p, pieces(n, 64), {{kF32, count}}, {{kF32, n}}, 1e-4));
   }
-  f(arg_reduce, KernelCase<ArgReduceParams>{"max/rows", {.outer = rows, .n = n, .chunk = 16}, pieces(rows, 16), {{kF32, count}}, {{kI64, rows}}});
-  f(arg_reduce, KernelCase<ArgReduceParams>{"max/columns", {.n = rows, .inner = n, .chunk = 64}, pieces(n, 64), {{kF32, count}}, {{kI64, n}}});
-  ReduceParams runs{.kind = ReduceKind::kMax, .kept_rank = 1, .reduced_rank = 1, .kept_dims = {count / 8}, .kept_strides = {8}, .reduced_dims = {8},
-                    .reduced_strides = {1}, .outputs = count / 8, .reduced = 8, .chunk = 512};
-  f(reduce, KernelCase<ReduceParams>{"max/runs_of_8", runs, pieces(count / 8, 512), {{kF32, count}}, {{kF32, count / 8}}, 1e-4});
-  f(cumulative, KernelCase<CumulativeParams>{"sum/rows", {.outer = rows, .n = n, .chunk = 16}, pieces(rows, 16), {{kF32, count}}, {{kF32, count}}});
+  f(arg_reduce,
+    KernelCase<ArgReduceParams>("max/rows", {.outer = rows, .n = n, .chunk = 16}, pieces(rows, 16), {{kF32, count}}, {{kI64, rows}}));
+  f(arg_reduce,
+    KernelCase<ArgReduceParams>("max/columns", {.n = rows, .inner = n, .chunk = 64}, pieces(n, 64), {{kF32, count}}, {{kI64, n}}));
+  ReduceParams runs{.kind = ReduceKind::kMax,
+                    .kept_rank = 1,
+                    .reduced_rank = 1,
+                    .kept_dims = {count / 8},
+                    .kept_strides = {8},
+                    .reduced_dims = {8},
+                    .reduced_strides = {1},
+                    .outputs = count / 8,
+                    .reduced = 8,
+                    .chunk = 512};
+  f(reduce, KernelCase<ReduceParams>("max/runs_of_8", runs, pieces(count / 8, 512), {{kF32, count}}, {{kF32, count / 8}}, 1e-4));
+  f(cumulative,
+    KernelCase<CumulativeParams>("sum/rows", {.outer = rows, .n = n, .chunk = 16}, pieces(rows, 16), {{kF32, count}}, {{kF32, count}}));
 }
 
 template <class F>
@@ -143,17 +201,19 @@ void image(int64_t channels, int64_t size, F&& f) {
   for (const int64_t block : {int64_t{0}, static_cast<int64_t>(float_lanes() >= 16 ? 16 : 8)}) {
     const int64_t planes = block == 0 ? channels : channels / block, width = block == 0 ? 1 : block;
     const std::string blocked = block == 0 ? "" : "/blocked";
-    for (const auto& [name, kind] : std::initializer_list<std::pair<const char*, PoolKind>>{{"max", PoolKind::kMax}, {"average", PoolKind::kAverage}}) {
+    for (const auto& [name, kind] :
+         std::initializer_list<std::pair<const char*, PoolKind>>{{"max", PoolKind::kMax}, {"average", PoolKind::kAverage}}) {
       PoolParams p{};
       p.kind = kind, p.spatial = 2, p.block = static_cast<int32_t>(block), p.planes = planes;
       for (int i = 0; i < 2; ++i) {
         p.in[i] = size, p.out[i] = half, p.kernel[i] = 3, p.stride[i] = 2, p.dilation[i] = 1, p.pad[i] = p.pad_end[i] = 1;
       }
       const int64_t parts = plan_pool(p);
-      f(pool, KernelCase<PoolParams>{name + std::string("3s2") + blocked, p, parts, {{kF32, count}}, {{kF32, planes * width * half * half}}, 1e-6,
-                                      block == 0 ? static_cast<size_t>(pool_line_bytes(p)) : 0});
-      f(global_pool, KernelCase<GlobalPoolParams>{name + blocked, {.kind = kind, .block = static_cast<int32_t>(block), .planes = planes, .pixels = size * size},
-                                                  planes, {{kF32, count}}, {{kF32, planes * width}}});
+      f(pool, KernelCase<PoolParams>(name + std::string("3s2") + blocked, p, parts, {{kF32, count}}, {{kF32, planes * width * half * half}},
+                                     1e-6, block == 0 ? static_cast<size_t>(pool_line_bytes(p)) : 0));
+      f(global_pool, KernelCase<GlobalPoolParams>(
+                         name + blocked, {.kind = kind, .block = static_cast<int32_t>(block), .planes = planes, .pixels = size * size},
+                         planes, {{kF32, count}}, {{kF32, planes * width}}));
     }
   }
 
@@ -176,20 +236,22 @@ void image(int64_t channels, int64_t size, F&& f) {
     p.loops = 2, p.loop[0] = {channels, size * size * 4, -1}, p.loop[1] = {axis.out, size * 4, axis.start_at};
     p.row = axis.out, p.row_start_at = axis.start_at, p.factor = 2, p.planes_double = true;
     p.rows = channels * axis.out, p.rows_per_part = 16;
-    f(resize_nearest, KernelCase<ResizeNearestParams>{"double", p, p.parts(), {{kF32, count}}, {{kF32, 4 * count}}, 0, 0, bytes});
+    f(resize_nearest, KernelCase<ResizeNearestParams>("double", p, p.parts(), {{kF32, count}}, {{kF32, 4 * count}}, 0, 0, bytes));
   }
   rule.mode = ResizeMode::kLinear, rule.coordinates = Coordinates::kHalfPixel;
   const ResizeAxis axis = axes(resize_taps(rule, size, 2));
   const auto bytes = tables(axis);
   ResizePassParams pass;
   pass.tables = bytes->data(), pass.axis = axis, pass.outer = channels, pass.inner = size, pass.units_per_part = 64;
-  f(resize_pass, KernelCase<ResizePassParams>{"linear/rows", pass, pass.parts(), {{kF32, count}}, {{kF32, 2 * count}}, 1e-5, 0, bytes});
+  f(resize_pass, KernelCase<ResizePassParams>("linear/rows", pass, pass.parts(), {{kF32, count}}, {{kF32, 2 * count}}, 1e-5, 0, bytes));
   pass.outer = channels * size, pass.inner = 1;
-  f(resize_pass, KernelCase<ResizePassParams>{"linear/last_axis", pass, pass.parts(), {{kF32, count}}, {{kF32, 2 * count}}, 1e-5, 0, bytes});
+  f(resize_pass,
+    KernelCase<ResizePassParams>("linear/last_axis", pass, pass.parts(), {{kF32, count}}, {{kF32, 2 * count}}, 1e-5, 0, bytes));
   ResizeBilinearParams both;
   both.tables = bytes->data(), both.x = both.y = axis, both.doubles = true, both.planes = channels, both.rows_per_part = 16;
   both.blocks = pieces(axis.out, 16);
-  f(resize_bilinear, KernelCase<ResizeBilinearParams>{"double", both, both.parts(), {{kF32, count}}, {{kF32, 4 * count}}, 1e-5, both.scratch_bytes(), bytes});
+  f(resize_bilinear, KernelCase<ResizeBilinearParams>("double", both, both.parts(), {{kF32, count}}, {{kF32, 4 * count}}, 1e-5,
+                                                      both.scratch_bytes(), bytes));
 }
 
 template <class F>
@@ -198,7 +260,7 @@ void movement(int64_t rows, int64_t n, F&& f) {
   const auto copy = [&](const char* name, std::vector<CopyLoop> loops) {
     CopyParams p;
     plan_copy(loops, 4, 0, 0, &p);
-    f(copy_table, KernelCase<CopyParams>{name, p, p.parts(), {{kF32, count}}, {{kF32, count}}});
+    f(copy_table, KernelCase<CopyParams>(name, p, p.parts(), {{kF32, count}}, {{kF32, count}}));
   };
   copy("transpose", {{n, 4, rows * 4}, {rows, n * 4, 4}});
   copy("repeat", {{rows, n * 4, n * 4}, {n, 0, 4}});
@@ -206,19 +268,20 @@ void movement(int64_t rows, int64_t n, F&& f) {
   copy("heads", {{8, n / 8 * 4, rows * (n / 8) * 4}, {rows, n * 4, n / 8 * 4}, {n / 8, 4, 4}});
   GatherParams g{.axis = rows, .indices = rows, .inner = n * 4};
   g.cut();
-  f(gather_table, KernelCase<GatherParams>{"rows", g, g.parts(), {{kF32, count}, {kI64, rows, rows}}, {{kF32, count}}});
+  f(gather_table, KernelCase<GatherParams>("rows", g, g.parts(), {{kF32, count}, {kI64, rows, rows}}, {{kF32, count}}));
   GatherParams e{.outer = 1, .axis = count, .indices = count, .inner = 4};
   e.cut();
-  f(gather_table, KernelCase<GatherParams>{"elements", e, e.parts(), {{kF32, count}, {kI64, count, count}}, {{kF32, count}}});
+  f(gather_table, KernelCase<GatherParams>("elements", e, e.parts(), {{kF32, count}, {kI64, count, count}}, {{kF32, count}}));
   const auto offsets = std::make_shared<std::vector<int64_t>>(std::vector<int64_t>{0, n, 4 * n});
   JoinParams j{.pieces = 2, .offsets = offsets->data(), .rows = rows, .row_bytes = 4 * n};
   j.cut();
-  f(join_table, KernelCase<JoinParams>{"concat", j, j.parts(), {{kF32, count / 4}, {kF32, count / 4 * 3}}, {{kF32, count}}, 0, 0, offsets});
+  f(join_table, KernelCase<JoinParams>("concat", j, j.parts(), {{kF32, count / 4}, {kF32, count / 4 * 3}}, {{kF32, count}}, 0, 0, offsets));
   PadParams pad{};
   pad.rank = 2, pad.element = 4, pad.value_bytes = 4, pad.value_input = 1;
-  pad.src_dims[0] = rows, pad.src_dims[1] = n, pad.dst_dims[0] = pad.rows = rows + 2, pad.dst_dims[1] = n + 2, pad.before[0] = pad.before[1] = 1;
+  pad.src_dims[0] = rows, pad.src_dims[1] = n, pad.dst_dims[0] = pad.rows = rows + 2, pad.dst_dims[1] = n + 2,
+  pad.before[0] = pad.before[1] = 1;
   pad.rows_per_part = rows_per_part((n + 2) * 4);
-  f(pad_table, KernelCase<PadParams>{"constant", pad, pad.parts(), {{kF32, count}, {kF32, 1}}, {{kF32, (rows + 2) * (n + 2)}}});
+  f(pad_table, KernelCase<PadParams>("constant", pad, pad.parts(), {{kF32, count}, {kF32, 1}}, {{kF32, (rows + 2) * (n + 2)}}));
 }
 
 }  // namespace cases
@@ -288,8 +351,10 @@ class KernelRun {
   static void fill(const Operand& o, std::byte* to, uint32_t seed) {
     for (int64_t i = 0; i < o.count; ++i) {
       seed = seed * 1664525 + 1013904223;
-      const double x = is_any_float(o.dtype) ? 0.1 + static_cast<double>(seed >> 8) * 1.9 / (1 << 24) : static_cast<double>((seed >> 8) % (o.limit > 0 ? o.limit : 2));
-      kernels::cast_elements({.from = DType::kFloat64, .to = o.dtype, .count = 1, .chunk = 1}, &x, to + static_cast<size_t>(i) * size_of(o.dtype), 1);
+      const double x = is_any_float(o.dtype) ? 0.1 + static_cast<double>(seed >> 8) * 1.9 / (1 << 24)
+                                             : static_cast<double>((seed >> 8) % (o.limit > 0 ? o.limit : 2));
+      kernels::cast_elements({.from = DType::kFloat64, .to = o.dtype, .count = 1, .chunk = 1}, &x,
+                             to + static_cast<size_t>(i) * size_of(o.dtype), 1);
     }
   }
 

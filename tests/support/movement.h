@@ -23,7 +23,8 @@ inline Tensor counting(DType dtype, Dims dims) {
     if (dtype == DType::kString) {
       (*made).as<StringRef>()[i] = {kLetters + i % 26, static_cast<size_t>(1 + i % 7)};
     } else {
-      for (size_t b = 0; b < size; ++b) bytes[static_cast<size_t>(i) * size + b] = static_cast<uint8_t>((i * 31 + static_cast<int64_t>(b) * 7) >> (b % 2 * 3));
+      for (size_t b = 0; b < size; ++b)
+        bytes[static_cast<size_t>(i) * size + b] = static_cast<uint8_t>((i * 31 + static_cast<int64_t>(b) * 7) >> (b % 2 * 3));
     }
   }
   return *std::move(made);
@@ -32,7 +33,9 @@ inline Tensor counting(DType dtype, Dims dims) {
 inline Tensor ints(const std::vector<int64_t>& values) { return Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values); }
 inline Tensor int32s(const std::vector<int32_t>& values) { return Tensor::of<int32_t>({static_cast<int64_t>(values.size())}, values); }
 
-inline Result<std::vector<Tensor>> run_all(const Op& op, const std::vector<const Tensor*>& in, int outputs) { return evaluate(op, in, outputs); }
+inline Result<std::vector<Tensor>> run_all(const Op& op, const std::vector<const Tensor*>& in, int outputs) {
+  return evaluate(op, in, outputs);
+}
 inline Result<Tensor> run(const Op& op, const std::vector<const Tensor*>& in) {
   auto out = evaluate(op, in, 1);
   if (!out.ok()) return std::move(out).status();
@@ -69,12 +72,14 @@ inline void expect_moved(const Result<Tensor>& out, const Dims& dims, const Tens
     const int64_t to = flat(dims, index);
     const Dims source = from(index);
     if (in.dtype() == DType::kString) {
-      const std::string_view want = source.size() == in.dims().size() ? in.as<StringRef>()[flat(in.dims(), source)].view() : std::string_view();
+      const std::string_view want =
+          source.size() == in.dims().size() ? in.as<StringRef>()[flat(in.dims(), source)].view() : std::string_view();
       wrong += y.as<StringRef>()[to].view() != want;
       return;
     }
     const std::vector<char> zero(size, 0);
-    const char* want = source.size() == in.dims().size() ? in.as<char>() + static_cast<size_t>(flat(in.dims(), source)) * size : zero.data();
+    const char* want =
+        source.size() == in.dims().size() ? in.as<char>() + static_cast<size_t>(flat(in.dims(), source)) * size : zero.data();
     wrong += std::memcmp(y.as<char>() + static_cast<size_t>(to) * size, want, size) != 0;
   });
   EXPECT_EQ(wrong, 0) << "elements of " << str(dims) << " from " << str(in.dims()) << " " << name_of(in.dtype());

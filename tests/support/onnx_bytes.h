@@ -75,8 +75,8 @@ inline Bytes sequence_type(const Bytes& element) { return Bytes().message(4, Byt
 inline Bytes optional_type(const Bytes& element) { return Bytes().message(9, Bytes().message(1, element)); }
 inline Bytes value_info(std::string_view name, const Bytes& type) { return Bytes().text(1, name).message(2, type); }
 
-inline Bytes node(std::string_view op, const std::vector<std::string>& inputs, const std::vector<std::string>& outputs, std::string_view name,
-                  const std::vector<Bytes>& attributes = {}, std::string_view domain = {}) {
+inline Bytes node(std::string_view op, const std::vector<std::string>& inputs, const std::vector<std::string>& outputs,
+                  std::string_view name, const std::vector<Bytes>& attributes = {}, std::string_view domain = {}) {
   Bytes n;
   for (const auto& i : inputs) n.text(1, i);
   for (const auto& o : outputs) n.text(2, o);

@@ -57,8 +57,8 @@ std::string type_text(const Tensor& t);
 std::string bytes_text(double bytes);
 std::string time_text(double seconds);
 std::string count_text(uint64_t n);
-/// Columns as wide as their widest cell; numbers (columns named in `right`) to the right. The last cell of a row that is shorter than the head may
-/// run on over the columns after it.
+/// Columns as wide as their widest cell; numbers (columns named in `right`) to the right. The last cell of a row that is shorter than the
+/// head may run on over the columns after it.
 void print_table(const std::vector<std::string>& head, const std::vector<std::vector<std::string>>& rows, const std::string& right = "");
 Json type_json(const ValueInfo& v);
 void print_json(const Json& json);

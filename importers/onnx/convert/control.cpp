@@ -21,9 +21,7 @@ Type loosened(const Type& t) {
   return Type::of(t.dtype, Shape(std::move(dims)));
 }
 
-Type output_type(const NodeContext& ctx, RegionId region, size_t i) {
-  return ctx.graph().type(ctx.graph().region(region).outputs[i]);
-}
+Type output_type(const NodeContext& ctx, RegionId region, size_t i) { return ctx.graph().type(ctx.graph().region(region).outputs[i]); }
 
 namespace {
 
@@ -54,7 +52,8 @@ Status convert_loop(NodeContext& ctx) {
   TENON_ASSIGN(const RegionId body, ctx.graph_attribute("body", inputs));
   const Region& region = ctx.graph().region(body);
   if (static_cast<int>(region.inputs.size()) != 2 + carried) {
-    return shape_error("the body has ", region.inputs.size(), " inputs, expected ", 2 + carried, " (iteration, condition, ", carried, " carried)");
+    return shape_error("the body has ", region.inputs.size(), " inputs, expected ", 2 + carried, " (iteration, condition, ", carried,
+                       " carried)");
   }
   if (static_cast<int>(region.outputs.size()) < 1 + carried) {
     return shape_error("the body has ", region.outputs.size(), " outputs, expected at least ", 1 + carried);

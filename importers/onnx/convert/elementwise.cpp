@@ -11,10 +11,14 @@ using U = ops::Unary::Kind;
 using B = ops::Binary::Kind;
 
 template <U kind>
-Status unary(NodeContext& c) { return c.become(ops::Unary{kind}); }
+Status unary(NodeContext& c) {
+  return c.become(ops::Unary{kind});
+}
 
 template <B kind>
-Status binary(NodeContext& c) { return c.become(ops::Binary{kind}); }
+Status binary(NodeContext& c) {
+  return c.become(ops::Binary{kind});
+}
 
 /// Kinds whose alpha is an attribute of that name with default Numerator / 1e6.
 template <U kind, int millionths>
@@ -148,7 +152,8 @@ Status dropout(NodeContext& c) {
   if (c.opset() >= 12) {
     TENON_ASSIGN(op.seed, c.int_attribute("seed", 0));
     const Tensor* training = c.type(2).constant;
-    const bool known_off = !c.has_input(2) || (training && training->dtype() == DType::kBool && training->count() == 1 && !*training->as<bool>());
+    const bool known_off =
+        !c.has_input(2) || (training && training->dtype() == DType::kBool && training->count() == 1 && !*training->as<bool>());
     if (!known_off) inputs = {c.input(0), c.input(1), c.input(2)};
   } else {
     TENON_TRY(c.float_attribute("ratio", 0.5f));

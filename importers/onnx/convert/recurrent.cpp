@@ -32,7 +32,8 @@ constexpr Known kKnown[] = {
 };
 
 Result<const Known*> find_activation(std::string name) {
-  std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   for (const Known& k : kKnown) {
     if (k.name == name) return &k;
   }

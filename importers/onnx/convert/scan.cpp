@@ -50,8 +50,8 @@ Shape with(const Shape& shape, int64_t axis, const Dim& dim) {
   return Shape(std::move(dims));
 }
 
-/// Completes `op`, of which states, input axes and input directions are known, for inputs of the types `in`: reads the body and the attributes
-/// of the outputs, and says what the results are.
+/// Completes `op`, of which states, input axes and input directions are known, for inputs of the types `in`: reads the body and the
+/// attributes of the outputs, and says what the results are.
 Status add_body(NodeContext& ctx, const Types& in, ops::Scan& op) {
   const auto states = static_cast<size_t>(op.states);
   Types inputs;
@@ -95,8 +95,8 @@ Status add_body(NodeContext& ctx, const Types& in, ops::Scan& op) {
   return {};
 }
 
-/// Opset 8: (sequence_lens?, states..., scan inputs...) with a batch axis 0 on all of them, and the sequence axis 1 on scan inputs and outputs.
-/// It becomes a Scan over the batch whose body scans one sequence, cut to its length before and filled up with zeros after.
+/// Opset 8: (sequence_lens?, states..., scan inputs...) with a batch axis 0 on all of them, and the sequence axis 1 on scan inputs and
+/// outputs. It becomes a Scan over the batch whose body scans one sequence, cut to its length before and filled up with zeros after.
 Status batched_scan(NodeContext& ctx) {
   TENON_ASSIGN(const int scans, scan_inputs(ctx, ctx.inputs() - 1));
   ops::Scan sequence, batch;

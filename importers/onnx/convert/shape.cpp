@@ -18,8 +18,8 @@ Status size(NodeContext& ctx) { return ctx.become(ops::Size{}); }
 
 /// The value of a Constant node, in whichever of the eight attributes it is.
 Result<Tensor> constant_value(NodeContext& ctx) {
-  constexpr std::string_view kNames[] = {"value",       "sparse_value", "value_float",  "value_floats",
-                                         "value_int",   "value_ints",   "value_string", "value_strings"};
+  constexpr std::string_view kNames[] = {"value",     "sparse_value", "value_float",  "value_floats",
+                                         "value_int", "value_ints",   "value_string", "value_strings"};
   std::string_view found;
   for (const std::string_view name : kNames) {
     if (!ctx.has_attribute(name)) continue;
@@ -77,7 +77,8 @@ Status range(NodeContext& ctx) {
   if (ctx.opset() >= 27) {
     // Small floats are always computed wider here, so only the value is checked.
     TENON_ASSIGN(const int64_t stash, ctx.int_attribute("stash_type", 1));
-    if (stash < 0 || stash > INT32_MAX || !is_valid(static_cast<int32_t>(stash))) return load_error("stash_type is ", stash, ", expected a dtype");
+    if (stash < 0 || stash > INT32_MAX || !is_valid(static_cast<int32_t>(stash)))
+      return load_error("stash_type is ", stash, ", expected a dtype");
   }
   return ctx.become(ops::Range{});
 }
@@ -86,13 +87,15 @@ Status eye_like(NodeContext& ctx) {
   ops::EyeLike op;
   if (ctx.has_attribute("dtype")) {
     TENON_ASSIGN(const int64_t dtype, ctx.int_attribute("dtype"));
-    if (dtype < 0 || dtype > INT32_MAX || !is_valid(static_cast<int32_t>(dtype))) return load_error("dtype is ", dtype, ", expected an element type");
+    if (dtype < 0 || dtype > INT32_MAX || !is_valid(static_cast<int32_t>(dtype)))
+      return load_error("dtype is ", dtype, ", expected an element type");
     op.dtype = static_cast<DType>(dtype);
   }
   TENON_ASSIGN(op.k, ctx.int_attribute("k", 0));
   return ctx.become(op);
 }
 
+// clang-format off
 constexpr Operator kOperators[] = {
     {"", "Shape", 1, 1, 1, 1, shape},
     {"", "Size", 1, 1, 1, 1, size},
@@ -101,6 +104,7 @@ constexpr Operator kOperators[] = {
     {"", "Range", 11, 3, 3, 1, range},
     {"", "EyeLike", 9, 1, 1, 1, eye_like},
 };
+// clang-format on
 
 }  // namespace
 

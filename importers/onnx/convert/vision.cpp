@@ -89,7 +89,8 @@ Status convert_roi_align(NodeContext& node) {
   ops::RoiAlign op;
   TENON_ASSIGN(op.max, choice(node, "mode", "avg", kMax));
   // Opset 10 has no attribute and does not shift.
-  TENON_ASSIGN(op.half_pixel, choice(node, "coordinate_transformation_mode", node.opset() >= 16 ? "half_pixel" : "output_half_pixel", kHalfPixel));
+  TENON_ASSIGN(op.half_pixel,
+               choice(node, "coordinate_transformation_mode", node.opset() >= 16 ? "half_pixel" : "output_half_pixel", kHalfPixel));
   TENON_ASSIGN(op.output_height, node.int_attribute("output_height", 1));
   TENON_ASSIGN(op.output_width, node.int_attribute("output_width", 1));
   TENON_ASSIGN(op.sampling_ratio, node.int_attribute("sampling_ratio", 0));
@@ -99,7 +100,8 @@ Status convert_roi_align(NodeContext& node) {
 
 Status convert_non_max_suppression(NodeContext& node) {
   TENON_ASSIGN(const int64_t center_point_box, node.int_attribute("center_point_box", 0));
-  if (center_point_box != 0 && center_point_box != 1) return load_error("attribute center_point_box is ", center_point_box, ", expected 0 or 1");
+  if (center_point_box != 0 && center_point_box != 1)
+    return load_error("attribute center_point_box is ", center_point_box, ", expected 0 or 1");
   return node.become(ops::NonMaxSuppression{center_point_box == 1});
 }
 
