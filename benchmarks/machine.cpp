@@ -42,7 +42,7 @@ float MultiplyAdds(int64_t turns, float x) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include <benchmark/benchmark.h>
+#include <time.h>
 
 #include <algorithm>
 #include <chrono>
@@ -61,26 +61,42 @@ namespace tenon::benchmarks {
 
 namespace {
 
-/// The shortest of `turns` runs, in seconds.
+/// The seconds of each of `least` calls or more, until `seconds` have passed, sorted.
 template <class F>
-double shortest(int turns, F&& f) {
-  double best = 1e30;
-  for (int i = 0; i < turns; ++i) {
-    const auto start = std::chrono::steady_clock::now();
+std::vector<double> bursts(double seconds, size_t least, F&& f) {
+  using Clock = std::chrono::steady_clock;
+  const auto since = [](Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  std::vector<double> taken;
+  for (const auto begin = Clock::now(); taken.size() < least || since(begin) < seconds;) {
+    const auto start = Clock::now();
     f();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    taken.push_back(since(start));
   }
-  return best;
+  std::sort(taken.begin(), taken.end());
+  return taken;
 }
+
+constexpr int64_t kTurns = 20000;
+
+void multiply_and_add() {
+  [[maybe_unused]] static volatile float sink = 0;
+  sink = kernels::multiply_adds()(kTurns, 1.0f);
+}
+
+double operations() { return 24.0 * kTurns * kernels::float_lanes(); }
 
 }  // namespace
 
+CopyBuffers::CopyBuffers(double bytes) : from_(static_cast<size_t>(bytes / 2) + 1, std::byte{1}), to_(from_.size()) {}
+
+void CopyBuffers::copy() {
+  std::memcpy(to_.data(), from_.data(), from_.size());
+  // Read through a volatile, or the copy could be left out.
+  from_[0] = static_cast<volatile std::byte&>(to_[from_.size() / 2]);
+}
+
 double peak_gflops() {
-  static const double peak = [] {
-    constexpr int64_t kTurns = 20000;
-    const double seconds = shortest(200, [] { benchmark::DoNotOptimize(kernels::multiply_adds()(kTurns, 1.0f)); });
-    return 24e-9 * kTurns * kernels::float_lanes() / seconds;
-  }();
+  static const double peak = operations() / bursts(0.01, 200, multiply_and_add).front() * 1e-9;
   return peak;
 }
 
@@ -88,16 +104,25 @@ double copy_speed(double bytes) {
   static std::map<double, double> known;
   double& speed = known[bytes];
   if (speed == 0) {
-    const auto half = static_cast<size_t>(bytes / 2);
-    std::vector<std::byte> from(half + 1, std::byte{1}), to(half + 1);
-    const int turns = static_cast<int>(std::clamp(1e9 / bytes, 20.0, 2000.0));
-    const double seconds = shortest(turns, [&] {
-      std::memcpy(to.data(), from.data(), half);
-      benchmark::ClobberMemory();
-    });
-    speed = bytes / seconds * 1e-9;
+    CopyBuffers buffers(bytes);
+    speed = bytes / bursts(0.1, 20, [&] { buffers.copy(); }).front() * 1e-9;
   }
   return speed;
+}
+
+Speeds usual_speeds(double seconds, CopyBuffers& buffers) {
+  const auto usual = [](const std::vector<double>& taken) { return taken[taken.size() / 2]; };
+  const auto now = [](clockid_t clock) {
+    timespec t{};
+    clock_gettime(clock, &t);
+    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+  };
+  const double wall = now(CLOCK_MONOTONIC), own = now(CLOCK_THREAD_CPUTIME_ID);
+  Speeds speeds{};
+  speeds.gflops = operations() / usual(bursts(seconds, 5, multiply_and_add)) * 1e-9;
+  speeds.gb_per_s = buffers.bytes() / usual(bursts(seconds, 5, [&] { buffers.copy(); })) * 1e-9;
+  speeds.share = (now(CLOCK_THREAD_CPUTIME_ID) - own) / (now(CLOCK_MONOTONIC) - wall);
+  return speeds;
 }
 
 }  // namespace tenon::benchmarks
