@@ -1,5 +1,5 @@
 # The one front door. Every target works on a fresh clone: tools/setup installs what is missing.
-.PHONY: help demo test build bench bench-operators bench-kernels format lint asan tsan install clean
+.PHONY: help demo test build bench bench-peers bench-operators bench-kernels format lint asan tsan install clean
 .DEFAULT_GOAL := help
 
 JOBS  ?= $(shell nproc)
@@ -30,8 +30,14 @@ test:  ## build and run every test, sanitizers included
 bench:  ## Tenon beside onnxruntime: latency, load time, memory
 	@tools/setup bench
 	@cmake --preset release -DTENON_BUILD_TESTS=OFF >build/configure.log || { cat build/configure.log; exit 1; }
-	@cmake --build $(BUILD) -j $(JOBS)
+	@cmake --build $(BUILD) -j $(JOBS) --target all probe
 	@PYTHONPATH=$(BUILD)/python $(VENV) benchmarks/compare.py --json build/bench.json $(BENCH_ARGS)
+
+bench-peers:  ## Tenon beside all other engines, into docs/benchmarks.md; an hour or two, --quick a quarter
+	@tools/setup bench-peers
+	@cmake --preset release -DTENON_BUILD_TESTS=OFF >build/configure.log || { cat build/configure.log; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS) --target all probe
+	@PYTHONPATH=$(BUILD)/python:benchmarks:tools $(VENV) -m peers $(BENCH_ARGS)
 
 bench-operators:  ## operators one by one beside onnxruntime
 	@tools/setup bench

@@ -4,8 +4,8 @@
     make bench-operators                                       all of them, one thread
     make bench-operators BENCH_ARGS='Pool Slice --seconds 3'   those whose name contains one of the words
 
-Both engines are bound to the same inputs and to outputs of their own, alternate run by run in one process, and must agree. The ratio is
-the median of the paired ratios: above 1, Tenon is faster.
+Both engines are bound to the same inputs and to outputs of their own, alternate run by run in one process, and must agree with a run
+without optimisations. The ratio is the median over rounds of the ratio of their medians: above 1, Tenon is faster.
 """
 import argparse
 import json
@@ -18,15 +18,19 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from peers import reference, stats
+from peers.engines import ENGINES, Setup
+
 F, F16, I64, BOOL = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.BOOL
 OPSET = 18
+ROUNDS = 10  # of one case; in each, the engines alternate run by run
 
 
 class Case:
-    """inputs: (name, dtype, dims) fed at run time; constants: name -> array."""
+    """inputs: (name, dtype, dims) fed at run time; constants: name -> array; dynamic: the sizes of the outputs depend on values."""
 
-    def __init__(self, label, op, inputs, constants=None, order=None, outputs=("y",), domain="", **attributes):
-        self.label = label
+    def __init__(self, label, op, inputs, constants=None, order=None, outputs=("y",), domain="", dynamic=False, **attributes):
+        self.label, self.dynamic, self.constants = label, dynamic, {name: np.asarray(array) for name, array in (constants or {}).items()}
         names = order or [i[0] for i in inputs] + list(constants or {})
         node = helper.make_node(op, names, list(outputs), domain=domain, **attributes)
         graph = helper.make_graph(
@@ -162,39 +166,20 @@ def cases():
     for label, attributes in (("nearest", {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
                               ("linear", {"mode": "linear"}), ("cubic", {"mode": "cubic"})):
         yield Case(f"Resize {label}", "Resize", [("x", F, [1, 64, 48, 48])], {"s": np.array([1, 1, 2, 2], np.float32)}, order=["x", "", "s"], **attributes)
-    yield Case("NonZero", "NonZero", [("x", BOOL, [512, 512])])
+    yield Case("NonZero", "NonZero", [("x", BOOL, [512, 512])], dynamic=True)
 
 
 # ----------------------------------------------------------------------------------------------------------------------- timing
 
 def bound(engine, case, threads, arrays):
-    """A call that runs the case once, and its outputs from a first run."""
-    if engine == "tenon":
-        import tenon
-        session = tenon.load(case.bytes, threads=threads).session()
-        for name, array in arrays.items():
-            session.bind_input(name, array)
-        first = {name: array.copy() for name, array in session.run().items()}
-        if case.label != "NonZero":
-            for name, array in first.items():
-                session.bind_output(name, np.empty_like(array))
-        return session.run, first
-    import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(case.bytes, options, providers=["CPUExecutionProvider"])
-    names = [o.name for o in session.get_outputs()]
-    first = dict(zip(names, session.run(None, arrays)))
-    binding = session.io_binding()
-    held = [binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array)) for name, array in arrays.items()]
-    if case.label == "NonZero":
-        binding.bind_output(names[0])
-    else:
-        held = {name: onnxruntime.OrtValue.ortvalue_from_numpy(np.empty_like(array)) for name, array in first.items()}
-        for name, value in held.items():
-            binding.bind_ortvalue_output(name, value)
-    return lambda: session.run_with_iobinding(binding), first
+    """A caller of an engine that has run once."""
+    loaded = ENGINES[engine](Setup(case.bytes, [(name, None, dims) for name, _, dims in case.inputs], [], threads, dynamic=case.dynamic))
+    loaded.load()
+    caller = loaded.caller(arrays)
+    caller.run()
+    if not case.dynamic:
+        caller.keep_outputs()
+    return caller
 
 
 def timed(run):
@@ -204,18 +189,25 @@ def timed(run):
 
 
 def measure(case, threads, seconds):
+    """Seconds of both engines, the ratio with its interval, and what the operator does at least: operations and bytes."""
     arrays = case.arrays()
-    ours, want = bound("tenon", case, threads, arrays)
-    theirs, reference = bound("onnxruntime", case, threads, arrays)
-    for name, array in reference.items():
-        np.testing.assert_allclose(want[name].astype(np.float64), array.astype(np.float64), rtol=2e-3, atol=1e-4)
-    a, b = [], []
-    end = time.monotonic() + seconds
-    while time.monotonic() < end or len(a) < 5:
-        a.append(timed(ours))
-        b.append(timed(theirs))
-    return {"operator": case.label, "tenon_us": statistics.median(a) * 1e6, "onnxruntime_us": statistics.median(b) * 1e6,
-            "ratio": statistics.median(y / x for x, y in zip(a, b))}
+    outputs, operations = reference.run(case.bytes, arrays)
+    ours, theirs = (bound(engine, case, threads, arrays) for engine in ("tenon", "onnxruntime"))
+    for caller in (ours, theirs):
+        for got, want in zip(caller.outputs(), outputs.values(), strict=True):
+            np.testing.assert_allclose(got.astype(np.float64), want.astype(np.float64), rtol=2e-3, atol=1e-4)
+    rounds = [[], []]
+    for _ in range(ROUNDS):
+        a, b, end = [], [], time.monotonic() + seconds / ROUNDS
+        while time.monotonic() < end or not a:
+            a.append(timed(ours.run))
+            b.append(timed(theirs.run))
+        rounds[0].append(statistics.median(a))
+        rounds[1].append(statistics.median(b))
+    moved = [*arrays.values(), *outputs.values(), *(case.constants.values() if operations else ())]
+    return {"operator": case.label, "tenon": statistics.median(rounds[0]), "onnxruntime": statistics.median(rounds[1]),
+            "ratio": stats.as_dict(stats.ratio(rounds[1], rounds[0])),
+            "operations": operations, "bytes": sum(array.nbytes for array in moved)}
 
 
 def main():
@@ -225,26 +217,28 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.5, help="timing of one operator")
     parser.add_argument("--json", help="write the figures here")
     options = parser.parse_args()
-    rows, failed = [], 0
+    rows, left_out = [], {}
     for case in cases():
         if options.words and not any(w.lower() in case.label.lower() for w in options.words):
             continue
         try:
             row = measure(case, options.threads, options.seconds)
         except Exception as error:  # an operator that one of the two refuses, or whose results differ
-            print(f"{case.label:28} {str(error).strip().splitlines()[0][:100]}", flush=True)
-            failed += 1
+            left_out[case.label] = str(error).strip().splitlines()[0][:100]
+            print(f"{case.label:28} {left_out[case.label]}", flush=True)
             continue
         rows.append(row)
-        print(f"{row['operator']:28} tenon {row['tenon_us']:10.1f} us   onnxruntime {row['onnxruntime_us']:10.1f} us   ratio {row['ratio']:6.2f}", flush=True)
+        print(f"{row['operator']:28} tenon {row['tenon'] * 1e6:10.1f} us   onnxruntime {row['onnxruntime'] * 1e6:10.1f} us"
+              f"   ratio {row['ratio']['value']:6.2f}", flush=True)
     if rows:
-        ratios = [r["ratio"] for r in rows]
-        slower = sorted((r for r in rows if r["ratio"] < 0.95), key=lambda r: r["ratio"])
-        print(f"\n{len(rows)} operators: median ratio {statistics.median(ratios):.2f}, geometric mean {statistics.geometric_mean(ratios):.2f}")
-        print("Slower than onnxruntime: " + (", ".join(f"{r['operator']} {r['ratio']:.2f}" for r in slower) or "none"))
+        ratios = [r["ratio"]["value"] for r in rows]
+        slower = sorted((r for r in rows if r["ratio"]["verdict"] == "slower"), key=lambda r: r["ratio"]["value"])
+        middle = statistics.geometric_mean(ratios)
+        print(f"\n{len(rows)} operators: median ratio {statistics.median(ratios):.2f}, geometric mean {middle:.2f}")
+        print("Slower than onnxruntime: " + (", ".join(f"{r['operator']} {r['ratio']['value']:.2f}" for r in slower) or "none"))
     if options.json:
-        Path(options.json).write_text(json.dumps({"threads": options.threads, "operators": rows}, indent=1))
-    return 1 if failed else 0
+        Path(options.json).write_text(json.dumps({"threads": options.threads, "operators": rows, "left_out": left_out}, indent=1))
+    return 1 if left_out else 0
 
 
 if __name__ == "__main__":

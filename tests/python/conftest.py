@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = ROOT / "examples/digits"
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(ROOT / "benchmarks"), str(ROOT / "tools")]
 
 
 def make_model(nodes, inputs, outputs, initializers=(), opset=17, ir=8, **kwargs):

@@ -1,16 +1,12 @@
 """The graphs of the model zoo against onnxruntime: 1 and 2 threads, fixed shapes, and changing shapes through one loaded model."""
-import sys
 from functools import lru_cache
 
 import numpy as np
 import onnxruntime
 import pytest
-from conftest import ROOT
+import zoo
 
 import tenon
-
-sys.path.insert(0, str(ROOT / "tools"))
-import zoo  # noqa: E402
 
 pytestmark = pytest.mark.skipif(zoo.home() is None, reason="the model zoo is neither in $TENON_ZOO nor in ../shared/zoo")
 TOLERANCE = dict(rtol=1e-3, atol=1e-4)

@@ -1,0 +1,99 @@
+"""What an engine is, to those who measure. Everything here but the class methods runs in the process of one engine.
+
+An engine is given a Setup. settings() is all that it is told beside the model, in one place; it goes into the JSON. load() makes what
+callers share, caller(arrays) the buffers of one of them, bound to arrays by input name. What an engine cannot take raises; refusal() says
+so beforehand, where it is known.
+"""
+import dataclasses
+import importlib
+import importlib.metadata
+import os
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """source: the ONNX file or its bytes. inputs: [(name, dtype name, dims)], symbols by name. outputs: names. sizes: of the symbols.
+
+    dynamic: sizes change from run to run. callers: threads that will run the one model at once. folder: where converted files lie.
+    options: settings that a trial chose, which go over the engine's own.
+    """
+    source: str | bytes
+    inputs: list
+    outputs: list
+    threads: int = 1
+    sizes: dict = dataclasses.field(default_factory=dict)
+    dynamic: bool = False
+    callers: int = 1
+    folder: str = ""
+    options: dict = dataclasses.field(default_factory=dict)
+
+    def dims(self):
+        """Input -> its dims in numbers."""
+        return {name: [d if isinstance(d, int) else self.sizes.get(d, 1) for d in dims] for name, _, dims in self.inputs}
+
+    def symbols(self):
+        """Symbol -> size, of the sizes that may be fixed at load."""
+        return {} if self.dynamic else {d: self.sizes.get(d, 1) for _, _, dims in self.inputs for d in dims if isinstance(d, str) and d}
+
+
+class Engine:
+    name = ""
+    module = ""   # what Python imports
+    package = ""  # what pip installs
+
+    def __init__(self, setup):
+        self.setup = setup
+
+    @classmethod
+    def open(cls):
+        """Imports the library, which is no part of a load."""
+        return importlib.import_module(cls.module)
+
+    @classmethod
+    def version(cls):
+        return importlib.metadata.version(cls.package)
+
+    @classmethod
+    def refusal(cls, setup):
+        """Why the engine cannot be asked for this, or None."""
+        return None
+
+    @classmethod
+    def trials(cls):
+        """Options of which a trial takes the fastest."""
+        return [{}]
+
+    @classmethod
+    def prepare(cls, setup):
+        """Writes the engine's own model file into setup.folder, unless it is there: for engines that do not read ONNX."""
+
+    def settings(self):
+        return {}
+
+    def load(self):
+        raise NotImplementedError
+
+    def caller(self, arrays):
+        raise NotImplementedError
+
+
+def newer(file, source):
+    """Whether a converted file is there and of this source."""
+    return file.is_file() and file.stat().st_mtime > os.stat(source).st_mtime
+
+
+class Caller:
+    def feed(self, arrays):
+        """Binds other arrays, of other sizes where the setup is dynamic."""
+        raise NotImplementedError
+
+    def run(self):
+        """Computes on the bound arrays; the results stay where the engine puts them."""
+        raise NotImplementedError
+
+    def keep_outputs(self):
+        """After a first run: from now on results go to memory that is made here, where the engine can do that."""
+
+    def outputs(self):
+        """The results of a run, copied, in the model's order."""
+        raise NotImplementedError

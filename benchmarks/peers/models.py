@@ -1,0 +1,47 @@
+"""The models that are measured: those of the zoo by name, or ONNX files by path."""
+import dataclasses
+from pathlib import Path
+
+import onnx
+import zoo
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    name: str
+    files: dict   # form -> path; the forms of zoo models are "external" and "inline": where the weights are
+    inputs: list  # [(name, dtype name, dims)], symbols by name, without initializers
+    outputs: list
+    sizes: dict   # symbol -> its usual size
+
+    @property
+    def path(self):
+        return str(next(iter(self.files.values())))
+
+    @property
+    def symbols(self):
+        return {d for _, _, dims in self.inputs for d in dims if isinstance(d, str)}
+
+
+def find(word, forms=("external",)):
+    """The model of a zoo name or a path; the zoo's weights are drawn the first time."""
+    if word in zoo.SIZES:
+        files = {form: zoo.path(word, form == "inline") for form in forms}
+        name, sizes = word, zoo.SIZES[word][0]
+    else:
+        files, name, sizes = {"": Path(word)}, Path(word).stem, {}
+    inputs, outputs = interface(next(iter(files.values())))
+    return Model(name, files, inputs, outputs, sizes)
+
+
+def interface(path):
+    """(inputs, outputs) of a file, as in Model."""
+    graph = onnx.load(path, load_external_data=False).graph
+    held = {i.name for i in graph.initializer}
+    inputs = []
+    for value in graph.input:
+        if value.name not in held:
+            tensor = value.type.tensor_type
+            dims = [d.dim_value if d.HasField("dim_value") else d.dim_param for d in tensor.shape.dim]
+            inputs.append((value.name, onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).name, dims))
+    return inputs, [o.name for o in graph.output]

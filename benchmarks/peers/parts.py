@@ -1,0 +1,211 @@
+"""The parts of the report, one function a section: from its rows to Markdown and pictures on a page."""
+import statistics
+
+from . import plot
+from .tables import Table, bytes_, classes, geometric, per_second, plural, ratio, seconds, sizes
+
+OURS = "tenon"
+ITEMS = {"batch": "sample", "seq": "token", "time": "step"}  # axis -> what it counts
+
+
+# ----------------------------------------------------------------------------------------------------------- cells of rows
+
+def engines(section):
+    return [e for e in section["versions"] if any(e in r.get("engines", {}) or e in r.get("left_out", {}) for r in section["rows"])]
+
+
+def peers(section):
+    return [e for e in engines(section) if e != OURS]
+
+
+def ours(row, shown=seconds, figure="value"):
+    cell = row["engines"].get(OURS)
+    return shown(cell[figure]) if cell else "-"
+
+
+def ratios(row, names):
+    return [ratio(row["engines"].get(e)) for e in names]
+
+
+def percent(row, engine, section):
+    """Of the peak, or None."""
+    cell = row["engines"].get(engine)
+    peak = section["weather"]["probes"][str(row["threads"])]["gflops"] * 1e9
+    return 100 * row["operations"] / cell["value"] / peak if cell and row["operations"] else None
+
+
+def percent_text(row, section):
+    value = percent(row, OURS, section)
+    return "-" if value is None else f"{value:.0f} %"
+
+
+def mean(rows, engine):
+    """The geometric mean of the ratios of an engine in the rows that have both."""
+    both = [r["engines"] for r in rows if {engine, OURS} <= r["engines"].keys()]
+    return geometric([(cells[engine]["rounds"], cells[OURS]["rounds"]) for cells in both])
+
+
+def marks(cells):
+    """What plot.dots() takes of cells that may be missing."""
+    found = [(cell or {}).get("ratio") for cell in cells]
+    return [f and (f["value"], f["low"], f["high"]) for f in found]
+
+
+def ratio_picture(page, name, title, rows, cells_of, names):
+    """Of the ratios of the engines in `names`, a row of the picture a row. cells_of(row) -> {engine: cell}."""
+    series = {e: marks([cells_of(r).get(e) for r in rows]) for e in names}
+    series = {e: found for e, found in series.items() if any(found)}
+    if series:
+        page.picture(name, f"{title} by model", plot.dots(f"{title} of other engines over Tenon's", [r["model"] for r in rows], series))
+
+
+def curves(rows, names, x, y):
+    """[(model, {engine: [(x, y)]})] for plot.lines(); y(cell, row)."""
+    panels = {}
+    for r in rows:
+        for e in names:
+            if cell := r["engines"].get(e):
+                panels.setdefault(r["model"], {}).setdefault(e, []).append((r[x], y(cell, r)))
+    return list(panels.items())
+
+
+# ---------------------------------------------------------------------------------------------------------------- sections
+
+def latency(page, section):
+    names = peers(section)
+    for threads in sorted({r["threads"] for r in section["rows"]}):
+        rows = [r for r in section["rows"] if r["threads"] == threads]
+        word = plural(threads, "thread")
+        page.add(f"#### {word.capitalize()}", "")
+        ratio_picture(page, f"latency-{threads}", f"Latency, {word},", rows, lambda r: r["engines"], names)
+        table = Table("model", "Tenon", *names, "percent of peak")
+        for r in rows:
+            table.row(r["model"] + (f" ({sizes(r['sizes'])})" if r["sizes"] else ""), ours(r), *ratios(r, names), percent_text(r, section))
+        for kind, members in classes(rows).items():
+            table.row(f"geometric mean, {kind}", "", *(mean(members, e) for e in names), "")
+        page.add(*table.markdown(), "")
+        with page.folded(f"Each engine, {word}: median, 99th percentile, CPU time of a run, error"):
+            page.add(*figures(rows, engines(section)), "")
+    peak_picture(page, section)
+    threads_table(page, section)
+
+
+def figures(rows, names):
+    table = Table("model", "engine", "median", "p99", "CPU time", "error")
+    for r in rows:
+        for e in names:
+            if cell := r["engines"].get(e):
+                table.row(r["model"], e, seconds(cell["value"]), seconds(cell["p99"]), seconds(cell["cpu"]), f"{cell['error']:.0e}")
+    return table.markdown()
+
+
+def peak_picture(page, section):
+    """Percent of the peak on the fewest threads that were measured, of models that are not all overhead."""
+    threads = min(r["threads"] for r in section["rows"])
+    rows = [r for r in section["rows"] if r["threads"] == threads and r["operations"] > 1e6]
+    if rows:
+        shown = {e: [(p, p, p) if (p := percent(r, e, section)) is not None else None for r in rows] for e in engines(section)}
+        gflops = section["weather"]["probes"][str(threads)]["gflops"]
+        title = f"Arithmetic as a part of the peak, {gflops:.0f} GFLOP/s on {plural(threads, 'thread')}"
+        drawn = plot.dots(title, [r["model"] for r in rows], shown, log=False, one=False, unit=" %")
+        page.picture("peak", "Percent of the machine's peak by model", drawn)
+
+
+def threads_table(page, section):
+    """How many times faster the most threads are than one."""
+    by = {(r["model"], r["threads"]): r["engines"] for r in section["rows"]}
+    most = max(threads for _, threads in by)
+    models = [model for model, threads in by if threads == 1 and (model, most) in by]
+    if most == 1 or not models:
+        return
+    page.add(f"#### {most} threads over one", "", "How many times faster each engine becomes.", "")
+    names = [e for e in engines(section) if any(e in by[m, 1] and e in by[m, most] for m in models)]
+    table = Table("model", *names)
+    for m in models:
+        one, many = by[m, 1], by[m, most]
+        table.row(m, *(f"{one[e]['value'] / many[e]['value']:.2f}" if e in one and e in many else "-" for e in names))
+    page.add(*table.markdown(), "")
+
+
+def load(page, section):
+    page.prose("A fresh process loads the model and answers once on one thread; the files are in the page cache. Memory is "
+               "what the process holds beyond what it held before the load, mapped pages of the file included. *External* and "
+               "*inline* say where the ONNX file has its weights; MNN and ncnn read their own files. *tenon-mapped* views the "
+               "weights in a mapping of the file. Beside each figure stands its ratio to Tenon's.")
+    rows = section["rows"]
+    names = [e for e in dict.fromkeys(e for r in rows for e in r["figures"]["first"]) if e != OURS]
+    titles = {"first": ("Load and first answer", seconds), "load": ("Load", seconds), "resident": ("Memory after the first answer", bytes_),
+              "peak": ("Memory at the peak", bytes_)}
+    for what, (title, shown) in titles.items():
+        page.add(f"#### {title}", "")
+        if what in ("first", "resident"):
+            ratio_picture(page, what, title, [r for r in rows if r["form"] == rows[0]["form"]], lambda r, w=what: r["figures"][w], names)
+        table = Table("model", "weights", "files", "Tenon", *names)
+        for r in rows:
+            cells = r["figures"][what]
+            table.row(r["model"], r["form"] or "-", bytes_(r["bytes"]), shown(cells[OURS]["value"]) if OURS in cells else "-",
+                      *(f"{shown(cells[e]['value'])} / {ratio(cells[e], brief=True)}" if e in cells else "-" for e in names))
+        page.add(*table.markdown(), "")
+
+
+def throughput(page, section):
+    page.prose("Threads of one process run one loaded model at the same time, each run on the thread of its caller (in Python, "
+               "which releases its lock while a run computes). Runs a second, all callers together.")
+    names = peers(section)
+    panels = curves(section["rows"], engines(section), "callers", lambda cell, _: cell["value"])
+    page.picture("throughput", "Runs a second over concurrent callers", plot.lines("Runs a second, over concurrent callers", panels))
+    table = Table("model", "callers", "Tenon", *names)
+    for r in section["rows"]:
+        table.row(r["model"], r["callers"], ours(r, per_second), *ratios(r, names))
+    page.add(*table.markdown(), "")
+
+
+def scaling(page, section):
+    names = peers(section)
+    for axis in dict.fromkeys(r["axis"] for r in section["rows"]):
+        page.add(f"#### Over {axis}", "")
+        rows = [r for r in section["rows"] if r["axis"] == axis]
+        threads = min(r["threads"] for r in rows)
+        fewest = [r for r in rows if r["threads"] == threads]
+        panels = curves(fewest, engines(section), "size", lambda cell, r: cell["value"] * 1e6 / r["size"])
+        title = f"Microseconds a {ITEMS.get(axis, axis)}, over {axis}, {plural(threads, 'thread')}"
+        page.picture(f"scaling-{axis}", title, plot.lines(title, panels))
+        table = Table("model", "threads", axis, "Tenon", *names, "percent of peak")
+        for r in rows:
+            table.row(r["model"], r["threads"], r["size"], ours(r), *ratios(r, names), percent_text(r, section))
+        page.add(*table.markdown(), "")
+
+
+def shapes(page, section):
+    page.prose("One loaded model, one thread; the inputs' sizes are the same in every run, eight in turn, or random within a "
+               "range, the same for every engine. Binding the inputs counts. Growth is of the process' memory, in the last "
+               "three quarters of the runs.")
+    names = peers(section)
+    table = Table("model", "shapes", "runs", "Tenon, a run", *names, *(f"growth, {e}" for e in engines(section)))
+    for r in section["rows"]:
+        cells = r["engines"]
+        growth = (bytes_(cells[e]["growth"]) if e in cells else "-" for e in engines(section))
+        table.row(r["model"], r["pattern"], r["runs"], ours(r, figure="each"), *ratios(r, names), *growth)
+    page.add(*table.markdown(), "")
+
+
+def operators(page, section):
+    page.prose("Single operators at sizes that real networks use, beside onnxruntime, on one thread. *Of the machine* is the "
+               "time that the probe's multiply-adds would take for the arithmetic, or a copy for the bytes of inputs and "
+               "outputs, whichever is longer, as a part of the engine's time. Operators that skip part of their input, and "
+               "Winograd's convolutions, can pass 100 %.")
+    rows = [r for r in section["rows"] if OURS in r]
+    middle = statistics.geometric_mean([r["ratio"]["value"] for r in rows])
+    count = {v: sum(r["ratio"]["verdict"] == v for r in rows) for v in ("faster", "even", "slower")}
+    page.prose(f"Of {len(rows)} operators Tenon is faster in {count['faster']}, even in {count['even']}, slower in {count['slower']}; "
+               f"the geometric mean of the ratios is {middle:.2f}.")
+    part = {(r["operator"], e): 100 * r["least"] / r[e] for r in rows for e in (OURS, "onnxruntime")}
+    shown = {e: [(part[r["operator"], e],) * 3 for r in rows] for e in (OURS, "onnxruntime")}
+    title = "Speed as a part of the machine's, one thread"
+    table = Table("operator", "Tenon", "onnxruntime", "ratio", "Tenon of the machine", "onnxruntime of it")
+    for r in rows:
+        parts = (f"{part[r['operator'], e]:.0f} %" for e in (OURS, "onnxruntime"))
+        table.row(r["operator"], seconds(r[OURS]), seconds(r["onnxruntime"]), ratio(r), *parts)
+    with page.folded("All operators"):
+        page.picture("operators", title, plot.dots(title, [r["operator"] for r in rows], shown, log=False, one=False, unit=" %", step=14))
+        page.add(*table.markdown(), "")

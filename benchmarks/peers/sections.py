@@ -1,0 +1,305 @@
+"""What is measured: each section is a generator of rows, dicts that go into the JSON and from there into the report."""
+import dataclasses
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import zoo
+
+from . import reference, stats
+from .engines import ENGINES, Engine, Setup
+from .process import ROOT, EngineFailed, Process, interleave, started
+
+OURS = "tenon"
+
+
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """How long everything takes. seconds: of one engine in one round."""
+    rounds: int
+    seconds: float
+    warm: float
+    loads: int
+    shapes: int      # random shapes in all
+    batches: tuple
+    lengths: tuple
+    some: tuple      # the models of the sections on throughput and scaling; empty for all
+    scaled_threads: tuple
+    forms: tuple     # of the files that are loaded
+
+
+FULL = Effort(10, 0.5, 3.0, 7, 1000, (1, 2, 4, 8), (1, 16, 64, 256), (), (1, 2), ("external", "inline"))
+QUICK = Effort(5, 0.1, 0.5, 3, 100, (1, 8), (16, 256), ("mlp_small", "mobilenet_v2", "minilm_l6"), (1,), ("external",))
+
+SHAPED = {"mlp_small": {"batch": (1, 64, 1)}, "lstm_gru": {"time": (1, 100, 1)}, "minilm_l6": {"seq": (1, 128, 1)},
+          "unet": {"h": (32, 128, 16), "w": (32, 128, 16)}}  # model -> symbol -> (least, most, step) of the changing shapes
+
+
+@dataclasses.dataclass
+class Session:
+    engines: list
+    effort: Effort
+    threads: list
+    weather: object
+    folder: Path
+    options: dict = dataclasses.field(default_factory=dict)     # engine -> what its trial chose
+    prepared: dict = dataclasses.field(default_factory=dict)    # (engine, file, sizes) -> None or why it cannot be
+    references: dict = dataclasses.field(default_factory=dict)  # (file, sizes) -> (outputs, operations)
+
+    def setup(self, model, engine, **fields):
+        return Setup(model.path, model.inputs, model.outputs, folder=str(self.folder), options=self.options.get(engine, {}),
+                     **({"sizes": model.sizes} | fields))
+
+    def refusal(self, engine, setup):
+        """Why an engine is left out before it is asked, or None; writes its own model file when it needs one."""
+        kind = ENGINES[engine]
+        if why := kind.refusal(setup):
+            return why
+        if kind.prepare.__func__ is Engine.prepare.__func__:
+            return None
+        key = (engine, setup.source, str(setup.sizes))
+        if key not in self.prepared:
+            process = Process(engine, setup, len(os.sched_getaffinity(0)))
+            try:
+                process.ask("prepare")
+                self.prepared[key] = None
+            except EngineFailed as error:
+                self.prepared[key] = str(error)
+            finally:
+                process.close()
+        return self.prepared[key]
+
+    def reference(self, setup):
+        key = (setup.source, str(setup.sizes))
+        if key not in self.references:
+            self.references = {key: reference.run(setup.source, zoo.inputs(setup.inputs, setup.sizes))}  # one at a time: they are large
+        return self.references[key]
+
+
+def installed(engines):
+    """{engine: version} of those that can be imported."""
+    versions = {}
+    for name in engines:
+        try:
+            ENGINES[name].open()
+            versions[name] = ENGINES[name].version()
+        except ImportError as error:
+            print(f"{name} left out: {error}", file=sys.stderr)
+    return versions
+
+
+class Running:
+    """A process of every engine that takes a setup and computes the right outputs; `with` ends them."""
+
+    def __init__(self, session, model, cpus, **fields):
+        self.session, self.model, self.cpus, self.fields = session, model, cpus, fields
+        self.processes, self.starts, self.errors, self.left_out, self.operations = {}, {}, {}, {}, 0
+
+    def __enter__(self):
+        try:
+            for engine in self.session.engines:
+                self.start(engine)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for process in self.processes.values():
+            process.close()
+
+    def start(self, engine):
+        setup = self.session.setup(self.model, engine, **self.fields)
+        if why := self.session.refusal(engine, setup):
+            self.left_out[engine] = why
+            return
+        want, self.operations = self.session.reference(setup)
+        try:
+            self.processes[engine], self.starts[engine] = started(engine, setup, self.cpus)
+            self.errors[engine] = self.difference(engine, want)
+            if self.errors[engine] > reference.LIMIT:
+                raise EngineFailed(f"the outputs differ by {self.errors[engine]:.1g} of the largest")
+            self.processes[engine].ask("warm", self.session.effort.warm)
+        except EngineFailed as error:
+            self.left_out[engine] = str(error)
+            if engine in self.processes:
+                self.processes.pop(engine).close()
+
+    def difference(self, engine, want):
+        with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+            self.processes[engine].ask("outputs", file.name)
+            with np.load(file.name) as arrays:
+                return reference.difference([arrays[k] for k in arrays.files], list(want.values()))
+
+    def rounds(self, request, count, threads):
+        """{engine: [answer]} of a request, a function of the round's number."""
+        tasks = {e: lambda k, p=p: p.ask(*request(k)) for e, p in self.processes.items()}
+        answers, left_out = interleave(tasks, count, self.session.weather, threads)
+        self.left_out |= left_out
+        for engine in left_out:
+            self.processes.pop(engine).close()
+        return answers
+
+
+def cells(answers, figure, inverse=False):
+    """engine -> {"value", "low", "high", "rounds"} of one figure of its answers, and "ratio" to ours: above 1 we are better."""
+    rounds = {engine: [float(answer[figure]) for answer in a] for engine, a in answers.items()}
+    result = {}
+    for engine, values in rounds.items():
+        result[engine] = dataclasses.asdict(stats.median(values)) | {"rounds": values}
+        if engine != OURS and OURS in rounds and min(values) > 0 and min(rounds[OURS]) > 0:
+            pair = (rounds[OURS], values) if inverse else (values, rounds[OURS])
+            result[engine]["ratio"] = stats.as_dict(stats.ratio(*pair))
+    return result
+
+
+def timed(session, model, threads, sizes):
+    """A row of the latency at some sizes."""
+    with Running(session, model, threads, threads=threads, sizes=sizes) as running:
+        answers = running.rounds(lambda _: ("time", session.effort.seconds), session.effort.rounds, threads)
+        engines = cells(answers, "median")
+        for engine, cell in engines.items():
+            start, rounds = running.starts[engine], answers[engine]
+            p99, cpu = (float(np.median([r[what] for r in rounds])) for what in ("p99", "cpu"))
+            cell |= {"error": running.errors[engine], "best": min(r["best"] for r in rounds), "p99": p99, "cpu": cpu,
+                     "memory": rounds[-1]["resident"] - start["before"], "settings": start["settings"]}
+    return {"model": model.name, "threads": threads, "sizes": sizes, "operations": running.operations, "engines": engines,
+            "left_out": running.left_out}
+
+
+def latency(session, models):
+    for model in models:
+        for threads in session.threads:
+            yield timed(session, model, threads, model.sizes)
+
+
+def some(session, models):
+    return [m for m in models if not session.effort.some or m.name in session.effort.some or m.name not in zoo.SIZES]
+
+
+def scaling(session, models):
+    """Latency over the batch, and over the length of sequences."""
+    axes = [(("batch",), session.effort.batches), (("seq", "time"), session.effort.lengths)]
+    for model in some(session, models):
+        for names, points in axes:
+            for axis in model.symbols.intersection(names):
+                for threads in session.effort.scaled_threads:
+                    for size in points:
+                        row = timed(session, model, threads, model.sizes | {axis: size})
+                        for cell in row["engines"].values():
+                            del cell["settings"]  # those of the latency section
+                        yield {"axis": axis, "size": size} | row
+
+
+def throughput(session, models):
+    """Runs a second of K threads of one process that share a loaded model, each run on its caller's thread."""
+    cpus = len(os.sched_getaffinity(0))
+    for model in some(session, models):
+        for callers in (1, 2, 4):
+            with Running(session, model, cpus, callers=callers) as running:
+                request = ("callers", callers, 2 * session.effort.seconds)
+                answers = running.rounds(lambda _, r=request: r, session.effort.rounds, min(callers, cpus))
+            yield {"model": model.name, "callers": callers, "engines": cells(answers, "rate", inverse=True), "left_out": running.left_out}
+
+
+def load(session, models):
+    """Fresh processes that load and answer once, the files in the page cache: seconds, and bytes beyond those held before the load."""
+    names = list(dict.fromkeys([*session.engines, "tenon-mapped"])) if OURS in session.engines else session.engines
+    for model in models:
+        for form, path in model.files.items():
+            tasks, left_out = {}, {}
+            for engine in names:
+                setup = dataclasses.replace(session.setup(model, engine), source=str(path))
+                if why := session.refusal(engine, setup):
+                    left_out[engine] = why
+                else:
+                    tasks[engine] = lambda _, e=engine, s=setup: loaded(e, s)
+            for task in tasks.values():  # the first finds the files on the disk
+                try:
+                    task(0)
+                except EngineFailed:
+                    pass
+            answers, failed = interleave(tasks, session.effort.loads, session.weather, 1)
+            size = sum(file.stat().st_size for file in Path(path).parent.glob(f"{Path(path).stem}.*"))
+            figures = {what: cells(answers, what) for what in ("load", "first", "resident", "peak")}
+            yield {"model": model.name, "form": form, "bytes": size, "figures": figures, "left_out": left_out | failed}
+
+
+def loaded(engine, setup):
+    process, answer = started(engine, setup, 1)
+    process.close()
+    return {what: answer[what] for what in ("load", "first")} | {what: answer[what] - answer["before"] for what in ("resident", "peak")}
+
+
+def shapes(session, models):
+    """Runs whose shapes change: one shape, eight in turn, many at random (the same for every engine)."""
+    for model in (m for m in models if m.name in SHAPED):
+        rng = random.Random(1)
+
+        def draw():
+            return model.sizes | {s: rng.randrange(low, high + 1, step) for s, (low, high, step) in SHAPED[model.name].items()}
+
+        rounds = 10
+        per_round = session.effort.shapes // rounds
+        eight, many = [draw() for _ in range(8)], [[draw() for _ in range(per_round)] for _ in range(rounds)]
+        patterns = {"one": lambda _: [eight[0]] * per_round, "eight in turn": lambda _: (eight * per_round)[:per_round],
+                    "random": lambda k: many[k]}
+        with Running(session, model, 1, dynamic=True) as running:
+            for pattern, sequence in patterns.items():
+                answers = running.rounds(lambda k: ("shapes", sequence(k)), rounds, 1)
+                engines = cells(answers, "seconds")
+                for engine, cell in engines.items():
+                    held = [a["resident"] for a in answers[engine]]
+                    cell |= {"each": cell["value"] / per_round, "growth": held[-1] - held[len(held) // 4]}
+                yield {"model": model.name, "pattern": pattern, "runs": per_round * rounds, "engines": engines,
+                       "left_out": dict(running.left_out)}
+
+
+def trials(session, models):
+    """Engines with settings that are better tried than known: the faster on the first model, at the most threads. No rows of a table."""
+    threads, model = max(session.threads), models[0]
+    for engine in session.engines:
+        choices = ENGINES[engine].trials()
+        if len(choices) < 2:
+            continue
+        processes = {}
+        try:
+            for k, options in enumerate(choices):
+                setup = dataclasses.replace(session.setup(model, engine, threads=threads), options=options)
+                processes[k] = started(engine, setup, threads)[0]
+                processes[k].ask("warm", session.effort.warm)
+            tasks = {k: lambda _, p=p: p.ask("time", session.effort.seconds) for k, p in processes.items()}
+            answers, _ = interleave(tasks, session.effort.rounds, session.weather, threads)
+        except EngineFailed:
+            continue
+        finally:
+            for process in processes.values():
+                process.close()
+        medians = {k: float(np.median([a["median"] for a in rounds])) for k, rounds in answers.items()}
+        if medians:
+            session.options[engine] = choices[min(medians, key=medians.get)]
+            yield {"engine": engine, "model": model.name, "threads": threads, "seconds": {str(choices[k]): m for k, m in medians.items()},
+                   "chosen": session.options[engine]}
+
+
+def operators(session, _):
+    """Single operators on one thread, by benchmarks/operators.py, and the part of the machine's speed that each reaches."""
+    with tempfile.NamedTemporaryFile("r", suffix=".json") as file:
+        command = [sys.executable, ROOT / "benchmarks/operators.py", "--seconds", str(session.effort.seconds), "--json", file.name]
+        path = os.pathsep.join([str(ROOT / "benchmarks"), str(ROOT / "tools"), os.environ.get("PYTHONPATH", "")])
+        subprocess.run(command, env=dict(os.environ, PYTHONPATH=path), stdout=subprocess.DEVNULL, check=False)  # 1: some are left out
+        measured = json.load(file)
+    gflops = session.weather.usual(1)["gflops"]
+    for row in measured["operators"]:
+        least = max(row["operations"] / gflops, row["bytes"] / session.weather.copy_speed(row["bytes"])) * 1e-9
+        yield row | {"least": least}
+    for label, why in measured["left_out"].items():
+        yield {"operator": label, "left_out": why}
+
+
+SECTIONS = {"latency": latency, "load": load, "throughput": throughput, "scaling": scaling, "shapes": shapes, "operators": operators}

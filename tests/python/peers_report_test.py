@@ -1,0 +1,73 @@
+"""The report of a short run: complete tables, pictures that parse, losers named."""
+import dataclasses
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from conftest import DIGITS
+from peers import models, plot, report, sections, tables
+
+
+
+class Steady:
+    """A machine that never changes."""
+    rounds = discarded = 0
+
+    def look(self, _):
+        return True
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """The figures of a short run over the digits, as they are kept; tract stands for an engine that is missing or not."""
+    model = models.find(str(DIGITS / "digits.onnx"))
+    effort = dataclasses.replace(sections.QUICK, rounds=3, seconds=0.01, warm=0.01, loads=2, batches=(1, 4))
+    session = sections.Session(["tenon", "onnxruntime", "tract"], effort, [1], Steady(), tmp_path_factory.mktemp("bench"))
+    weather = {"rounds": 1, "discarded": 0, "stolen": 0.0, "probes": {"1": {"gflops": 50.0, "gb_per_s": 10.0, "share": 1.0}}}
+    kept = {"tier": "AVX2", "cpus": 2, "cap": "", "sections": {}}
+    for name in ("latency", "load", "throughput", "scaling"):
+        kept["sections"][name] = {"rows": list(sections.SECTIONS[name](session, [model])), "quick": True, "weather": weather,
+                                  "versions": {"tenon": "1", "onnxruntime": "2", "tract": "3"}, "trials": []}
+    return kept
+
+
+def test_report(results, tmp_path):
+    report.keep(tmp_path, results)
+    assert report.kept(tmp_path, "AVX2") == json.loads(json.dumps(results))
+    text = report.write(tmp_path).read_text()
+    for title in ("## AVX2", "### Latency", "### Load time and memory", "### Throughput", "### Batch", "### Where Tenon is slower"):
+        assert title in text
+    pictures = re.findall(r"\(benchmarks/(\S+\.svg)\)", text)
+    assert pictures
+    for name in pictures:
+        assert ElementTree.parse(tmp_path / "benchmarks" / name).getroot().tag.endswith("svg")
+    tables_in = [block.split("\n") for block in re.findall(r"(?:^\|.*\n)+", text, re.M) for block in [block.strip()]]
+    assert tables_in and all(len({line.count("|") for line in table}) == 1 for table in tables_in)
+    # Every ratio of the latency section stands in the page.
+    for row in results["sections"]["latency"]["rows"]:
+        assert f"{row['engines']['onnxruntime']['ratio']['value']:.2f}" in text
+
+
+def test_tiers_stand_side_by_side(results, tmp_path):
+    report.keep(tmp_path, results)
+    report.keep(tmp_path, results | {"tier": "AVX-512"})
+    text = report.write(tmp_path).read_text()
+    assert text.index("## AVX-512") < text.index("## AVX2")
+    assert report.kept(tmp_path, "SSE4") == {"tier": "SSE4", "sections": {}}
+
+
+def test_losers_are_named():
+    def cell(verdict):
+        return {"engines": {"mnn": {"ratio": {"value": 0.5, "low": 0.4, "high": 0.6, "verdict": verdict}}, "tenon": {}}}
+    rows = [{"model": "m", "threads": 2} | cell("slower"), {"model": "n", "threads": 1} | cell("even")]
+    assert tables.losers({"latency": {"rows": rows}}) == ["- latency: m, 2 threads (mnn 0.50)"]
+
+
+@pytest.mark.parametrize("low, high", [(0.5, 3), (1, 1.2), (0.01, 500), (1e-6, 1), (90, 100), (0.98, 1.01)])
+@pytest.mark.parametrize("log", [True, False])
+def test_ticks_are_few_round_and_inside(low, high, log):
+    scale = plot.Scale([low, high], 0, 100, log)
+    got = scale.ticks()
+    assert 1 <= len(got) <= 15 and all(0 <= scale(t) <= 100 for t in got)
+    assert all(f"{t:.3g}" == f"{t:.6g}" for t in got)
