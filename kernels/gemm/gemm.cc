@@ -109,23 +109,27 @@ const float* PanelsOf(const GemmParams& p, const Call& call) {
   return p.shared_b ? reinterpret_cast<const float*>(call.shared) : call.in<float>(p.swapped ? 0 : 1);
 }
 
-/// Copies rows [begin, end) of A into blocks: block after block of kBlockDepth columns, each holding all rows.
+/// Copies rows [begin, end) of A into blocks: block after block of kBlockDepth columns, each holding all rows. Rows are read whole, as a
+/// stream.
 void PackRows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, float* dst) {
-  const int64_t rows = end - begin;
-  for (int64_t k = 0; k < p.k; k += kBlockDepth, dst += rows * kRowStride) {
-    const int64_t depth = std::min(kBlockDepth, p.k - k);
-    const int64_t start = from + begin * p.a_m + k * p.a_k;
-    if (p.dtype == DType::kFloat32 && p.a_m == 1 && p.a_k != 1) {
-      Transpose(static_cast<const float*>(a) + start, p.a_k, rows, depth, dst, kRowStride);
-      continue;
+  const int64_t rows = end - begin, block = rows * kRowStride;
+  if (p.dtype == DType::kFloat32 && p.a_m == 1 && p.a_k != 1) {
+    for (int64_t k = 0; k < p.k; k += kBlockDepth, dst += block) {
+      Transpose(static_cast<const float*>(a) + from + begin + k * p.a_k, p.a_k, rows, std::min(kBlockDepth, p.k - k), dst, kRowStride);
     }
-    for (int64_t r = 0; r < rows; ++r) LoadRow(p.dtype, a, start + r * p.a_m, p.a_k, depth, dst + r * kRowStride);
+    return;
+  }
+  for (int64_t r = 0; r < rows; ++r, from += p.a_m) {
+    float* to = dst + r * kRowStride;
+    for (int64_t k = 0; k < p.k; k += kBlockDepth, to += block) {
+      LoadRow(p.dtype, a, from + begin * p.a_m + k * p.a_k, p.a_k, std::min(kBlockDepth, p.k - k), to);
+    }
   }
 }
 
 }  // namespace
 
-/// B packed. The rows of a part are packed once and stay in L2; a slice of a panel, kBlockDepth deep, stays in L1 while they pass.
+/// B packed. The rows of a part are packed once and stay in L2; a slice of a panel, kBlockDepth deep, stays near while they pass.
 void GemmPanels(const GemmParams& p, const Call& call, Range range) {
   const GemmScratch layout = gemm_scratch_layout(p);
   float* const packed = reinterpret_cast<float*>(call.scratch);
@@ -149,6 +153,11 @@ void GemmPanels(const GemmParams& p, const Call& call, Range range) {
         t.b = b + k * kPanel;
         const float* const block = packed + k / kBlockDepth * rows * kRowStride;
         const bool last = k + kBlockDepth >= p.k;
+        // Each tile fetches its share of the slice of B that follows, so that B arrives at memory speed behind the multiplications.
+        const auto slice = static_cast<uintptr_t>(t.k * kPanel) * sizeof(float);
+        const auto share = slice / static_cast<uintptr_t>(part.tile_end - part.tile_begin);
+        t.ahead = reinterpret_cast<uintptr_t>(t.b) + slice;
+        t.ahead_k = share / static_cast<uintptr_t>(std::max<int64_t>(1, t.k));
         for (int64_t tile = part.tile_begin; tile < part.tile_end; ++tile) {
           const int64_t row = tile_row(p, tile), height = tile_row(p, tile + 1) - row;
           t.a = block + (row - first) * kRowStride;
@@ -164,6 +173,7 @@ void GemmPanels(const GemmParams& p, const Call& call, Range range) {
             t.c_m = kPanel;
             tiles[static_cast<size_t>(height)](t);
           }
+          t.ahead += share;
         }
       }
     }

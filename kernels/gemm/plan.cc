@@ -15,7 +15,7 @@ constexpr int64_t kStreamedBytes = 128 << 10;
 constexpr int64_t kPartWork = 1 << 20;
 /// Most rows of A packed at once, and most floats: they stay in L2 while panels of B pass by.
 constexpr int64_t kBlockRows = 112;
-constexpr int64_t kBlockFloats = 96 << 10;
+constexpr int64_t kBlockFloats = 128 << 10;
 constexpr int64_t kEnoughParts = 64;
 
 /// a * b, held below what int64 can hold; sizes of real products fit, costs need not be exact.

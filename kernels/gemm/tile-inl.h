@@ -28,6 +28,8 @@ struct TileArgs {
   const float* b = nullptr;
   int64_t b_k = kPanel;  ///< unpacked B only: floats between rows
   int64_t k = 0;
+  uintptr_t ahead = 0;  ///< packed B only: address to fetch into L2 from while the tile is computed, ahead_k bytes for every k
+  uintptr_t ahead_k = 0;
   const float* sums = nullptr;  ///< what earlier blocks of k gave, rows kPanel apart; null for none
   float* c = nullptr;
   int64_t c_m = 0;
@@ -101,7 +103,14 @@ HWY_NOINLINE void PackedTile(const TileArgs& t) {
     for (int v = 0; v < NV; ++v) acc[r][v] = hn::Zero(d);
   const float* HWY_RESTRICT a = t.a;
   const float* HWY_RESTRICT b = t.b;
-  for (int64_t k = t.k; k > 0; --k, ++a, b += kPanel) {
+  uintptr_t ahead = t.ahead;
+  const uintptr_t ahead_k = t.ahead_k;
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; ++v) __builtin_prefetch(t.c + r * t.c_m + v * kLanes, 1);
+  for (int64_t k = t.k; k > 0; --k, ++a, b += kPanel, ahead += ahead_k) {
+    __builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2);
     VF row[NV];
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v) row[v] = hn::LoadU(d, b + v * kLanes);
