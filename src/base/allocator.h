@@ -47,6 +47,8 @@ class Buffer {
  public:
   /// kNoMem or kLimit on failure. The allocator must outlive the buffer (it is kept alive by the shared_ptr).
   static Result<std::shared_ptr<Buffer>> allocate(size_t bytes, std::shared_ptr<Allocator> allocator = nullptr);
+  /// Memory for a moment, straight from the system: its pages go back with it, where a hole in the heap would stay. kNoMem on failure.
+  static Result<std::shared_ptr<Buffer>> scratch(size_t bytes);
   /// Memory of somebody else. `release` runs once, when the last reference goes, on whichever thread that is.
   static std::shared_ptr<Buffer> borrow(void* data, size_t bytes, std::function<void()> release = {});
   /// As allocate(), but no byte is read, or page touched, before somebody asks.

@@ -31,7 +31,7 @@ class WeightPacker {
     const int64_t matrices = source_.count() / (k_ * n_);
     std::shared_ptr<Buffer> rooms;
     if (!source_.in_place()) {
-      TENON_ASSIGN(rooms, Buffer::allocate(room_ * static_cast<size_t>(LoadThreads::threads())));
+      TENON_ASSIGN(rooms, Buffer::scratch(room_ * static_cast<size_t>(LoadThreads::threads())));
     }
     std::atomic<bool> failed{false};
     ReadFaults faults;
