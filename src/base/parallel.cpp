@@ -36,40 +36,54 @@ constexpr int kPiecesPerThread = 4;
 
 }  // namespace
 
-/// Where a leader posts a loop and helpers find it. `ticket` holds the loop's number in its high half and the next unclaimed piece in
-/// its low half; a piece is claimed by compare-and-swap on both, so a helper that comes late can never touch a later loop with an
-/// earlier loop's body: the swap succeeds only while that loop still has unclaimed pieces, during which the leader changes nothing.
-/// Between loops the low half is UINT32_MAX.
+/// Where a leader posts a loop and helpers find it. The pieces of a loop are cut into contiguous shares, one a thread, so that the same
+/// thread gets the same part of equal loops and finds in its caches what it left there; who is done with his own share takes pieces from
+/// the others'. A share's `ticket` holds the loop's number in its high half and the share's next unclaimed piece in its low half; a piece
+/// is claimed by compare-and-swap on both, so a helper that comes late can never touch a later loop with an earlier loop's body: the swap
+/// succeeds only while that loop still has unclaimed pieces, during which the leader changes nothing. Between loops the low half is
+/// UINT32_MAX.
 class Team::Board {
  public:
   void post(int64_t parts, uint32_t pieces, int limit, Body body, void* context) {
     // Nothing of the loop before can be claimed from here on, so its fields may change.
-    ticket_.exchange(uint64_t{loop_} << 32 | UINT32_MAX, std::memory_order_acq_rel);
+    const uint32_t shares = std::min<uint32_t>(kMaxShares, static_cast<uint32_t>(limit));
+    const uint32_t before = shares_.load(std::memory_order_relaxed);
+    for (uint32_t s = 0; s < before; ++s) share_[s].ticket.exchange(uint64_t{loop_} << 32 | UINT32_MAX, std::memory_order_acq_rel);
     parts_.store(parts, std::memory_order_relaxed);
     pieces_.store(pieces, std::memory_order_relaxed);
+    shares_.store(shares, std::memory_order_relaxed);
     limit_.store(limit, std::memory_order_relaxed);
     body_.store(body, std::memory_order_relaxed);
     context_.store(context, std::memory_order_relaxed);
     finished_.store(0, std::memory_order_relaxed);
     loop_ = loop_ + 1 == 0 ? 1 : loop_ + 1;
-    ticket_.store(uint64_t{loop_} << 32, std::memory_order_seq_cst);
+    for (uint32_t s = 0; s < shares; ++s) {
+      share_[s].ticket.store(uint64_t{loop_} << 32 | first_piece(pieces, shares, s), std::memory_order_release);
+    }
+    posted_.store(loop_, std::memory_order_seq_cst);
     if (sleepers_.load(std::memory_order_seq_cst) > 0) {
       signal_.fetch_add(1, std::memory_order_seq_cst);
       signal_.notify_all();
     }
   }
 
-  /// Claims and does pieces of the current loop until none is left.
+  /// Claims and does pieces of the current loop until none is left, those of the thread's own share first.
   void work(int thread) {
+    const uint32_t shares = shares_.load(std::memory_order_relaxed);
+    for (uint32_t i = 0; i < shares; ++i) work_on((static_cast<uint32_t>(thread) + i) % shares, thread);
+  }
+
+  void work_on(uint32_t share, int thread) {
+    std::atomic<uint64_t>& at = share_[share].ticket;
     for (;;) {
-      uint64_t ticket = ticket_.load(std::memory_order_acquire);
+      uint64_t ticket = at.load(std::memory_order_acquire);
       const uint32_t piece = static_cast<uint32_t>(ticket);
-      const uint32_t pieces = pieces_.load(std::memory_order_relaxed);
-      if (piece >= pieces || thread >= limit_.load(std::memory_order_relaxed)) return;
+      const uint32_t pieces = pieces_.load(std::memory_order_relaxed), shares = shares_.load(std::memory_order_relaxed);
+      if (share >= shares || piece >= first_piece(pieces, shares, share + 1) || thread >= limit_.load(std::memory_order_relaxed)) return;
       const int64_t parts = parts_.load(std::memory_order_relaxed);
       const Body body = body_.load(std::memory_order_relaxed);
       void* const context = context_.load(std::memory_order_relaxed);
-      if (!ticket_.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
+      if (!at.compare_exchange_weak(ticket, ticket + 1, std::memory_order_acq_rel)) continue;
       body(context, parts * piece / pieces, parts * (piece + 1) / pieces, thread);
       finished_.fetch_add(1, std::memory_order_release);
     }
@@ -89,11 +103,11 @@ class Team::Board {
   /// A helper's life: work, spin, sleep, until stop().
   void serve(int thread) {
     int spins = 0;
-    uint64_t seen = 0;
+    uint32_t seen = 0;
     while (!stopped_.load(std::memory_order_acquire)) {
-      const uint64_t ticket = ticket_.load(std::memory_order_acquire);
-      if (ticket >> 32 != seen) {
-        seen = ticket >> 32;
+      const uint32_t posted = posted_.load(std::memory_order_acquire);
+      if (posted != seen) {
+        seen = posted;
         work(thread);
         spins = 0;
       } else if (++spins < kSpins) {
@@ -101,7 +115,7 @@ class Team::Board {
       } else {
         const uint32_t signal = signal_.load(std::memory_order_seq_cst);
         sleepers_.fetch_add(1, std::memory_order_seq_cst);
-        if (ticket_.load(std::memory_order_seq_cst) >> 32 == seen && !stopped_.load(std::memory_order_seq_cst)) signal_.wait(signal);
+        if (posted_.load(std::memory_order_seq_cst) == seen && !stopped_.load(std::memory_order_seq_cst)) signal_.wait(signal);
         sleepers_.fetch_sub(1, std::memory_order_seq_cst);
         spins = 0;
       }
@@ -115,10 +129,19 @@ class Team::Board {
   }
 
  private:
-  alignas(128) std::atomic<uint64_t> ticket_{0};
+  static constexpr uint32_t kMaxShares = 64;  // threads beyond begin where others have begun
+  struct alignas(128) Share {
+    std::atomic<uint64_t> ticket{UINT32_MAX};
+  };
+  static uint32_t first_piece(uint32_t pieces, uint32_t shares, uint32_t share) {
+    return static_cast<uint32_t>(uint64_t{pieces} * share / shares);
+  }
+
+  Share share_[kMaxShares];
+  alignas(128) std::atomic<uint32_t> posted_{0};
   alignas(128) std::atomic<uint32_t> finished_{0};
   alignas(128) std::atomic<int64_t> parts_{0};
-  std::atomic<uint32_t> pieces_{0};
+  std::atomic<uint32_t> pieces_{0}, shares_{0};
   std::atomic<int> limit_{0};
   std::atomic<Body> body_{nullptr};
   std::atomic<void*> context_{nullptr};
