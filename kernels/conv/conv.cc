@@ -2,6 +2,7 @@
 #include "kernels/conv/conv.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <numeric>
 
@@ -24,15 +25,24 @@ constexpr int64_t kWeightsInL1 = 24 << 10;
 constexpr int64_t kLinesInL1 = 24 << 10;
 constexpr int64_t kInputInL2 = 256 << 10;
 
-void fold_pointwise(ConvParams& p) {
+/// A convolution with more work than a part needs is cut into so many parts at least, of no less than kLeastWork multiply-adds.
+constexpr int64_t kEnoughParts = 8;
+constexpr int64_t kLeastWork = int64_t{1} << 19;
+/// A depthwise convolution computes what is beside a cut twice: images of fewer rows are not cut.
+constexpr int64_t kRowsToCut = 16;
+
+/// Joins whole rows of a 1x1 convolution with stride 1 until a row is long enough for full tiles, but leaves `least` rows where there are
+/// as many; rather an even number of them.
+void fold_pointwise(ConvParams& p, int64_t least) {
   for (int i = 0; i < 3; ++i) {
     if (p.kernel[i] != 1 || p.out_step[i] != 1 || p.stride[i] != 1 || p.pad[i] != 0 || p.in[i] != p.out[i]) return;
   }
-  // Whole rows are joined until a row is long enough for full tiles.
+  constexpr int64_t kLongest = 512, kLongEnough = 96;
   const int64_t rows = p.out[0] * p.out[1];
   int64_t join = 1;
-  for (int64_t k = 2; k <= rows && k * p.out[2] <= 512; ++k) {
-    if (rows % k == 0) join = k;
+  for (int64_t k = 2; k <= rows / least && k * p.out[2] <= kLongest; ++k) {
+    const bool odd = rows / k > 1 && rows / k % 2 != 0;
+    if (rows % k == 0 && !(odd && join * p.out[2] >= kLongEnough)) join = k;
   }
   p.in[0] = p.out[0] = 1;
   p.in[1] = p.out[1] = rows / join;
@@ -58,17 +68,28 @@ int64_t plan_conv(ConvParams& p) {
     p.scratch = static_cast<int64_t>(p.slices->scratch_bytes());
     return p.out_rows() * p.out[2] == 0 ? 0 : p.batch * p.slices->count();
   }
-  if (p.format == ConvFormat::kDirect) fold_pointwise(p);
 
   const int64_t tile_filters = grouped ? block : std::min(max_tile_blocks(), blocks_of(p.filters / p.groups)) * block;
+  const int64_t tiles = grouped ? blocks_of(p.filters) : p.groups * filter_tiles(p).tiles;
   // In double: a shape may be far beyond what memory holds, and is refused only later.
   const auto size = [](int64_t v) { return static_cast<double>(v); };
+  const double weights = size(p.filters) * size(group_channels) * size(p.taps());
+  // Where images are larger than weights threads share the rows: what one of them leaves in its cache is what it needs in the next layer.
+  p.rows_first =
+      grouped ? p.out_rows() >= kRowsToCut : size(p.batch) * size(p.channels) * size(p.in[0]) * size(p.in[1]) * size(p.in[2]) > weights;
+  const double enough = std::clamp(size(p.batch) * size(p.out_rows()) * size(p.out[2]) * weights / kLeastWork, 1.0, size(kEnoughParts));
+  const double beside = std::max(1.0, size(p.batch) * size(tiles));
+  const auto least = static_cast<int64_t>(std::max(std::ceil(enough / beside), p.rows_first && enough > 1 ? 2.0 : 1.0));
+  if (p.format == ConvFormat::kDirect) fold_pointwise(p, least);
+
   const double row_work = size(p.out[2]) * size(tile_filters) * size(group_channels) * size(p.taps());
   const double row_input = size(p.in[2]) * size(p.stride[1]) * size(grouped ? block : group_channels) * 4;
-  const double rows = std::min(kPartWork / std::max(row_work, 1.0) + 1, kInputInL2 / std::max(row_input, 1.0));
+  const double rows =
+      std::min({kPartWork / std::max(row_work, 1.0) + 1, kInputInL2 / std::max(row_input, 1.0), size(p.out_rows()) / size(least)});
   p.rows = static_cast<int64_t>(std::clamp(rows, 1.0, std::max(1.0, size(p.out_rows()))));
-  // Equal parts.
-  const int64_t row_parts = std::max<int64_t>(1, p.row_parts());
+  // Equal parts, and an even number of them.
+  int64_t row_parts = std::max<int64_t>(1, p.row_parts());
+  if (row_parts > 1 && row_parts < p.out_rows()) row_parts += row_parts % 2;
   p.rows = std::max<int64_t>(1, (p.out_rows() + row_parts - 1) / row_parts);
 
   p.chunk = std::max<int64_t>(1, kWeightsInL1 / (std::max<int64_t>(1, p.taps()) * tile_filters * 4 * block)) * block;

@@ -64,6 +64,7 @@ struct ConvParams {
 
   int64_t rows = 1;   ///< output rows (depth x height) a part; kWinograd4: patches a group
   int64_t chunk = 1;  ///< input channels whose weights (a multiple of the block) or lines (kGrouped) stay in L1 while a part's rows pass by
+  bool rows_first = false;   ///< parts are numbered rows by rows with all filters within, else the other way round
   int64_t filter_parts = 1;  ///< kWinograd4: parts a group of patches
   int64_t tile_blocks = 0;   ///< blocks of the widest filter tile; 0: as wide as registers allow
   int64_t tiles = 1;         ///< kWinograd4: filter tiles of a part whose sums are kept at once
@@ -76,7 +77,7 @@ struct ConvParams {
   int64_t size(int i) const { return out_size[i] != 0 ? out_size[i] : out[i]; }
 };
 
-/// Folds a 1x1 convolution with stride 1 into one long row (of blocks of pixels), chooses rows, chunk and scratch.
+/// Folds a 1x1 convolution with stride 1 into long rows (of blocks of pixels), chooses rows, their order, chunk and scratch.
 /// `format` and the sizes are set already. Returns the number of parts, -1 when a thread would need more than kMaxConvScratch bytes.
 inline constexpr double kMaxConvScratch = 1 << 28;
 int64_t plan_conv(ConvParams& p);

@@ -18,6 +18,17 @@ namespace {
 
 alignas(64) constexpr float kZeros[16] = {};
 
+/// The weights that come next, fetched into L2 line by line while products are summed.
+struct Ahead {
+  uintptr_t at = 0, end = 0;
+  int64_t lines = 0;  ///< a step
+  HWY_INLINE void Step() {
+    if (at >= end) return;
+    for (int64_t i = 0; i < lines; ++i, at += kLine) __builtin_prefetch(reinterpret_cast<const void*>(at), 0, 2);
+  }
+  static constexpr uintptr_t kLine = 64;
+};
+
 /// One output row for one chunk of input channels.
 struct Row {
   const float* src;      ///< first block of the chunk, first pixel of the image
@@ -28,6 +39,7 @@ struct Row {
   float* dst;            ///< first pixel of the row, first block of the tile
   const float* residual;
   bool first, last;  ///< chunk
+  Ahead* ahead;
 };
 
 /// Sums over one tap position of one block of channels.
@@ -61,7 +73,7 @@ HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bia
   const bool pointwise = inside && taps == 1 && row.zs.end == 1 && row.ys.end == 1;
   if (pointwise) {
     AccumulatePointwise<R, V>(plane + ((row.z * p.in[1] + row.y) * p.in[2] + x0) * kBlock, p.stride[2] * kBlock, in_plane, w, row.channels,
-                              acc);
+                              acc, [&row] { row.ahead->Step(); });
   }
   for (int64_t left = pointwise ? 0 : row.channels; left > 0; left -= kBlock, plane += in_plane) {
     const int64_t channels = left < kBlock ? left : kBlock;
@@ -84,6 +96,7 @@ HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bia
             }
           }
           AccumulateBlock<R, V>(x, tap, channels, acc);
+          row.ahead->Step();
         }
       }
     }
@@ -128,12 +141,10 @@ void ConvRowOf(int64_t vectors, const ConvParams& p, const Row& row, const float
 
 void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
   const FilterTiles tiles = filter_tiles(p);
-  const int64_t row_parts = p.row_parts();
-  const int64_t row_begin = part % row_parts * p.rows;
+  const Place place = PlaceOf(p, part, p.groups * tiles.tiles);
+  const int64_t row_begin = place.rows * p.rows;
   const int64_t row_end = row_begin + p.rows < p.out_rows() ? row_begin + p.rows : p.out_rows();
-  const int64_t image = part / row_parts % p.batch;
-  const int64_t tile = part / row_parts / p.batch % tiles.tiles;
-  const int64_t group = part / row_parts / p.batch / tiles.tiles;
+  const int64_t image = place.image, tile = place.tile % tiles.tiles, group = place.tile / tiles.tiles;
 
   const int64_t group_channels = p.channels / p.groups;
   const int64_t group_filters = p.filters / p.groups;
@@ -154,13 +165,21 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
   CopyBias(p.epilogue.bias ? Operand(call, 2, p.epilogue.shared_bias) : nullptr, group * group_filters + tiles.begin(tile) * kBlock,
            vectors * kLanes, p.filters, bias);
 
+  Ahead ahead;
   Row row;
+  row.ahead = &ahead;
+  const int64_t tiles_passing = (row_end - row_begin) * Pieces(p.out[2], MaxPixels(static_cast<int>(vectors))).count;
   for (int64_t channel = 0; channel < group_channels; channel += p.chunk) {
     row.first = channel == 0;
     row.last = channel + p.chunk >= group_channels;
     row.channels = row.last ? group_channels - channel : p.chunk;
     row.src = src + channel / kBlock * in_plane;
     row.weights = weights + channel * p.taps() * vectors * kLanes;
+    const int64_t chunk_lines = row.channels * p.taps() * vectors * kLanes * 4 / static_cast<int64_t>(Ahead::kLine);
+    const int64_t steps = tiles_passing * ((row.channels + kBlock - 1) / kBlock) * p.taps();
+    ahead.at = reinterpret_cast<uintptr_t>(row.weights) + static_cast<uintptr_t>(chunk_lines) * Ahead::kLine;
+    ahead.end = ahead.at + static_cast<uintptr_t>(chunk_lines) * Ahead::kLine;
+    ahead.lines = steps > 0 ? (chunk_lines + steps - 1) / steps : 0;
     for (int64_t r = row_begin; r < row_end; ++r) {
       row.z = r / p.out[1] * p.stride[0] - p.pad[0];
       row.y = r % p.out[1] * p.stride[1] - p.pad[1];

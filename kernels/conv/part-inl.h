@@ -22,12 +22,12 @@ struct Part {
   alignas(64) float bias[kBlock];
 
   Part(const ConvParams& p, const Call& call, int64_t part) {
-    const int64_t row_parts = p.row_parts();
     const int64_t blocks = (p.filters + kBlock - 1) / kBlock;
-    row_begin = part % row_parts * p.rows;
+    const Place place = PlaceOf(p, part, blocks);
+    row_begin = place.rows * p.rows;
     row_end = row_begin + p.rows < p.out_rows() ? row_begin + p.rows : p.out_rows();
-    block = part / row_parts % blocks;
-    image = part / row_parts / blocks;
+    block = place.tile;
+    image = place.image;
     in_plane = p.in[0] * p.in[1] * p.in[2] * kBlock;
     out_plane = p.out[0] * p.out[1] * p.out[2] * kBlock;
     const int64_t offset = (image * blocks + block) * out_plane;

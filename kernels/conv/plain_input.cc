@@ -91,12 +91,10 @@ void PlainRow(const ConvParams& p, const Lines& lines, const float* from, const 
 /// A part: the rows of one tile of filters.
 void PlainPart(const ConvParams& p, const Call& call, int64_t part) {
   const FilterTiles tiles = filter_tiles(p);
-  const int64_t row_parts = p.row_parts();
-  const int64_t row_begin = part % row_parts * p.rows;
+  const Place place = PlaceOf(p, part, p.groups * tiles.tiles);
+  const int64_t row_begin = place.rows * p.rows;
   const int64_t row_end = row_begin + p.rows < p.out_rows() ? row_begin + p.rows : p.out_rows();
-  const int64_t image = part / row_parts % p.batch;
-  const int64_t tile = part / row_parts / p.batch % tiles.tiles;
-  const int64_t group = part / row_parts / p.batch / tiles.tiles;
+  const int64_t image = place.image, tile = place.tile % tiles.tiles, group = place.tile / tiles.tiles;
 
   const int64_t group_channels = p.channels / p.groups;
   const int64_t in_size = p.in[0] * p.in[1] * p.in[2];

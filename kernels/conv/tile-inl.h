@@ -61,14 +61,17 @@ HWY_INLINE void Accumulate(const float* const (&x)[R], int64_t step, const float
   }
 }
 
-/// Pointwise sums: acc[r][v] += x[r] * w over all channels; pixels lie `step` floats apart, blocks of channels `plane`.
-template <int R, int V>
-HWY_INLINE void AccumulatePointwise(const float* src, int64_t step, int64_t plane, const float* w, int64_t channels, VF (&acc)[R][V]) {
+/// Pointwise sums: acc[r][v] += x[r] * w over all channels; pixels lie `step` floats apart, blocks of channels `plane`. Calls `between`
+/// after every block.
+template <int R, int V, class Between>
+HWY_INLINE void AccumulatePointwise(const float* src, int64_t step, int64_t plane, const float* w, int64_t channels, VF (&acc)[R][V],
+                                    Between&& between) {
   const float* x[R];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) x[r] = src + r * step;
   for (; channels >= kBlock; channels -= kBlock, w += kBlock * V * kLanes) {
     Accumulate<R, V>(x, 1, w, std::integral_constant<int64_t, kBlock>(), acc);
+    between();
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) x[r] += plane;
   }
@@ -153,6 +156,16 @@ struct Pieces {
 /// bias[0, n) for filters [first, first + n), zeros beyond `filters` and where there is no bias.
 HWY_INLINE void CopyBias(const float* bias, int64_t first, int64_t n, int64_t filters, float* to) {
   for (int64_t i = 0; i < n; ++i) to[i] = bias != nullptr && first + i < filters ? bias[first + i] : 0.0f;
+}
+
+/// Which image, run of rows and tile of filters (of all groups' `tiles`) a part is.
+struct Place {
+  int64_t image, rows, tile;
+};
+HWY_INLINE Place PlaceOf(const ConvParams& p, int64_t part, int64_t tiles) {
+  const int64_t row_parts = p.row_parts();
+  if (p.rows_first) return {part / tiles / row_parts, part / tiles % row_parts, part % tiles};
+  return {part / row_parts % p.batch, part % row_parts, part / row_parts / p.batch};
 }
 
 inline const float* Operand(const Call& call, int i, int64_t shared) {
