@@ -72,7 +72,7 @@ def measure(options):
     models = [find(word, effort.forms if "load" in options.sections else ("external",)) for word in options.models]
     results = report.kept(options.out, tier()) | {"cpus": len(os.sched_getaffinity(0)), "cap": os.environ.get("TENON_MAX_ISA", "")}
     session = Session(list(versions), effort, options.threads, Weather(), folder)
-    tried = list(trials(session, models))
+    tried = list(trials(session, models)) if options.sections != ["operators"] else []
     begin = time.monotonic()
     for name in options.sections:
         session.weather.restart()

@@ -12,7 +12,7 @@ import numpy as np
 import zoo
 
 from . import reference, stats
-from .engines import ENGINES, Engine, Setup
+from .engines import ENGINES, Engine, Setup, files_of
 from .process import ROOT, EngineFailed, Process, interleave, started
 
 OURS = "tenon"
@@ -20,21 +20,21 @@ OURS = "tenon"
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """How long everything takes. seconds: of one engine in one round."""
+    """How long everything takes."""
     rounds: int
-    seconds: float
-    warm: float
-    loads: int
-    shapes: int      # random shapes in all
+    seconds: float  # of one engine in one round
+    warm: float     # of one engine before the first, at most
+    loads: int      # rounds of loads
+    shapes: int     # runs of changing shapes
     batches: tuple
     lengths: tuple
-    some: tuple      # the models of the sections on throughput and scaling; empty for all
-    scaled_threads: tuple
-    forms: tuple     # of the files that are loaded
+    forms: tuple    # of the files that are loaded
+    some: tuple     # the models of the zoo whose throughput and scaling are measured
 
 
-FULL = Effort(10, 0.5, 3.0, 7, 1000, (1, 2, 4, 8), (1, 16, 64, 256), (), (1, 2), ("external", "inline"))
-QUICK = Effort(5, 0.1, 0.5, 3, 100, (1, 8), (16, 256), ("mlp_small", "mobilenet_v2", "minilm_l6"), (1,), ("external",))
+FULL = Effort(10, 0.5, 3.0, 7, 1000, (1, 2, 4, 8), (1, 16, 64, 256), ("external", "inline"),
+              ("mlp_small", "mobilenet_v2", "resnet50", "unet", "minilm_l6", "bert_base", "llama_kv", "lstm_gru"))
+QUICK = Effort(5, 0.1, 0.5, 3, 100, (1, 8), (16, 256), ("external",), ("mlp_small", "mobilenet_v2", "minilm_l6"))
 
 SHAPED = {"mlp_small": {"batch": (1, 64, 1)}, "lstm_gru": {"time": (1, 100, 1)}, "minilm_l6": {"seq": (1, 128, 1)},
           "unet": {"h": (32, 128, 16), "w": (32, 128, 16)}}  # model -> symbol -> (least, most, step) of the changing shapes
@@ -118,7 +118,11 @@ class Running:
         if why := self.session.refusal(engine, setup):
             self.left_out[engine] = why
             return
-        want, self.operations = self.session.reference(setup)
+        try:
+            want, self.operations = self.session.reference(setup)
+        except Exception as error:  # whatever onnxruntime raises
+            self.left_out[engine] = f"no reference to compare with: {str(error).splitlines()[0][:150]}"
+            return
         try:
             self.processes[engine], self.starts[engine] = started(engine, setup, self.cpus)
             self.errors[engine] = self.difference(engine, want)
@@ -179,21 +183,19 @@ def latency(session, models):
 
 
 def some(session, models):
-    return [m for m in models if not session.effort.some or m.name in session.effort.some or m.name not in zoo.SIZES]
+    return [m for m in models if m.name in session.effort.some or m.name not in zoo.SIZES]
 
 
 def scaling(session, models):
-    """Latency over the batch, and over the length of sequences."""
-    axes = [(("batch",), session.effort.batches), (("seq", "time"), session.effort.lengths)]
+    """Latency over the batch, and over the length of sequences, on the fewest threads."""
+    axes = {"batch": session.effort.batches, "seq": session.effort.lengths, "time": session.effort.lengths}
     for model in some(session, models):
-        for names, points in axes:
-            for axis in model.symbols.intersection(names):
-                for threads in session.effort.scaled_threads:
-                    for size in points:
-                        row = timed(session, model, threads, model.sizes | {axis: size})
-                        for cell in row["engines"].values():
-                            del cell["settings"]  # those of the latency section
-                        yield {"axis": axis, "size": size} | row
+        for axis in (axis for axis in axes if axis in model.symbols):
+            for point in axes[axis]:
+                row = timed(session, model, min(session.threads), model.sizes | {axis: point})
+                for cell in row["engines"].values():
+                    del cell["settings"]  # those of the latency section
+                yield {"axis": axis, "size": point} | row
 
 
 def throughput(session, models):
@@ -202,9 +204,14 @@ def throughput(session, models):
     for model in some(session, models):
         for callers in (1, 2, 4):
             with Running(session, model, cpus, callers=callers) as running:
-                request = ("callers", callers, 2 * session.effort.seconds)
+                request = ("callers", callers, session.effort.seconds)
                 answers = running.rounds(lambda _, r=request: r, session.effort.rounds, min(callers, cpus))
             yield {"model": model.name, "callers": callers, "engines": cells(answers, "rate", inverse=True), "left_out": running.left_out}
+
+
+def size(path):
+    """Bytes of a model and its external data."""
+    return sum(file.stat().st_size for file in files_of(path))
 
 
 def load(session, models):
@@ -219,15 +226,18 @@ def load(session, models):
                     left_out[engine] = why
                 else:
                     tasks[engine] = lambda _, e=engine, s=setup: loaded(e, s)
-            for task in tasks.values():  # the first finds the files on the disk
-                try:
-                    task(0)
-                except EngineFailed:
-                    pass
+                    read(ENGINES[engine].files(setup))
             answers, failed = interleave(tasks, session.effort.loads, session.weather, 1)
-            size = sum(file.stat().st_size for file in Path(path).parent.glob(f"{Path(path).stem}.*"))
             figures = {what: cells(answers, what) for what in ("load", "first", "resident", "peak")}
-            yield {"model": model.name, "form": form, "bytes": size, "figures": figures, "left_out": left_out | failed}
+            yield {"model": model.name, "form": form, "bytes": size(path), "figures": figures, "left_out": left_out | failed}
+
+
+def read(files):
+    """Into the page cache."""
+    for name in files:
+        with open(name, "rb") as file:
+            while file.read(1 << 24):
+                pass
 
 
 def loaded(engine, setup):
@@ -261,8 +271,8 @@ def shapes(session, models):
 
 
 def trials(session, models):
-    """Engines with settings that are better tried than known: the faster on the first model, at the most threads. No rows of a table."""
-    threads, model = max(session.threads), models[0]
+    """Engines with settings that are better tried than known: the fastest on the model of middle size, at the most threads."""
+    threads, model = max(session.threads), sorted(models, key=lambda m: size(m.path))[len(models) // 2]
     for engine in session.engines:
         choices = ENGINES[engine].trials()
         if len(choices) < 2:

@@ -8,6 +8,7 @@ import dataclasses
 import importlib
 import importlib.metadata
 import os
+from pathlib import Path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +65,11 @@ class Engine:
         return [{}]
 
     @classmethod
+    def files(cls, setup):
+        """What a load reads."""
+        return files_of(setup.source)
+
+    @classmethod
     def prepare(cls, setup):
         """Writes the engine's own model file into setup.folder, unless it is there: for engines that do not read ONNX."""
 
@@ -75,6 +81,11 @@ class Engine:
 
     def caller(self, arrays):
         raise NotImplementedError
+
+
+def files_of(source):
+    """An ONNX file and its external data, which lies beside it under the same name."""
+    return sorted(Path(source).parent.glob(f"{Path(source).stem}.*"))
 
 
 def newer(file, source):

@@ -10,10 +10,16 @@ from .base import Caller, Engine, newer
 class Mnn(Engine):
     name = "mnn"
     module, package = "MNN", "MNN"
+    # Level 1, the default, fuses BERT's attention to something else. Without the other, recurrent layers become loops that sessions refuse.
+    conversion = ["--optimizeLevel", "2", "--useOriginRNNImpl"]
 
     @classmethod
     def file(cls, setup):
         return Path(setup.folder) / "mnn" / f"{Path(setup.source).stem}.mnn"
+
+    @classmethod
+    def files(cls, setup):
+        return [cls.file(setup)]
 
     @classmethod
     def prepare(cls, setup):
@@ -24,19 +30,20 @@ class Mnn(Engine):
         converter = importlib.import_module("_tools")
         file.parent.mkdir(parents=True, exist_ok=True)
         converter.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", str(setup.source), "--MNNModel", str(file), "--bizCode", "none",
-                              "--useOriginRNNImpl"])
+                              *cls.conversion])
         if not file.is_file():
             raise RuntimeError("MNN's converter does not take the model")
 
     def settings(self):
         # Of precision and power, 1 is high; of memory, 0 is normal.
-        return {"backend": "CPU", "numThread": self.setup.threads, "precision": 1, "power": 1, "memory": 0}
+        session = {"backend": "CPU", "numThread": self.setup.threads, "precision": 1, "power": 1, "memory": 0}
+        return {"session": session, "conversion": self.conversion}
 
     def load(self):
         self.interpreter = self.open().Interpreter(str(self.file(self.setup)))
 
     def caller(self, arrays):
-        return MnnCaller(self.open(), self.interpreter, self.settings(), self.setup.outputs, arrays)
+        return MnnCaller(self.open(), self.interpreter, self.settings()["session"], self.setup.outputs, arrays)
 
 
 class MnnCaller(Caller):

@@ -24,6 +24,10 @@ class Ncnn(Engine):
         return Path(setup.folder) / "ncnn" / f"{Path(setup.source).stem}{sizes}" / "model"
 
     @classmethod
+    def files(cls, setup):
+        return [cls.stem(setup).with_suffix(suffix) for suffix in (".ncnn.param", ".ncnn.bin")]
+
+    @classmethod
     def prepare(cls, setup):
         """pnnx writes beside the model a Python file that says which axis of each input and output ncnn takes for the batch."""
         stem, kinds = cls.stem(setup), {"float32": "f32", "int64": "i64", "int32": "i32", "float16": "f16", "bool": "i8"}
