@@ -120,10 +120,13 @@ def threads_table(page, section):
         return
     page.add(f"#### {most} threads over one", "", "How many times faster each engine becomes.", "")
     names = [e for e in engines(section) if any(e in by[m, 1] and e in by[m, most] for m in models)]
+    gains = {e: [by[m, 1][e]["value"] / by[m, most][e]["value"] if e in by[m, 1].keys() & by[m, most] else None for m in models] for e in names}
+    title = f"How many times faster {most} threads are than one"
+    shown = {e: [gain and (gain, gain, gain) for gain in gains[e]] for e in names}
+    page.picture("threads", title, plot.dots(title, models, shown, log=False))
     table = Table("model", *names)
-    for m in models:
-        one, many = by[m, 1], by[m, most]
-        table.row(m, *(f"{one[e]['value'] / many[e]['value']:.2f}" if e in one and e in many else "-" for e in names))
+    for k, m in enumerate(models):
+        table.row(m, *(f"{gains[e][k]:.2f}" if gains[e][k] else "-" for e in names))
     page.add(*table.markdown(), "")
 
 

@@ -40,6 +40,7 @@ class Process:
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
             if not select.select([self.process.stdout], [], [], DEADLINE)[0]:
+                self.process.send_signal(signal.SIGSTOP)
                 raise EngineFailed(f"no answer in {DEADLINE} s")
             line = self.process.stdout.readline()
         except BrokenPipeError:

@@ -20,14 +20,20 @@ class Steady:
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """The figures of a short run over the digits, as they are kept; tract stands for an engine that is missing or not."""
+    """The figures of a short run over the digits, as they are kept."""
     model = models.find(str(DIGITS / "digits.onnx"))
-    effort = dataclasses.replace(sections.QUICK, rounds=3, seconds=0.01, warm=0.01, loads=2, batches=(1, 4))
-    session = sections.Session(["tenon", "onnxruntime", "tract"], effort, [1], Steady(), tmp_path_factory.mktemp("bench"))
-    weather = {"rounds": 1, "discarded": 0, "stolen": 0.0, "probes": {"1": {"gflops": 50.0, "gb_per_s": 10.0, "share": 1.0}}}
+    effort = dataclasses.replace(sections.QUICK, rounds=3, seconds=0.01, warm=0.01, loads=1, batches=(1, 4))
+    session = sections.Session(["tenon", "onnxruntime"], effort, [1, 2], Steady(), tmp_path_factory.mktemp("bench"))
+    weather = {"rounds": 1, "discarded": 0, "stolen": 0.0, "probes": dict.fromkeys("12", {"gflops": 50.0, "gb_per_s": 10.0, "share": 1.0})}
     kept = {"tier": "AVX2", "cpus": 2, "cap": "", "sections": {}}
-    for name in ("latency", "load", "throughput", "scaling"):
-        kept["sections"][name] = {"rows": list(sections.SECTIONS[name](session, [model])), "quick": True, "weather": weather,
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sections, "SHAPED", {"digits": {"batch": (1, 8, 1)}})
+        rows = {name: list(sections.SECTIONS[name](session, [model])) for name in ("latency", "load", "throughput", "scaling", "shapes")}
+    rows["operators"] = [{"operator": "Relu", "tenon": 2e-6, "onnxruntime": 3e-6, "least": 1e-6,
+                          "ratio": {"value": 1.5, "low": 1.4, "high": 1.6, "verdict": "faster"}}, {"operator": "Odd", "left_out": "not implemented"}]
+    rows["latency"][0]["left_out"]["tract"] = "not asked"
+    for name in rows:
+        kept["sections"][name] = {"rows": rows[name], "quick": True, "weather": weather,
                                   "versions": {"tenon": "1", "onnxruntime": "2", "tract": "3"}, "trials": []}
     return kept
 
@@ -36,7 +42,8 @@ def test_report(results, tmp_path):
     report.keep(tmp_path, results)
     assert report.kept(tmp_path, "AVX2") == json.loads(json.dumps(results))
     text = report.write(tmp_path).read_text()
-    for title in ("## AVX2", "### Latency", "### Load time and memory", "### Throughput", "### Batch", "### Where Tenon is slower"):
+    for title in ("## AVX2", "### Where Tenon is slower", "### Latency", "#### 2 threads over one", "### Load time and memory", "### Throughput",
+                  "### Batch", "### Changing shapes", "### Operators"):
         assert title in text
     pictures = re.findall(r"\(benchmarks/(\S+\.svg)\)", text)
     assert pictures
@@ -44,6 +51,8 @@ def test_report(results, tmp_path):
         assert ElementTree.parse(tmp_path / "benchmarks" / name).getroot().tag.endswith("svg")
     tables_in = [block.split("\n") for block in re.findall(r"(?:^\|.*\n)+", text, re.M) for block in [block.strip()]]
     assert tables_in and all(len({line.count("|") for line in table}) == 1 for table in tables_in)
+    assert "- Odd: not implemented" in text and "- tract for digits: not asked" in text
+    assert "| Relu     | 2.00 µs |     3.00 µs | **1.50** [1.40, 1.60] |" in text
     # Every ratio of the latency section stands in the page.
     for row in results["sections"]["latency"]["rows"]:
         assert f"{row['engines']['onnxruntime']['ratio']['value']:.2f}" in text
