@@ -26,14 +26,17 @@ HWY_INLINE V Bound(D d, V x, float low, float high) {
 template <class D, class VI>
 HWY_INLINE hn::Vec<D> PowerOfTwo(D d, VI n) {
   const hn::RebindToSigned<D> di;
-  return hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
+  return hn::BitCast(d, hn::Add(hn::ShiftLeft<23>(n), hn::Set(di, 127 << 23)));
 }
 
-/// x = n ln2 + r with |r| <= ln2 / 2; returns exp(r) - 1.
+/// x = n ln2 + r with |r| <= ln2 / 2, for |x| < 2^20; returns exp(r) - 1. Only the low 9 bits of n count, as a signed number.
 template <class D, class V, class VI>
 HWY_INLINE V ReduceExp(D d, V x, VI& n) {
-  n = hn::NearestInt(hn::Mul(x, hn::Set(d, 1.44269504f)));
-  const V nf = hn::ConvertTo(d, n);
+  // Added to a float of this size, all that is not whole is rounded away, and the sum's low bits are the whole number.
+  const V large = hn::Set(d, 12582912.0f);
+  const V sum = hn::MulAdd(x, hn::Set(d, 1.44269504f), large);
+  n = hn::BitCast(hn::RebindToSigned<D>(), sum);
+  const V nf = hn::Sub(sum, large);
   V r = hn::NegMulAdd(nf, hn::Set(d, 0.693359375f), x);
   r = hn::NegMulAdd(nf, hn::Set(d, -2.12194440e-4f), r);
   V q = hn::Set(d, 0x1.6db42ap-10f);
@@ -50,8 +53,8 @@ HWY_INLINE V ExpFull(D d, V x) {
   hn::Vec<hn::RebindToSigned<D>> n;
   x = Bound(d, x, -104.0f, 89.0f);
   const V p = hn::Add(ReduceExp(d, x, n), hn::Set(d, 1.0f));
-  const auto half = hn::ShiftRight<1>(n);
-  return hn::Mul(hn::Mul(p, PowerOfTwo(d, half)), PowerOfTwo(d, hn::Sub(n, half)));
+  const auto whole = hn::ShiftRight<23>(hn::ShiftLeft<23>(n)), half = hn::ShiftRight<1>(whole);
+  return hn::Mul(hn::Mul(p, PowerOfTwo(d, half)), PowerOfTwo(d, hn::Sub(whole, half)));
 }
 
 /// exp(x) for x <= 88, at most 2 ULP; results below 2^-126 are 0.
