@@ -8,7 +8,6 @@ from peers import flops, reference
 F = TensorProto.FLOAT
 
 
-
 def operations(nodes, inputs, outputs, arrays, initializers=()):
     model = make_model(nodes, inputs, outputs, initializers)
     return reference.run(model.SerializeToString(), arrays)[1]

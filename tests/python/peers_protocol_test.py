@@ -1,5 +1,6 @@
 """Rounds, and the processes of engines: those that answer, fail, die, and compute something else."""
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import zoo
 from conftest import DIGITS
 from peers import models, process, reference, sections
 from peers.engines import ENGINES, Setup
-
 
 
 class Steady:
@@ -51,6 +51,43 @@ def test_an_engine_that_fails_is_left_out():
         return k
     answers, left_out = process.interleave({"a": fails, "b": lambda k: k}, 4, Steady(), 1)
     assert answers == {"b": [0, 1, 2, 3]} and left_out == {"a": "no"}
+
+
+@pytest.fixture
+def weather(monkeypatch, tmp_path):
+    """A function that gives the weather of a probe that answers so."""
+    opened = []
+
+    def make(*answers):
+        probe = tmp_path / "probe"
+        lines = "\n".join(f"read request; echo '{json.dumps(answer)}'" for answer in answers)
+        probe.write_text(f"#!/bin/sh\n{lines}\n")
+        probe.chmod(0o755)
+        monkeypatch.setattr(process, "PROBE", probe)
+        opened.append(process.Weather())
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
+
+
+def speeds(gflops=100.0, gb_per_s=10.0, share=1.0):
+    return {"gflops": gflops, "gb_per_s": gb_per_s, "share": share}
+
+
+@pytest.mark.parametrize("slow", [speeds(gflops=96), speeds(gb_per_s=9.6), speeds(share=0.96)])
+def test_a_moment_three_percent_under_the_median_is_unsteady(weather, slow):
+    w = weather(speeds(), speeds(), speeds(98), speeds(300), slow, speeds())
+    assert [w.look(1) for _ in range(6)] == [True, True, True, True, False, True]
+    assert w.usual(1) == speeds()
+
+
+def test_threads_are_looked_at_apart(weather):
+    w = weather(speeds(100), speeds(50), speeds(100), speeds(50))
+    assert [w.look(threads) for threads in (2, 1, 2, 1)] == [True] * 4
+    assert w.summary()["probes"] == {"2": speeds(100), "1": speeds(50)}
+    assert 0 <= w.summary()["stolen"] <= 1
 
 
 @pytest.fixture
@@ -133,8 +170,6 @@ def test_running_leaves_out_wrong_outputs(monkeypatch, digits_setup, tmp_path):
     session = sections.Session(["tenon"], sections.QUICK, [1], Steady(), tmp_path)
     with sections.Running(session, model, 1) as running:
         assert running.processes == {} and "the outputs differ by" in running.left_out["tenon"]
-
-
 
 
 def test_what_engines_refuse_beforehand():

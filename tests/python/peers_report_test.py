@@ -9,7 +9,6 @@ from conftest import DIGITS
 from peers import models, plot, report, sections, tables
 
 
-
 class Steady:
     """A machine that never changes."""
     rounds = discarded = 0

@@ -6,7 +6,6 @@ import pytest
 from peers import stats
 
 
-
 @pytest.fixture(params=range(8))
 def rounds(request):
     """Figures of two engines in some rounds: noise that both share, and noise of their own."""
