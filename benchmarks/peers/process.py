@@ -18,7 +18,10 @@ DEADLINE = 600  # seconds that any answer may take
 
 
 class EngineFailed(Exception):
-    """One line that says why an engine is left out."""
+    """One line that says why an engine is left out, without the folder that this machine has the repository in."""
+
+    def __init__(self, why):
+        super().__init__(why.replace(f"{ROOT}/", ""))
 
 
 class Process:

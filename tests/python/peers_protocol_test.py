@@ -44,6 +44,10 @@ def test_a_machine_that_stays_unsteady_ends():
     assert answers["a"] == [0, 1, 2, 3]
 
 
+def test_reasons_name_no_folder_of_the_machine():
+    assert str(process.EngineFailed(f"{process.ROOT}/build/zoo/m.onnx: no graph")) == "build/zoo/m.onnx: no graph"
+
+
 def test_an_engine_that_fails_is_left_out():
     def fails(k):
         if k == 2:
