@@ -73,18 +73,22 @@ class Table:
 
 def left_out(rows):
     """A list of the engines that are missing from rows, and why."""
-    found = {}
+    found, asked = {}, {}
     for r in rows:
-        if isinstance(missing := r.get("left_out"), str):
-            found.setdefault((r["operator"], missing), [])
+        if "operator" in r:
+            if "left_out" in r:
+                found[r["operator"], r["left_out"], ""] = {}
             continue
-        for engine, why in (missing or {}).items():
-            words = r["model"] + (f" on {r['threads']} threads" if r.get("threads", 1) > 1 else "")
-            found.setdefault((engine, why), []).append(words)
-    if not found:
-        return []
-    lines = [f"- {engine}{' for ' if models else ''}{', '.join(dict.fromkeys(models))}: {why}" for (engine, why), models in found.items()]
-    return ["Left out:", "", *lines, ""]
+        where = f" on {r['threads']} threads" if r.get("threads", 1) > 1 else ""
+        asked.setdefault(where, set()).add(r["model"])
+        for engine, why in r["left_out"].items():
+            found.setdefault((engine, why, where), {})[r["model"]] = None
+    lines = []
+    for (name, why, where), models in found.items():
+        several = len(models) > 1 and asked[where] == set(models)
+        whose = f" for {'every model' if several else ', '.join(models)}{where}" if models else ""
+        lines.append(f"- {name}{whose}: {why}")
+    return ["Left out:", "", *lines, ""] if lines else []
 
 
 def losers(sections):

@@ -65,6 +65,13 @@ def test_tiers_stand_side_by_side(results, tmp_path):
     assert report.kept(tmp_path, "SSE4") == {"tier": "SSE4", "sections": {}}
 
 
+def test_what_is_left_out_is_told_once():
+    rows = [{"model": m, "threads": t, "left_out": {"tract": "one thread only"} if t == 2 else {}} for m in "ab" for t in (1, 2)]
+    rows[0]["left_out"] = {"mnn": "refused"}
+    assert tables.left_out(rows) == ["Left out:", "", "- mnn for a: refused", "- tract for every model on 2 threads: one thread only", ""]
+    assert tables.left_out([{"model": "a", "left_out": {}}]) == []
+
+
 def test_losers_are_named():
     def cell(verdict):
         return {"engines": {"mnn": {"ratio": {"value": 0.5, "low": 0.4, "high": 0.6, "verdict": verdict}}, "tenon": {}}}

@@ -54,12 +54,14 @@ class Ncnn(Engine):
                 "use_sgemm_convolution": True} | dict.fromkeys(halves, False)
 
     def load(self):
-        stem = self.stem(self.setup)
-        self.net = self.open().Net()
+        ncnn, stem = self.open(), self.stem(self.setup)
+        self.net = ncnn.Net()
         for name, value in self.settings().items():
             setattr(self.net.opt, name, value)
         if self.net.load_param(str(stem.with_suffix(".ncnn.param"))) != 0 or self.net.load_model(str(stem.with_suffix(".ncnn.bin"))) != 0:
-            raise RuntimeError("the converted model does not load")
+            layers = dict.fromkeys(line.split()[0] for line in stem.with_suffix(".ncnn.param").read_text().splitlines()[2:])
+            missing = [name for name in layers if ncnn.layer_to_index(name) < 0]
+            raise RuntimeError(f"the converted model has layers that ncnn does not know: {', '.join(missing)}")
         text = stem.parent.joinpath("model_ncnn.py").read_text()
         self.batch_in = {int(k): int(axis) for k, axis in re.findall(r"\bin(\d+)\.numpy\(\), batch_index=(\d+)", text)}
         self.batch_out = {int(k): int(axis) for k, axis in re.findall(r"\bout(\d+)\.numpy\(batch_index=(\d+)", text)}
