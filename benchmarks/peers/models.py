@@ -1,5 +1,6 @@
 """The models that are measured: those of the zoo by name, or ONNX files by path."""
 import dataclasses
+import sys
 from pathlib import Path
 
 import onnx
@@ -24,10 +25,12 @@ class Model:
 
 
 def find(word, forms=("external",)):
-    """The model of a zoo name or a path; the zoo's weights are drawn the first time."""
+    """The model of a zoo name or a path; the zoo's weights are drawn the first time. Ends the program when there is none."""
     if word in zoo.SIZES:
         files = {form: zoo.path(word, form == "inline") for form in forms}
         name, sizes = word, zoo.SIZES[word][0]
+    elif not Path(word).is_file():
+        sys.exit(f"{word} is neither a file nor a model of the zoo ({', '.join(zoo.SIZES)})")
     else:
         files, name, sizes = {"": Path(word)}, Path(word).stem, {}
     inputs, outputs = interface(next(iter(files.values())))
