@@ -105,12 +105,7 @@ int64_t plan_conv(ConvParams& p) {
     if (bytes() > kMaxConvScratch) return -1;
     p.scratch = static_cast<int64_t>(bytes());
   }
-  if (grouped && p.channels == p.groups && p.filters == p.groups) {
-    if (depthwise_lines(p)) {
-      const int64_t width = (p.out[2] - 1) * p.stride[2] + p.kernel[2];
-      p.scratch = ((p.rows - 1) * p.stride[1] + (p.kernel[1] - 1) * p.dilation[1] + 1) * width * block * 4;
-    }
-  } else if (grouped) {
+  if (grouped && !(p.channels == p.groups && p.filters == p.groups)) {
     const ConvRing ring = conv_ring(p);
     const double lines = size(p.kernel[0]) * size(ring.slots) * std::max(0.0, size(ring.width));
     const double channel = lines * size(block * 4) + kConvLanesBytes;

@@ -82,11 +82,8 @@ struct ConvParams {
 inline constexpr double kMaxConvScratch = 1 << 28;
 int64_t plan_conv(ConvParams& p);
 
-/// Whether a depthwise convolution is one of those that work on padded copies of lines, in scratch memory.
+/// Whether a depthwise convolution is one of those that load each vector of a line once for all taps.
 inline bool depthwise_lines(const ConvParams& p) {
-  const double lines = static_cast<double>((p.rows - 1) * p.stride[1] + (p.kernel[1] - 1) * p.dilation[1] + 1);
-  const double width = static_cast<double>((p.out[2] - 1) * p.stride[2] + p.kernel[2]);
-  if (lines * width * 64 > kMaxConvScratch) return false;
   return p.in[0] == 1 && p.kernel[0] == 1 && p.pad[0] == 0 && p.out[0] == 1 && p.dilation[2] == 1 &&
          (p.kernel[2] == 3 || p.kernel[2] == 5) && p.stride[2] <= 2;
 }

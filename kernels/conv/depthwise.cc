@@ -82,26 +82,37 @@ void DepthwiseRow(const ConvParams& p, const Part& part, const float* plane, con
   if (e.tile != nullptr) e.tile(e.alpha, e.beta, dst, dst, p.out[2] * kBlock);
 }
 
-// The common case: kernels 3 or 5 wide with stride 1 or 2 over images. Lines are copied between zeros first where taps reach beyond them,
-// and each vector of the input is loaded once for all the taps of a line that want it.
+// The common case: kernels 3 or 5 wide with stride 1 or 2 over images. Each vector of the input is loaded once for all the taps of a
+// line that want it.
 
-template <int K, int S, int R>
-HWY_INLINE void LinePixels(const ConvParams& p, const Part& part, const float* src, int64_t line, const float* w, TapRange ys, int64_t ox,
-                           float* row, const float* residual) {
+/// One output row. `src`: the line of the first tap, at its first pixel.
+struct LineArgs {
+  const float* src;
+  const float* weights;
+  TapRange ys;
+  float* row;
+  const float* residual;
+};
+
+/// R pixels from `ox` on. `Edge`: taps may reach beyond the line.
+template <int K, int S, int R, bool Edge>
+HWY_INLINE void LinePixels(const ConvParams& p, const Part& part, const LineArgs& a, int64_t ox) {
   const DF d;
+  const int64_t line = p.in[2] * kBlock * p.dilation[1], x0 = ox * S - p.pad[2];
   for (int v = 0; v < kVectorsABlock; ++v) {
     VF acc[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) acc[r] = hn::LoadU(d, part.bias + v * kLanes);
-    for (int64_t ky = ys.begin; ky < ys.end; ++ky) {
-      const float* x = src + ky * p.dilation[1] * line + ox * S * kBlock + v * kLanes;
-      const float* weights = w + ky * K * kBlock + v * kLanes;
+    for (int64_t ky = a.ys.begin; ky < a.ys.end; ++ky) {
+      const float* x = a.src + ky * line + x0 * kBlock + v * kLanes;
+      const float* weights = a.weights + ky * K * kBlock + v * kLanes;
       VF tap[K];
 #pragma GCC unroll 5
       for (int k = 0; k < K; ++k) tap[k] = hn::LoadU(d, weights + k * kBlock);
 #pragma GCC unroll 20
       for (int i = 0; i < (R - 1) * S + K; ++i) {
-        const VF value = hn::LoadU(d, x + i * kBlock);
+        const bool outside = Edge && (x0 + i < 0 || x0 + i >= p.in[2]);
+        const VF value = hn::LoadU(d, outside ? kZeros : x + i * kBlock);
 #pragma GCC unroll 5
         for (int k = 0; k < K; ++k) {
           if (i - k >= 0 && (i - k) % S == 0 && (i - k) / S < R) acc[(i - k) / S] = hn::MulAdd(value, tap[k], acc[(i - k) / S]);
@@ -112,65 +123,50 @@ HWY_INLINE void LinePixels(const ConvParams& p, const Part& part, const float* s
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const int64_t at = (ox + r) * kBlock + v * kLanes;
-      if (residual != nullptr) acc[r] = hn::Add(acc[r], hn::LoadU(d, residual + at));
-      hn::StoreU(hn::Min(high, hn::Max(low, acc[r])), d, row + at);
+      if (a.residual != nullptr) acc[r] = hn::Add(acc[r], hn::LoadU(d, a.residual + at));
+      hn::StoreU(hn::Min(high, hn::Max(low, acc[r])), d, a.row + at);
     }
   }
 }
 
-/// src: the line of the first tap, whose first pixel is that of output pixel 0; lines lie `line` floats apart.
-template <int K, int S>
-HWY_NOINLINE void LineRow(const ConvParams& p, const Part& part, const float* src, int64_t line, const float* w, TapRange ys, float* row,
-                          const float* residual) {
-  const int64_t width = p.out[2];
-  int64_t ox = 0;
-  for (; ox + 8 <= width; ox += 8) LinePixels<K, S, 8>(p, part, src, line, w, ys, ox, row, residual);
-  for (; ox + 4 <= width; ox += 4) LinePixels<K, S, 4>(p, part, src, line, w, ys, ox, row, residual);
-  if (ox < width && width >= 4) {
-    LinePixels<K, S, 4>(p, part, src, line, w, ys, width - 4, row, residual);  // some of them again
-    return;
-  }
-  for (; ox < width; ++ox) LinePixels<K, S, 1>(p, part, src, line, w, ys, ox, row, residual);
+template <int K, int S, int R>
+HWY_INLINE void LineTile(const ConvParams& p, const Part& part, const LineArgs& a, int64_t ox) {
+  const int64_t x0 = ox * S - p.pad[2];
+  if (x0 >= 0 && x0 + (R - 1) * S + K <= p.in[2]) return LinePixels<K, S, R, false>(p, part, a, ox);
+  LinePixels<K, S, R, true>(p, part, a, ox);
 }
 
-using LineFunction = void (*)(const ConvParams&, const Part&, const float*, int64_t, const float*, TapRange, float*, const float*);
+template <int K, int S>
+HWY_NOINLINE void LineRow(const ConvParams& p, const Part& part, const LineArgs& a) {
+  const int64_t width = p.out[2];
+  int64_t ox = 0;
+  if (width % 8 != 0 && width % 7 == 0) {
+    for (; ox < width; ox += 7) LineTile<K, S, 7>(p, part, a, ox);
+    return;
+  }
+  for (; ox + 8 <= width; ox += 8) LineTile<K, S, 8>(p, part, a, ox);
+  for (; ox + 4 <= width; ox += 4) LineTile<K, S, 4>(p, part, a, ox);
+  if (ox < width && width >= 4) return LineTile<K, S, 4>(p, part, a, width - 4);  // some of them again
+  for (; ox < width; ++ox) LineTile<K, S, 1>(p, part, a, ox);
+}
+
+using LineFunction = void (*)(const ConvParams&, const Part&, const LineArgs&);
 LineFunction line_row(const ConvParams& p) {
   const int64_t k = p.kernel[2], s = p.stride[2];
   if (k == 3) return s == 1 ? LineRow<3, 1> : LineRow<3, 2>;
   return s == 1 ? LineRow<5, 1> : LineRow<5, 2>;
 }
 
-void DepthwiseLines(const ConvParams& p, const Call& call, const Part& part, const float* plane, const float* w) {
+void DepthwiseLines(const ConvParams& p, const Part& part, const float* plane, const float* w) {
   const LineFunction run = line_row(p);
-  const int64_t width = (p.out[2] - 1) * p.stride[2] + p.kernel[2];
-  // Input lines of the part, of those that exist.
-  int64_t first = part.row_begin * p.stride[1] - p.pad[1];
-  int64_t end = (part.row_end - 1) * p.stride[1] - p.pad[1] + (p.kernel[1] - 1) * p.dilation[1] + 1;
-  if (first < 0) first = 0;
-  if (end > p.in[1]) end = p.in[1];
-  const float* lines = plane + first * p.in[2] * kBlock;
-  int64_t pitch = p.in[2] * kBlock;
-  if (p.pad[2] > 0 || width > p.in[2]) {
-    const DF d;
-    float* to = reinterpret_cast<float*>(call.scratch);
-    const int64_t before = p.pad[2] < width ? p.pad[2] : width;
-    const int64_t n = width - before < p.in[2] ? width - before : p.in[2];
-    const float* from = lines;
-    lines = to;
-    pitch = width * kBlock;
-    for (int64_t y = first; y < end; ++y, from += p.in[2] * kBlock) {
-      for (int64_t i = 0; i < before * kBlock; i += kLanes, to += kLanes) hn::StoreU(hn::Zero(d), d, to);
-      for (int64_t i = 0; i < n * kBlock; i += kLanes, to += kLanes) hn::StoreU(hn::LoadU(d, from + i), d, to);
-      for (int64_t i = (before + n) * kBlock; i < pitch; i += kLanes, to += kLanes) hn::StoreU(hn::Zero(d), d, to);
-    }
-  }
+  const int64_t pitch = p.out[2] * kBlock;
   for (int64_t r = part.row_begin; r < part.row_end; ++r) {
     const int64_t y = r * p.stride[1] - p.pad[1];
-    float* dst = part.dst + r * p.out[2] * kBlock;
-    run(p, part, lines + (y - first) * pitch, pitch, w, ValidTaps(y, p.dilation[1], p.kernel[1], p.in[1]), dst,
-        part.residual != nullptr ? part.residual + r * p.out[2] * kBlock : nullptr);
+    const LineArgs line{plane + y * p.in[2] * kBlock, w, ValidTaps(y, p.dilation[1], p.kernel[1], p.in[1]), part.dst + r * pitch,
+                        part.residual != nullptr ? part.residual + r * pitch : nullptr};
+    run(p, part, line);
     const Epilogue& e = p.epilogue;
-    if (e.tile != nullptr) e.tile(e.alpha, e.beta, dst, dst, p.out[2] * kBlock);
+    if (e.tile != nullptr) e.tile(e.alpha, e.beta, line.row, line.row, pitch);
   }
 }
 
@@ -183,7 +179,7 @@ void ConvDepthwise(const ConvParams& p, const Call& call, Range range) {
     const float* plane = Operand(call, 0, p.shared_input) + (part.image * blocks + part.block) * part.in_plane;
     const float* w = Operand(call, 1, p.shared_weights) + part.block * p.taps() * kBlock;
     if (depthwise_lines(p)) {
-      DepthwiseLines(p, call, part, plane, w);
+      DepthwiseLines(p, part, plane, w);
       continue;
     }
     for (int64_t r = part.row_begin; r < part.row_end; ++r) DepthwiseRow(p, part, plane, w, r);

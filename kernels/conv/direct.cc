@@ -43,13 +43,25 @@ struct Row {
 };
 
 /// Sums over one tap position of one block of channels.
-template <int R, int V>
-HWY_INLINE void AccumulateBlock(const float* const (&x)[R], const float* w, int64_t channels, VF (&acc)[R][V]) {
+template <int R, int V, class Pixels>
+HWY_INLINE void AccumulateBlock(const Pixels& x, const float* w, int64_t channels, VF (&acc)[R][V]) {
   if (HWY_LIKELY(channels == kBlock)) {
     Accumulate<R, V>(x, 1, w, std::integral_constant<int64_t, kBlock>(), acc);
   } else {
     Accumulate<R, V>(x, 1, w, channels, acc);
   }
+}
+
+/// All channels of a chunk at one tap position, whose inputs lie in blocks `plane` floats apart.
+template <int R, int V>
+HWY_INLINE void AccumulateChunk(const float* first, int64_t plane, const Row& row, VF (&acc)[R][V]) {
+  const float* w = row.weights;
+  int64_t channels = row.channels;
+  for (; channels >= kBlock; channels -= kBlock, first += plane, w += kBlock * V * kLanes) {
+    Accumulate<R, V>(Regular<kBlock>{first}, 1, w, std::integral_constant<int64_t, kBlock>(), acc);
+    row.ahead->Step();
+  }
+  if (channels > 0) Accumulate<R, V>(Regular<kBlock>{first}, 1, w, channels, acc);
 }
 
 template <int R, int V>
@@ -70,11 +82,8 @@ HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bia
   }
   const float* plane = row.src;
   const float* w = row.weights;
-  const bool pointwise = inside && taps == 1 && row.zs.end == 1 && row.ys.end == 1;
-  if (pointwise) {
-    AccumulatePointwise<R, V>(plane + ((row.z * p.in[1] + row.y) * p.in[2] + x0) * kBlock, p.stride[2] * kBlock, in_plane, w, row.channels,
-                              acc, [&row] { row.ahead->Step(); });
-  }
+  const bool pointwise = inside && taps == 1 && p.stride[2] == 1 && row.zs.end == 1 && row.ys.end == 1;
+  if (pointwise) AccumulateChunk<R, V>(plane + ((row.z * p.in[1] + row.y) * p.in[2] + x0) * kBlock, in_plane, row, acc);
   for (int64_t left = pointwise ? 0 : row.channels; left > 0; left -= kBlock, plane += in_plane) {
     const int64_t channels = left < kBlock ? left : kBlock;
     const int64_t tap_size = channels * V * kLanes;
@@ -84,18 +93,17 @@ HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bia
         const float* tap = w + (kz * p.kernel[1] + ky) * p.kernel[2] * tap_size;
         for (int64_t kx = 0; kx < p.kernel[2]; ++kx, tap += tap_size) {
           const int64_t ix = x0 + kx * p.dilation[2];
-          const float* x[R];
-          if (inside) {
-#pragma GCC unroll 8
-            for (int r = 0; r < R; ++r) x[r] = line + (ix + r * p.stride[2]) * kBlock;
+          if (inside && p.stride[2] == 1) {
+            AccumulateBlock<R, V>(Regular<kBlock>{line + ix * kBlock}, tap, channels, acc);
           } else {
-#pragma GCC unroll 8
+            Scattered<R> x;
+#pragma GCC unroll 14
             for (int r = 0; r < R; ++r) {
               const int64_t at = ix + r * p.stride[2];
-              x[r] = at >= 0 && at < p.in[2] ? line + at * kBlock : kZeros;
+              x.pixel[r] = at >= 0 && at < p.in[2] ? line + at * kBlock : kZeros;
             }
+            AccumulateBlock<R, V>(x, tap, channels, acc);
           }
-          AccumulateBlock<R, V>(x, tap, channels, acc);
           row.ahead->Step();
         }
       }

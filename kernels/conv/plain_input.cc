@@ -56,9 +56,9 @@ HWY_NOINLINE void PlainTile(const ConvParams& p, const Lines& lines, const float
   for (int64_t c = 0; c < p.channels / p.groups * p.kernel[0]; ++c, depth += lines.count * lines.width) {
     for (int64_t ky = 0; ky < p.kernel[1]; ++ky) {
       const float* line = depth + ky * p.dilation[1] * lines.width;
-      const float* x[R];
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) x[r] = line + r * p.stride[2];
+      Scattered<R> x;
+#pragma GCC unroll 14
+      for (int r = 0; r < R; ++r) x.pixel[r] = line + r * p.stride[2];
       Accumulate<R, V>(x, p.dilation[2], w, p.kernel[2], acc);
       w += p.kernel[2] * V * kLanes;
     }

@@ -27,55 +27,50 @@ inline constexpr int kMaxVectors = 4;
 inline constexpr int kMaxBlocks = kMaxVectors / kVectorsABlock;
 /// Most pixels of a tile of v vectors: as many accumulators as leave room for v weights and a broadcast.
 constexpr int MaxPixels(int v) {
-  return kLanes >= 16 ? (v == 1 ? 8 : v == 2 ? 8 : v == 3 ? 8 : 6) : (v == 1 ? 8 : v == 2 ? 6 : v == 3 ? 4 : 3);
+  return kLanes >= 16 ? (v == 1 ? 14 : v == 2 ? 12 : v == 3 ? 8 : 6) : (v == 1 ? 8 : v == 2 ? 6 : v == 3 ? 4 : 3);
 }
 
-/// acc[r][v] += x[r][i * step] * w[i][v] for i in [0, n).
-template <int R, int V, class Count>
-HWY_INLINE void Accumulate(const float* const (&x)[R], int64_t step, const float* HWY_RESTRICT w, Count n, VF (&acc)[R][V]) {
+/// Where the inputs of R pixels lie: anywhere, or `step` floats apart, which spares the registers of R addresses.
+template <int R>
+struct Scattered {
+  const float* pixel[R];
+  HWY_INLINE const float& at(int r, int64_t i) const { return pixel[r][i]; }
+};
+template <int step>
+struct Regular {
+  const float* first;
+  HWY_INLINE const float& at(int r, int64_t i) const { return first[r * step + i]; }
+};
+
+/// acc[r][v] += x(r)[i * step] * w[i][v] for i in [0, n).
+template <int R, int V, class Pixels, class Count>
+HWY_INLINE void Accumulate(const Pixels& x, int64_t step, const float* HWY_RESTRICT w, Count n, VF (&acc)[R][V]) {
   const DF d;
   for (int64_t i = 0; i < n; ++i) {
     // The smaller side is held in registers while the other one passes.
     if constexpr (R < V) {
       VF value[R];
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) value[r] = hn::Set(d, x[r][i * step]);
+#pragma GCC unroll 14
+      for (int r = 0; r < R; ++r) value[r] = hn::Set(d, x.at(r, i * step));
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) {
         const VF weight = hn::LoadU(d, w + v * kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 14
         for (int r = 0; r < R; ++r) acc[r][v] = hn::MulAdd(value[r], weight, acc[r][v]);
       }
     } else {
       VF weights[V];
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) weights[v] = hn::LoadU(d, w + v * kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 14
       for (int r = 0; r < R; ++r) {
-        const VF value = hn::Set(d, x[r][i * step]);
+        const VF value = hn::Set(d, x.at(r, i * step));
 #pragma GCC unroll 4
         for (int v = 0; v < V; ++v) acc[r][v] = hn::MulAdd(value, weights[v], acc[r][v]);
       }
     }
     w += V * kLanes;
   }
-}
-
-/// Pointwise sums: acc[r][v] += x[r] * w over all channels; pixels lie `step` floats apart, blocks of channels `plane`. Calls `between`
-/// after every block.
-template <int R, int V, class Between>
-HWY_INLINE void AccumulatePointwise(const float* src, int64_t step, int64_t plane, const float* w, int64_t channels, VF (&acc)[R][V],
-                                    Between&& between) {
-  const float* x[R];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) x[r] = src + r * step;
-  for (; channels >= kBlock; channels -= kBlock, w += kBlock * V * kLanes) {
-    Accumulate<R, V>(x, 1, w, std::integral_constant<int64_t, kBlock>(), acc);
-    between();
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) x[r] += plane;
-  }
-  if (channels > 0) Accumulate<R, V>(x, 1, w, channels, acc);
 }
 
 /// Pixels of a tile lie `pitch` floats apart, blocks of filters `plane`. Offset of vector v from vector 0 of a tile:
@@ -87,7 +82,7 @@ HWY_INLINE void LoadTile(const float* HWY_RESTRICT from, int64_t pitch, int64_t 
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
     const float* vector = from + VectorOffset(v, plane);
-#pragma GCC unroll 12
+#pragma GCC unroll 14
     for (int r = 0; r < R; ++r) acc[r][v] = hn::LoadU(d, vector + r * pitch);
   }
 }
@@ -98,7 +93,7 @@ HWY_INLINE void FillTile(const float* HWY_RESTRICT bias, VF (&acc)[R][V]) {
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
     const VF value = hn::LoadU(d, bias + v * kLanes);
-#pragma GCC unroll 8
+#pragma GCC unroll 14
     for (int r = 0; r < R; ++r) acc[r][v] = value;
   }
 }
@@ -109,7 +104,7 @@ HWY_INLINE void StoreTile(const VF (&acc)[R][V], float* HWY_RESTRICT to, int64_t
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
     float* vector = to + VectorOffset(v, plane);
-#pragma GCC unroll 12
+#pragma GCC unroll 14
     for (int r = 0; r < R; ++r) hn::StoreU(acc[r][v], d, vector + r * pitch);
   }
 }
@@ -122,7 +117,7 @@ HWY_INLINE void FinishTile(const Epilogue& e, VF (&acc)[R][V], const float* resi
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
       const float* vector = residual + VectorOffset(v, plane);
-#pragma GCC unroll 8
+#pragma GCC unroll 14
       for (int r = 0; r < R; ++r) acc[r][v] = hn::Add(acc[r][v], hn::LoadU(d, vector + r * pitch));
     }
   }
@@ -130,7 +125,7 @@ HWY_INLINE void FinishTile(const Epilogue& e, VF (&acc)[R][V], const float* resi
   const VF high = hn::Set(d, e.high);
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
-#pragma GCC unroll 8
+#pragma GCC unroll 14
     for (int r = 0; r < R; ++r) acc[r][v] = hn::Min(high, hn::Max(low, acc[r][v]));  // the second operand wins when it is NaN
   }
   StoreTile<R, V>(acc, to, pitch, plane);
