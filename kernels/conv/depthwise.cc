@@ -94,7 +94,7 @@ struct LineArgs {
   const float* residual;
 };
 
-/// R pixels from `ox` on. `Edge`: taps may reach beyond the line.
+/// R pixels from `ox` on. `Edge`: taps may reach beyond the line, but none does for every pixel (depthwise_lines).
 template <int K, int S, int R, bool Edge>
 HWY_INLINE void LinePixels(const ConvParams& p, const Part& part, const LineArgs& a, int64_t ox) {
   const DF d;
@@ -111,7 +111,7 @@ HWY_INLINE void LinePixels(const ConvParams& p, const Part& part, const LineArgs
       for (int k = 0; k < K; ++k) tap[k] = hn::LoadU(d, weights + k * kBlock);
 #pragma GCC unroll 20
       for (int i = 0; i < (R - 1) * S + K; ++i) {
-        const bool outside = Edge && (x0 + i < 0 || x0 + i >= p.in[2]);
+        const bool outside = Edge && ((i < K - 1 && x0 + i < 0) || (i > (R - 1) * S && x0 + i >= p.in[2]));
         const VF value = hn::LoadU(d, outside ? kZeros : x + i * kBlock);
 #pragma GCC unroll 5
         for (int k = 0; k < K; ++k) {

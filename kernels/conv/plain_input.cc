@@ -45,6 +45,13 @@ void CopyLines(const ConvParams& p, const float* src, int64_t z0, int64_t y0, co
   }
 }
 
+/// The taps of one line.
+template <int R, int V, class Pixels>
+HWY_INLINE void AccumulateLine(const ConvParams& p, const Pixels& x, const float* w, VF (&acc)[R][V]) {
+  if (p.kernel[2] == 3) return Accumulate<R, V>(x, p.dilation[2], w, std::integral_constant<int64_t, 3>(), acc);
+  Accumulate<R, V>(x, p.dilation[2], w, p.kernel[2], acc);
+}
+
 /// dst: first pixel of the row; from: first line of the row.
 template <int R, int V>
 HWY_NOINLINE void PlainTile(const ConvParams& p, const Lines& lines, const float* from, const float* w, const float* bias, float* dst,
@@ -56,10 +63,16 @@ HWY_NOINLINE void PlainTile(const ConvParams& p, const Lines& lines, const float
   for (int64_t c = 0; c < p.channels / p.groups * p.kernel[0]; ++c, depth += lines.count * lines.width) {
     for (int64_t ky = 0; ky < p.kernel[1]; ++ky) {
       const float* line = depth + ky * p.dilation[1] * lines.width;
-      Scattered<R> x;
+      if (p.stride[2] == 1) {
+        AccumulateLine<R, V>(p, Regular<1>{line}, w, acc);
+      } else if (p.stride[2] == 2) {
+        AccumulateLine<R, V>(p, Regular<2>{line}, w, acc);
+      } else {
+        Scattered<R> x;
 #pragma GCC unroll 14
-      for (int r = 0; r < R; ++r) x.pixel[r] = line + r * p.stride[2];
-      Accumulate<R, V>(x, p.dilation[2], w, p.kernel[2], acc);
+        for (int r = 0; r < R; ++r) x.pixel[r] = line + r * p.stride[2];
+        AccumulateLine<R, V>(p, x, w, acc);
+      }
       w += p.kernel[2] * V * kLanes;
     }
   }
