@@ -120,9 +120,14 @@ def threads_table(page, section):
         return
     page.add(f"#### {most} threads over one", "", "How many times faster each engine becomes.", "")
     names = [e for e in engines(section) if any(e in by[m, 1] and e in by[m, most] for m in models)]
-    gains = {e: [by[m, 1][e]["value"] / by[m, most][e]["value"] if e in by[m, 1].keys() & by[m, most] else None for m in models] for e in names}
+
+    def gain(model, engine):
+        one, many = (by[model, threads].get(engine) for threads in (1, most))
+        return one["value"] / many["value"] if one and many else None
+
+    gains = {e: [gain(m, e) for m in models] for e in names}
     title = f"How many times faster {most} threads are than one"
-    shown = {e: [gain and (gain, gain, gain) for gain in gains[e]] for e in names}
+    shown = {e: [g and (g, g, g) for g in gains[e]] for e in names}
     page.picture("threads", title, plot.dots(title, models, shown, log=False))
     table = Table("model", *names)
     for k, m in enumerate(models):

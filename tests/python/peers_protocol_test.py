@@ -1,7 +1,9 @@
 """Rounds, and the processes of engines: those that answer, fail, die, and compute something else."""
 import dataclasses
 import json
+import os
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import zoo
 from conftest import DIGITS
 from peers import models, process, reference, sections
 from peers.engines import ENGINES, Setup
+from peers.engines.base import converted
 
 
 class Steady:
@@ -141,6 +144,23 @@ def test_shapes_change(engine, digits_setup):
         caller.run()
         want, _ = reference.run(digits_setup.source, arrays)
         assert reference.difference(caller.outputs(), list(want.values())) < 1e-5
+
+
+def test_converted_files_are_made_anew_when_source_or_recipe_changes(tmp_path):
+    source, file, made = tmp_path / "m.onnx", tmp_path / "own/m.own", []
+
+    def ask(recipe, age=0):
+        source.write_text("model")
+        os.utime(source, (time.time() - age,) * 2)
+        converted(file, source, recipe, lambda: (file.write_text("own"), made.append(recipe)))
+
+    ask("a", 10)
+    ask("a", 10)
+    assert made == ["a"]
+    ask("b", 10)
+    assert made == ["a", "b"]
+    ask("b", -10)
+    assert made == ["a", "b", "b"]
 
 
 def test_what_an_engine_says_is_why_it_is_left_out(run_process, tmp_path):

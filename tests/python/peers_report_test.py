@@ -28,8 +28,9 @@ def results(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sections, "SHAPED", {"digits": {"batch": (1, 8, 1)}})
         rows = {name: list(sections.SECTIONS[name](session, [model])) for name in ("latency", "load", "throughput", "scaling", "shapes")}
-    rows["operators"] = [{"operator": "Relu", "tenon": 2e-6, "onnxruntime": 3e-6, "least": 1e-6,
-                          "ratio": {"value": 1.5, "low": 1.4, "high": 1.6, "verdict": "faster"}}, {"operator": "Odd", "left_out": "not implemented"}]
+    ratio = {"value": 1.5, "low": 1.4, "high": 1.6, "verdict": "faster"}
+    rows["operators"] = [{"operator": "Relu", "tenon": 2e-6, "onnxruntime": 3e-6, "least": 1e-6, "ratio": ratio},
+                         {"operator": "Odd", "left_out": "not implemented"}]
     rows["latency"][0]["left_out"]["tract"] = "not asked"
     for name in rows:
         kept["sections"][name] = {"rows": rows[name], "quick": True, "weather": weather,
@@ -41,8 +42,8 @@ def test_report(results, tmp_path):
     report.keep(tmp_path, results)
     assert report.kept(tmp_path, "AVX2") == json.loads(json.dumps(results))
     text = report.write(tmp_path).read_text()
-    for title in ("## AVX2", "### Where Tenon is slower", "### Latency", "#### 2 threads over one", "### Load time and memory", "### Throughput",
-                  "### Batch", "### Changing shapes", "### Operators"):
+    for title in ("## AVX2", "### Where Tenon is slower", "### Latency", "#### 2 threads over one", "### Load time and memory",
+                  "### Throughput", "### Batch", "### Changing shapes", "### Operators"):
         assert title in text
     pictures = re.findall(r"\(benchmarks/(\S+\.svg)\)", text)
     assert pictures

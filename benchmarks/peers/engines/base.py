@@ -88,9 +88,16 @@ def files_of(source):
     return sorted(Path(source).parent.glob(f"{Path(source).stem}.*"))
 
 
-def newer(file, source):
-    """Whether a converted file is there and of this source."""
-    return file.is_file() and file.stat().st_mtime > os.stat(source).st_mtime
+def converted(file, source, recipe, convert):
+    """Calls convert(), which writes `file` from `source`, unless it is there, newer than the source, and of this recipe: how it is made."""
+    note = Path(f"{file}.recipe")
+    if file.is_file() and note.is_file() and note.read_text() == recipe and file.stat().st_mtime > os.stat(source).st_mtime:
+        return
+    file.unlink(missing_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    convert()
+    if file.is_file():
+        note.write_text(recipe)
 
 
 class Caller:

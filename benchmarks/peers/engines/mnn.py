@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .base import Caller, Engine, newer
+from .base import Caller, Engine, converted
 
 
 class Mnn(Engine):
@@ -23,14 +23,11 @@ class Mnn(Engine):
 
     @classmethod
     def prepare(cls, setup):
-        file = cls.file(setup)
-        if newer(file, setup.source):
-            return
         cls.open()
-        converter = importlib.import_module("_tools")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        converter.mnnconvert(["mnnconvert", "-f", "ONNX", "--modelFile", str(setup.source), "--MNNModel", str(file), "--bizCode", "none",
-                              *cls.conversion])
+        file, converter = cls.file(setup), importlib.import_module("_tools")
+        command = ["mnnconvert", "-f", "ONNX", "--modelFile", str(setup.source), "--MNNModel", str(file), "--bizCode", "none",
+                   *cls.conversion]
+        converted(file, setup.source, f"{cls.version()} {command}", lambda: converter.mnnconvert(command))
         if not file.is_file():
             raise RuntimeError("MNN's converter does not take the model")
 

@@ -1,4 +1,5 @@
 """ncnn, on files that pnnx converted for fixed sizes."""
+import importlib.metadata
 import importlib.util
 import re
 import subprocess
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from .base import Caller, Engine, newer
+from .base import Caller, Engine, converted
 
 
 class Ncnn(Engine):
@@ -30,23 +31,24 @@ class Ncnn(Engine):
     @classmethod
     def prepare(cls, setup):
         """pnnx writes beside the model a Python file that says which axis of each input and output ncnn takes for the batch."""
-        stem, kinds = cls.stem(setup), {"float32": "f32", "int64": "i64", "int32": "i32", "float16": "f16", "bool": "i8"}
-        if newer(stem.with_suffix(".ncnn.param"), setup.source):
-            return
         if (package := importlib.util.find_spec("pnnx")) is None:
             raise RuntimeError("pnnx, which converts its models, is not installed")
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        whole = stem.with_suffix(".onnx")
-        onnx.save(onnx.load(setup.source), whole)  # with the weights inside
+        stem, kinds = cls.stem(setup), {"float32": "f32", "int64": "i64", "int32": "i32", "float16": "f16", "bool": "i8"}
         shapes = [f"[{','.join(map(str, dims))}]{kinds[dtype]}" for dims, (_, dtype, _) in zip(setup.dims().values(), setup.inputs)]
-        command = [Path(package.submodule_search_locations[0]) / "pnnx", whole.name, "fp16=0", f"inputshape={','.join(shapes)}"]
-        result = subprocess.run(command, cwd=stem.parent, capture_output=True, text=True, timeout=300)
-        for file in stem.parent.glob("model*.onnx*"):
-            file.unlink()
-        for suffix in (".pnnx.bin", ".pnnx.param"):
-            stem.with_suffix(suffix).unlink(missing_ok=True)
-        if result.returncode != 0 or not stem.with_suffix(".ncnn.param").is_file():
-            raise RuntimeError(f"pnnx does not take the model ({result.returncode})")
+        command = [str(Path(package.submodule_search_locations[0]) / "pnnx"), "model.onnx", "fp16=0", f"inputshape={','.join(shapes)}"]
+        target = stem.with_suffix(".ncnn.param")
+
+        def convert():
+            onnx.save(onnx.load(setup.source), stem.with_suffix(".onnx"))  # with the weights inside
+            result = subprocess.run(command, cwd=stem.parent, capture_output=True, text=True, timeout=300)
+            for file in {*stem.parent.glob("model*.onnx*"), *stem.parent.glob("model.pnnx.*")}:
+                file.unlink()
+            if result.returncode != 0:
+                target.unlink(missing_ok=True)
+
+        converted(target, setup.source, f"{importlib.metadata.version('pnnx')} {command}", convert)
+        if not target.is_file():
+            raise RuntimeError("pnnx does not take the model")
 
     def settings(self):
         halves = ("use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage", "use_bf16_packed")
