@@ -209,6 +209,26 @@ TEST(Conv, Winograd) {
 TEST(Conv, EveryRowLength) {
   for (int64_t w = 1; w < 30; ++w) CheckOnEveryTarget(Conv2d(9, 72, 2, w, 3, 1, 1), {kDirect, kPlainInput});
 }
+TEST(Conv, ImagesLargerThanWeights) {
+  for (int64_t k : {1, 3}) {
+    for (int64_t stride : {1, 2}) {
+      for (int64_t groups : {1, 2}) {
+        Case c = Conv2d(32, groups == 1 ? 72 : 96, 26, 24, k, stride, k / 2, groups);
+        c.batch = 2;
+        ConvParams p = ParamsOf(c, kDirect);
+        plan_conv(p);
+        EXPECT_TRUE(p.rows_first) << "rows come before filters";
+        EXPECT_GT(p.row_parts(), 1);
+        CheckOnEveryTarget(c, {kDirect, kPlainInput});
+      }
+    }
+  }
+  Case c = Conv2d(40, 40, 20, 11, 5, 2, 2, 40);
+  c.batch = 2;
+  CheckOnEveryTarget(c, {kGrouped});
+  c.in[1] = 50;  // 25 rows of results
+  CheckOnEveryTarget(c, {kGrouped});
+}
 TEST(Conv, AsymmetricPadsDilationsStrides) {
   Case c = Conv2d(17, 33, 11, 12, 3);
   c.kernel[1] = 2, c.kernel[2] = 5, c.stride[1] = 2, c.dilation[1] = 3, c.dilation[2] = 2;
