@@ -213,7 +213,7 @@ TEST(Conv, ImagesLargerThanWeights) {
   for (int64_t k : {1, 3}) {
     for (int64_t stride : {1, 2}) {
       for (int64_t groups : {1, 2}) {
-        Case c = Conv2d(32, groups == 1 ? 72 : 96, 26, 24, k, stride, k / 2, groups);
+        Case c = Conv2d(32, groups == 1 ? 72 : 96, 26, 50, k, stride, k / 2, groups);
         c.batch = 2;
         ConvParams p = ParamsOf(c, kDirect);
         plan_conv(p);
