@@ -12,7 +12,7 @@ namespace tenon::ops {
 struct Conv {
   Window window;
   int64_t group = 1;
-  Activation activation;
+  Activation activation = {};
 
   bool operator==(const Conv&) const = default;
 };

@@ -10,7 +10,7 @@ struct ConvTranspose {
   int64_t group = 1;
   std::vector<int64_t> output_padding;
   std::vector<int64_t> output_shape;  ///< of the spatial dims, empty when pads decide
-  Activation activation;
+  Activation activation = {};
 
   bool operator==(const ConvTranspose&) const = default;
 };

@@ -16,7 +16,7 @@ struct MatMul {
   bool trans_b = false;
   float alpha = 1;
   float beta = 1;
-  Activation activation;
+  Activation activation = {};
 
   bool operator==(const MatMul&) const = default;
 };
