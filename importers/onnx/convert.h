@@ -41,14 +41,14 @@ class NodeContext {
   virtual Result<RegionId> graph_attribute(std::string_view name, const Types& inputs = {}) = 0;
 
   // Building.
-  virtual Result<std::vector<ValueId>> add(Op op, std::vector<ValueId> inputs, int outputs = 1) = 0;
+  virtual Result<std::vector<ValueId>> add(Op op, const std::vector<ValueId>& inputs, int outputs = 1) = 0;
   /// The common case: one output.
-  Result<ValueId> add1(Op op, std::vector<ValueId> inputs) {
-    TENON_ASSIGN(auto out, add(std::move(op), std::move(inputs), 1));
+  Result<ValueId> add1(Op op, const std::vector<ValueId>& inputs) {
+    TENON_ASSIGN(auto out, add(std::move(op), inputs, 1));
     return out[0];
   }
   virtual ValueId constant(Tensor tensor) = 0;
-  ValueId ints(std::vector<int64_t> values) { return constant(Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values)); }
+  ValueId ints(const std::vector<int64_t>& values) { return constant(Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values)); }
   /// Opens a region inside the current one and gives its inputs, of these types. Until end_region(), the functions above build in it, and
   /// bodies of graph_attribute() are inside it.
   virtual Result<std::vector<ValueId>> begin_region(std::string_view name, const Types& inputs) = 0;

@@ -63,7 +63,7 @@ Result<RegionId> FileNode::graph_attribute(std::string_view name, const Types& i
   return builder_.subgraph(*a, name, scope_, region_, inputs);
 }
 
-Result<std::vector<ValueId>> FileNode::add_named(Op op, std::vector<ValueId> inputs, std::vector<std::string> names) {
+Result<std::vector<ValueId>> FileNode::add_named(Op op, const std::vector<ValueId>& inputs, std::vector<std::string> names) {
   TENON_TRY(builder_.count_node());
   Graph::NodeSpec spec;
   spec.name = spec_.name;
@@ -77,8 +77,8 @@ Result<std::vector<ValueId>> FileNode::add_named(Op op, std::vector<ValueId> inp
   return outputs;
 }
 
-Result<std::vector<ValueId>> FileNode::add(Op op, std::vector<ValueId> inputs, int outputs) {
-  TENON_ASSIGN(auto values, add_named(std::move(op), std::move(inputs), {}));
+Result<std::vector<ValueId>> FileNode::add(Op op, const std::vector<ValueId>& inputs, int outputs) {
+  TENON_ASSIGN(auto values, add_named(std::move(op), inputs, {}));
   if (static_cast<int>(values.size()) < outputs) {
     return error(Code::kInternal, "the operator gives ", values.size(), " outputs, the converter wants ", outputs);
   }

@@ -39,7 +39,7 @@ class FileNode final : public NodeContext {
   Result<Tensor> tensor_attribute(std::string_view name) override;
   Result<RegionId> graph_attribute(std::string_view name, const Types& inputs) override;
 
-  Result<std::vector<ValueId>> add(Op op, std::vector<ValueId> inputs, int outputs) override;
+  Result<std::vector<ValueId>> add(Op op, const std::vector<ValueId>& inputs, int outputs) override;
   ValueId constant(Tensor tensor) override;
   Result<std::vector<ValueId>> begin_region(std::string_view name, const Types& inputs) override;
   Result<RegionId> end_region(const std::vector<ValueId>& outputs) override;
@@ -56,7 +56,7 @@ class FileNode final : public NodeContext {
  private:
   template <class T, class Take>
   Result<T> attribute(std::string_view name, AttributeType type, std::optional<T> otherwise, Take take);
-  Result<std::vector<ValueId>> add_named(Op op, std::vector<ValueId> inputs, std::vector<std::string> names);
+  Result<std::vector<ValueId>> add_named(Op op, const std::vector<ValueId>& inputs, std::vector<std::string> names);
 
   Builder& builder_;
   Scope& scope_;

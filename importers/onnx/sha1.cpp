@@ -12,7 +12,7 @@ void Sha1::block(const uint8_t* data) {
     w[t] = uint32_t{data[4 * t]} << 24 | uint32_t{data[4 * t + 1]} << 16 | uint32_t{data[4 * t + 2]} << 8 | uint32_t{data[4 * t + 3]};
   }
   for (size_t t = 16; t < 80; ++t) w[t] = std::rotl(w[t - 3] ^ w[t - 8] ^ w[t - 14] ^ w[t - 16], 1);
-  auto [a, b, c, d, e] = state_;
+  uint32_t a = state_[0], b = state_[1], c = state_[2], d = state_[3], e = state_[4];
   const auto round = [&](size_t t, uint32_t f, uint32_t k) {
     const uint32_t next = std::rotl(a, 5) + f + e + k + w[t];
     e = d, d = c, c = std::rotl(b, 30), b = a, a = next;

@@ -87,9 +87,9 @@ Source::View FileSource::view(uint64_t offset, uint64_t size, size_t alignment) 
 
 void forget_pages(std::byte* begin, size_t bytes) {
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t from = (reinterpret_cast<uintptr_t>(begin) + page - 1) / page * page,
-                  to = (reinterpret_cast<uintptr_t>(begin) + bytes) / page * page;
-  if (to > from) madvise(reinterpret_cast<void*>(from), to - from, MADV_DONTNEED);
+  const auto at = reinterpret_cast<uintptr_t>(begin);
+  const uintptr_t from = (at + page - 1) / page * page, to = (at + bytes) / page * page;
+  if (to > from) madvise(begin + (from - at), to - from, MADV_DONTNEED);
 }
 
 // --- memory ----------------------------------------------------------------------------------------------------------------------

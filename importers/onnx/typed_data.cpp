@@ -150,7 +150,7 @@ Status read_typed(Source& model, const onnxpb::TensorProto& proto, const Tensor&
     case DType::kInt16: return narrow(int16_t{}, INT16_MIN, INT16_MAX);
     case DType::kInt8: return narrow(int8_t{}, INT8_MIN, INT8_MAX);
     case DType::kBool: return narrow(uint8_t{}, 0, 1);
-    case DType::kUint16: return narrow(uint16_t{}, 0, UINT16_MAX);
+    case DType::kUint16:
     case DType::kFloat16:
     case DType::kBFloat16: return narrow(uint16_t{}, 0, UINT16_MAX);
     default: break;

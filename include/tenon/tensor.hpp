@@ -230,6 +230,7 @@ class Tensor {
   }
   static Tensor strings(const std::vector<std::string>& values, Dims dims) {
     std::vector<tenon_string> views;
+    views.reserve(values.size());
     for (const auto& v : values) views.push_back(to_c(v));
     return copy_of(views.data(), views.size(), std::move(dims));
   }
@@ -272,6 +273,7 @@ class Tensor {
   /// Tensors of one dtype; their memory is shared, not copied.
   static Tensor sequence(DType dtype, const std::vector<Tensor>& items) {
     std::vector<const tenon_tensor*> handles;
+    handles.reserve(items.size());
     for (const Tensor& item : items) handles.push_back(item.get());
     tenon_tensor* t = nullptr;
     detail::must(tenon_sequence_new, c(dtype), handles.data(), handles.size(), &t);

@@ -72,7 +72,7 @@ int64_t gemm_scratch(const GemmParams& p) {
 double gemm_nanoseconds(const GemmParams& p) {
   const double work = static_cast<double>(p.batches()) * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
   const bool fast = p.format != GemmFormat::kNone || takes_few_rows(p) || takes_dots(p);
-  return fast ? work / (p.m <= kFewRows ? 8 : 4 * static_cast<double>(p.panel / 2)) : work;
+  return fast ? work / (p.m <= kFewRows ? 8 : 2 * static_cast<double>(p.panel)) : work;
 }
 
 }  // namespace tenon::kernels

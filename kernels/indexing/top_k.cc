@@ -136,13 +136,10 @@ void run_top_k(const TopKParams& p, const Call& call, Range range) {
   dispatch<float, double, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(
       p.dtype, [&](auto t) {
         using T = decltype(t);
-        if constexpr (sizeof(T) > 4) {
-          run_lines<T, WideEntry, uint64_t>(p, call, begin, end);
-        } else if (p.n <= int64_t{UINT32_MAX}) {
-          run_lines<T, Packed, uint32_t>(p, call, begin, end);
-        } else {
-          run_lines<T, WideEntry, uint64_t>(p, call, begin, end);
+        if constexpr (sizeof(T) <= 4) {
+          if (p.n <= int64_t{UINT32_MAX}) return run_lines<T, Packed, uint32_t>(p, call, begin, end);
         }
+        run_lines<T, WideEntry, uint64_t>(p, call, begin, end);
       });
 }
 

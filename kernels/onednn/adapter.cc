@@ -85,7 +85,7 @@ struct Primitive {
     for (auto& f : frames) {
       Frame* empty = nullptr;
       if (f.compare_exchange_strong(empty, frame.get(), std::memory_order_release, std::memory_order_relaxed)) {
-        frame.release();
+        (void)frame.release();  // the slot owns it now
         return;
       }
     }

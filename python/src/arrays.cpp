@@ -86,7 +86,7 @@ Tensor borrow(DType dtype, const int64_t* dims, size_t rank, const void* data, s
   return Tensor(tensor);
 }
 
-Tensor from_strings(py::array array, std::string_view name) {
+Tensor from_strings(const py::array& array, std::string_view name) {
   const py::object flat = py::reinterpret_borrow<py::object>(types().numpy).attr("ravel")(array.attr("astype")("O"));
   const py::list items = flat.attr("tolist")();
   std::vector<tenon_string> views;
@@ -114,7 +114,7 @@ Tensor from_array(py::array array, DType wanted, std::string_view name, Copy cop
   const char kind = dtype.kind();
   if (kind == 'O' || kind == 'U' || kind == 'S' || kind == 'T') {
     if (copy == Copy::kForbidden) refuse(name, "strings cannot be bound without a copy");
-    return from_strings(std::move(array), name);
+    return from_strings(array, name);
   }
   const Types& t = types();
   const int number = dtype.num();

@@ -17,6 +17,7 @@ void raise_in_python(const Error& e) {
 }  // namespace
 
 void bind_errors(py::module_&) {
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): pybind11 calls it through a pointer of this type
   py::register_local_exception_translator([](std::exception_ptr p) {
     try {
       if (p) std::rethrow_exception(p);

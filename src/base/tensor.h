@@ -97,7 +97,7 @@ class Tensor {
 };
 
 template <class T>
-Tensor Tensor::of(Dims dims, const std::vector<T>& values) {
+Tensor Tensor::of(Dims dims, const std::vector<T>& values) {  // NOLINT(performance-unnecessary-value-param): moved, which depends on T
   auto t = allocate(dtype_of<T>, std::move(dims));
   if (!t.ok()) return {};
   for (size_t i = 0; i < values.size(); ++i) (*t).template as<T>()[i] = values[i];

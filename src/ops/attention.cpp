@@ -60,7 +60,7 @@ Result<Types> infer(const Attention& op, const Types& in) {
     bool fits = extra >= 0;
     for (int i = 0; fits && i < in[3].rank(); ++i) {
       const Dim& have = in[3].shape[static_cast<size_t>(i)];
-      fits = have.is(1) || dims_equal(have, scores[static_cast<size_t>(i + extra)]).value_or(true);
+      fits = have.is(1) || dims_equal(have, scores[i + extra]).value_or(true);
     }
     if (!fits)
       return input_error(3, "has shape ", in[3].shape.str(), ", which does not broadcast to the scores' shape ", Shape(scores).str());

@@ -64,14 +64,14 @@ Result<Tensor> stack(ExecContext& ctx, const std::vector<Tensor>& elements, DTyp
 }
 
 /// The shape of what the body of a loop that made no turn would have given as output `output`, as far as that can be told; else `promised`.
-Shape unmade(ExecContext& ctx, const Op& op, size_t output, Shape promised) {
+Shape unmade(ExecContext& ctx, const Op& op, size_t output, const Shape& promised) {
   Types in;
   for (int i = 0; i < ctx.inputs(); ++i) {
     const Tensor* t = ctx.input(i);
     in.push_back(t ? Type::of(*t) : Type::none());
   }
   const auto planned = ctx.plan_region(regions_of(op)[0], body_inputs(op, in));
-  return planned.ok() && (*planned)[output].ranked() ? (*planned)[output].shape : std::move(promised);
+  return planned.ok() && (*planned)[output].ranked() ? (*planned)[output].shape : promised;
 }
 
 /// Element `index` along `axis`.

@@ -228,7 +228,8 @@ bool winograd_pays(const Conv& op, const Dims& w, const Shape& x) {
   }
   if (!x[2].is_const() || !x[3].is_const()) return true;
   const double pixels = static_cast<double>(x[2].value()) * static_cast<double>(x[3].value());
-  const double patches = static_cast<double>((x[2].value() + 3) / 4) * static_cast<double>((x[3].value() + 3) / 4);
+  const int64_t patch_rows = (x[2].value() + 3) / 4, patch_columns = (x[3].value() + 3) / 4;
+  const double patches = static_cast<double>(patch_rows) * static_cast<double>(patch_columns);
   const double filters = static_cast<double>(w[0]), channels = static_cast<double>(w[1]);
   // In multiply-adds of the same time, as measured: 140 a weight, 11 a number of a transformed patch or sum.
   const double winograd = 36 * patches * (filters * channels + 11 * (filters + channels)) + 140 * filters * channels;

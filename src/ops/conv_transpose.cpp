@@ -7,7 +7,6 @@
 
 namespace tenon::ops {
 
-using kernels::ConvFormat;
 using kernels::TransposedParams;
 using kernels::TransposedPhase;
 

@@ -69,7 +69,7 @@ Status own_strings(std::vector<Tensor>& tensors, const std::shared_ptr<Allocator
 }  // namespace
 
 Result<std::vector<Tensor>> evaluate(const Op& op, const std::vector<const Tensor*>& inputs, int outputs,
-                                     std::shared_ptr<Allocator> allocator) {
+                                     const std::shared_ptr<Allocator>& allocator) {
   Types in;
   for (const Tensor* t : inputs) {
     Type type = Type::none();

@@ -12,7 +12,7 @@ namespace tenon {
 /// Infers, binds and runs `op` on `inputs` (null where left out), which it sees as constants. `outputs` many are wanted.
 /// Control-flow operators are refused (kArgument).
 Result<std::vector<Tensor>> evaluate(const Op& op, const std::vector<const Tensor*>& inputs, int outputs = 1,
-                                     std::shared_ptr<Allocator> allocator = nullptr);
+                                     const std::shared_ptr<Allocator>& allocator = nullptr);
 
 /// Turns what a kernel reported into a run error.
 Status fault_status(const kernels::Fault& fault);

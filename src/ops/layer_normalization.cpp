@@ -28,7 +28,8 @@ Result<Step> bind_rows(kernels::LayerNormParams& p, int64_t axis_attribute, cons
   p.scale_dtype = ctx.dtype(1);
   p.out_dtype = ctx.out_dtype(0);
   p.has_bias = ctx.has_input(2);
-  const Dims scale = ctx.dims(1), bias = p.has_bias ? ctx.dims(2) : Dims{};
+  const Dims& scale = ctx.dims(1);
+  const Dims bias = p.has_bias ? ctx.dims(2) : Dims{};
   // One element of scale (and bias) an element of the row: their dims, leading ones aside, are the normalised ones.
   const auto whole = [&](const Dims& d) {
     return count_of(d) == p.n && d.size() <= dims.size() &&

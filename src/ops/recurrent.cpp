@@ -161,7 +161,7 @@ RecurrentParams params_of(const Recurrent& op, const BindContext& ctx) {
   const int functions = functions_of(op.cell);
   for (int d = 0; d < p.directions; ++d) {
     for (int i = 0; i < functions; ++i) {
-      const Recurrent::Function& f = op.activations[static_cast<size_t>(d * functions + i)];
+      const Recurrent::Function& f = op.activations[d * functions + i];
       p.activations[d][i] = {f.kind, f.alpha, f.beta, kernels::cell_tile(f.kind)};
     }
   }

@@ -25,7 +25,6 @@ namespace tenon {
 
 namespace {
 
-using ops::is_certain;
 using ops::is_not_negative;
 using Elements = std::vector<Dim>;
 

@@ -1,5 +1,6 @@
 // The command line: `tenon run | inspect | bench | optimize | version | completion`.
 #include <csignal>
+#include <cstdio>
 #include <iostream>
 
 #include "app.h"
@@ -60,7 +61,7 @@ int run_action(const CLI::App& command, const Action& action) {
   }
 }
 
-int main(int argc, char** argv) {
+int run_command_line(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
   CLI::App app("Tenon runs ONNX models.", "tenon");
   app.footer(kExitCodes);
@@ -83,4 +84,11 @@ int main(int argc, char** argv) {
 }  // namespace
 }  // namespace tenon::cli
 
-int main(int argc, char** argv) { return tenon::cli::main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return tenon::cli::run_command_line(argc, argv);
+  } catch (const std::exception& e) {  // before a command is known, or while a failure is reported
+    std::fprintf(stderr, "tenon: %s\n", e.what());
+    return tenon::cli::kEngine + int{TENON_INTERNAL};
+  }
+}

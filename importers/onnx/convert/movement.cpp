@@ -13,8 +13,8 @@ std::vector<ValueId> first_inputs(const NodeContext& ctx, int n) {
   return in;
 }
 
-Status finish(NodeContext& ctx, Op op, std::vector<ValueId> inputs) {
-  TENON_ASSIGN(const ValueId y, ctx.add1(std::move(op), std::move(inputs)));
+Status finish(NodeContext& ctx, Op op, const std::vector<ValueId>& inputs) {
+  TENON_ASSIGN(const ValueId y, ctx.add1(std::move(op), inputs));
   return ctx.set_outputs({y});
 }
 
@@ -63,7 +63,7 @@ Status slice(NodeContext& ctx) {
     TENON_ASSIGN(auto axes, ctx.ints_attribute("axes"));
     in.push_back(ctx.ints(std::move(axes)));
   }
-  return finish(ctx, ops::Slice{}, std::move(in));
+  return finish(ctx, ops::Slice{}, in);
 }
 
 Status concat(NodeContext& ctx) {
@@ -88,7 +88,7 @@ Status split(NodeContext& ctx) {
     TENON_ASSIGN(auto sizes, ctx.ints_attribute("split"));
     in[1] = ctx.ints(std::move(sizes));
   }
-  TENON_ASSIGN(const auto out, ctx.add(op, std::move(in), ctx.outputs()));
+  TENON_ASSIGN(const auto out, ctx.add(op, in, ctx.outputs()));
   return ctx.set_outputs(out);
 }
 
@@ -127,7 +127,7 @@ Status pad(NodeContext& ctx) {
     TENON_ASSIGN(Tensor scalar, float_scalar(ctx.type(0).dtype, value));
     in.push_back(ctx.constant(std::move(scalar)));
   }
-  return finish(ctx, op, std::move(in));
+  return finish(ctx, op, in);
 }
 
 Status gather(NodeContext& ctx) {
