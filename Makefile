@@ -67,7 +67,7 @@ format:  ## clang-format the files that differ from the last commit (all of them
 	@tools/setup lint
 	@tools/format $(if $(ALL),--all)
 
-lint:  ## clang-format check, clang-tidy and the layer check
+lint:  ## layer check, clang-format check, clang-tidy, go vet of what differs from the last commit (of everything: make lint ALL=1)
 	@tools/setup build
 	@tools/setup lint
 	@tools/lint $(JOBS)

@@ -1,12 +1,11 @@
 # One target a layer. Sources are found by pattern so that adding a file edits no list.
-set(TENON_GENERATED ${CMAKE_CURRENT_BINARY_DIR}/generated)
 # Build folders that share this one share the compiler cache entries of what includes it.
-set(TENON_GENERATED_OPS ${TENON_GENERATED} CACHE PATH "Where the includes made from ops.inc are put")
+set(TENON_GENERATED_OPS ${CMAKE_CURRENT_BINARY_DIR}/generated CACHE PATH "Where the includes made from ops.inc are put")
 
 function(tenon_layer name)
   cmake_parse_arguments(L "" "" "SOURCES;LINK" ${ARGN})
   add_library(tenon_${name} OBJECT ${L_SOURCES})
-  target_include_directories(tenon_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include ${TENON_GENERATED_OPS} ${TENON_GENERATED})
+  target_include_directories(tenon_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include ${TENON_GENERATED_OPS})
   target_link_libraries(tenon_${name} PUBLIC ${L_LINK})
   set_property(GLOBAL APPEND PROPERTY TENON_LAYERS tenon_${name})
 endfunction()
@@ -57,11 +56,15 @@ tenon_layer(plan SOURCES ${plan_sources} LINK tenon_passes)
 # The ONNX schema is compiled into a private namespace; only its lite runtime is linked, and its symbols stay inside.
 find_package(Protobuf REQUIRED)
 set(onnx_proto ${PROJECT_SOURCE_DIR}/importers/onnx/onnx.proto)
-set(onnx_pb ${TENON_GENERATED}/importers/onnx/onnx.pb)
+set(onnx_generated ${CMAKE_CURRENT_BINARY_DIR}/generated-schema)
+set(onnx_pb ${onnx_generated}/importers/onnx/onnx.pb)
+file(MAKE_DIRECTORY ${onnx_generated})
 add_custom_command(OUTPUT ${onnx_pb}.cc ${onnx_pb}.h DEPENDS ${onnx_proto} VERBATIM
-  COMMAND protobuf::protoc --proto_path=${PROJECT_SOURCE_DIR} --cpp_out=${TENON_GENERATED} ${onnx_proto})
+  COMMAND protobuf::protoc --proto_path=${PROJECT_SOURCE_DIR} --cpp_out=${onnx_generated} ${onnx_proto})
+add_custom_target(onnx_schema DEPENDS ${onnx_pb}.cc ${onnx_pb}.h)
 file(GLOB_RECURSE importer_sources CONFIGURE_DEPENDS importers/onnx/*.cpp)
 tenon_layer(importer SOURCES ${importer_sources} ${onnx_pb}.cc ${onnx_pb}.h LINK tenon_graph)
-target_include_directories(tenon_importer SYSTEM PUBLIC ${Protobuf_INCLUDE_DIRS})
+add_dependencies(tenon_importer onnx_schema)
+target_include_directories(tenon_importer SYSTEM PUBLIC ${onnx_generated} ${Protobuf_INCLUDE_DIRS})
 target_link_libraries(tenon_importer PUBLIC protobuf::libprotobuf-lite)
 set_source_files_properties(${onnx_pb}.cc PROPERTIES COMPILE_OPTIONS -w)
