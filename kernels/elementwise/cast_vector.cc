@@ -27,8 +27,9 @@ void BytesToFloats(const uint8_t* src, float* dst, int64_t n) {
   for (; i < n; ++i) dst[i] = static_cast<float>(src[i]);
 }
 
-/// Towards zero; a vector with numbers that do not fit int32 goes through cast_elements().
-void Truncate(const CastParams& p, const float* src, int32_t* narrow, int64_t* wide, int64_t n) {
+/// To int32_t or int64_t, towards zero; a vector with numbers that do not fit int32 goes through cast_elements().
+template <class Int>
+void Truncate(const CastParams& p, const float* src, Int* dst, int64_t n) {
   const hn::ScalableTag<float> d;
   const hn::RebindToSigned<decltype(d)> ints;
   const hn::Repartition<int64_t, decltype(d)> longs;
@@ -39,18 +40,18 @@ void Truncate(const CastParams& p, const float* src, int32_t* narrow, int64_t* w
   for (; i + lanes <= n; i += lanes) {
     const auto x = hn::LoadU(d, src + i);
     if (!hn::AllTrue(d, hn::Lt(hn::Abs(x), limit))) {
-      cast_elements(p, src + i, narrow != nullptr ? static_cast<void*>(narrow + i) : wide + i, lanes);
+      cast_elements(p, src + i, dst + i, lanes);
       continue;
     }
     const auto v = hn::ConvertTo(ints, x);
-    if (narrow != nullptr) {
-      hn::StoreU(v, ints, narrow + i);
+    if constexpr (sizeof(Int) == 4) {
+      hn::StoreU(v, ints, dst + i);
     } else {
-      hn::StoreU(hn::PromoteTo(longs, hn::LowerHalf(half, v)), longs, wide + i);
-      hn::StoreU(hn::PromoteTo(longs, hn::UpperHalf(half, v)), longs, wide + i + lanes / 2);
+      hn::StoreU(hn::PromoteTo(longs, hn::LowerHalf(half, v)), longs, dst + i);
+      hn::StoreU(hn::PromoteTo(longs, hn::UpperHalf(half, v)), longs, dst + i + lanes / 2);
     }
   }
-  if (i < n) cast_elements(p, src + i, narrow != nullptr ? static_cast<void*>(narrow + i) : wide + i, n - i);
+  if (i < n) cast_elements(p, src + i, dst + i, n - i);
 }
 
 }  // namespace
@@ -62,9 +63,9 @@ void CastBytes(const CastParams& p, const Call& call, Range range) {
 
 void CastTruncate(const CastParams& p, const Call& call, Range range) {
   const Range r = Elements(p, range);
-  const bool narrow = p.to == DType::kInt32;
-  Truncate(p, call.in<float>(0) + r.begin, narrow ? call.out<int32_t>(0) + r.begin : nullptr,
-           narrow ? nullptr : call.out<int64_t>(0) + r.begin, r.end - r.begin);
+  const float* src = call.in<float>(0) + r.begin;
+  if (p.to == DType::kInt32) return Truncate(p, src, call.out<int32_t>(0) + r.begin, r.end - r.begin);
+  Truncate(p, src, call.out<int64_t>(0) + r.begin, r.end - r.begin);
 }
 
 }  // namespace HWY_NAMESPACE

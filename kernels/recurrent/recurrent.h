@@ -50,7 +50,7 @@ struct RecurrentParams {
   int64_t gates() const { return gates_of(cell); }
   int64_t width() const { return gates() * hidden; }
   int64_t group() const { return batch < kGroup ? batch : kGroup; }  ///< rows a part
-  int64_t groups() const { return batch == 0 ? 0 : (batch + kGroup - 1) / kGroup; }
+  int64_t groups() const { return (batch + kGroup - 1) / kGroup; }
   static constexpr int64_t kGroup = 16;
 };
 
