@@ -80,7 +80,8 @@ Result<std::shared_ptr<Buffer>> Buffer::allocate(size_t bytes, std::shared_ptr<A
 Result<std::shared_ptr<Buffer>> Buffer::scratch(size_t bytes) {
 #if defined(__linux__)
   auto* const hook = allocation_hook.load(std::memory_order_relaxed);
-  void* block = !hook || hook(bytes) ? mmap(nullptr, bytes + kSlack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
+  void* block =
+      !hook || hook(bytes) ? mmap(nullptr, bytes + kSlack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : MAP_FAILED;
   if (block == MAP_FAILED) return error(Code::kNoMem, "out of memory: ", bytes, " bytes wanted");
   return borrow(block, bytes, [block, bytes] { munmap(block, bytes + kSlack); });
 #else

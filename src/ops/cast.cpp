@@ -100,13 +100,13 @@ size_t print(DType dtype, const Tensor& x, int64_t i, char* out, size_t size) {
     double value = 0;
     p.to = DType::kFloat64;
     kernels::cast_elements(p, src, &value, 1);
-    const char* word = std::isnan(value) ? "NaN" : std::isinf(value) ? (value > 0 ? "INF" : "-INF") : nullptr;
-    if (word) return std::strlen(std::strcpy(out, word));
+    const std::string_view word = std::isnan(value) ? "NaN" : std::isinf(value) ? (value > 0 ? "INF" : "-INF") : "";
+    if (!word.empty()) return word.copy(out, size);
     // The shortest text that reads back as the same float of the type (of float32 for the narrower ones).
     if (dtype == DType::kFloat64) return static_cast<size_t>(std::to_chars(out, out + size, value).ptr - out);
     return static_cast<size_t>(std::to_chars(out, out + size, static_cast<float>(value)).ptr - out);
   }
-  if (dtype == DType::kBool) return std::strlen(std::strcpy(out, *static_cast<const bool*>(src) ? "True" : "False"));
+  if (dtype == DType::kBool) return std::string_view(*static_cast<const bool*>(src) ? "True" : "False").copy(out, size);
   if (dtype == DType::kUint64) return static_cast<size_t>(std::to_chars(out, out + size, *static_cast<const uint64_t*>(src)).ptr - out);
   int64_t value = 0;
   kernels::cast_elements(p, src, &value, 1);

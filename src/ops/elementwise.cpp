@@ -1,6 +1,7 @@
 #include "ops/elementwise.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "kernels/elementwise/broadcast.h"
 #include "ops/elements.h"
@@ -40,7 +41,7 @@ void merge_short_rows(kernels::ProgramParams& p) {
 /// Gives every widened, spelled-out or repeated input and every step a tile, reusing those whose value is not read again.
 void assign_slots(kernels::ProgramParams& p) {
   int last_use[kernels::kMaxProgramInputs + kernels::kMaxProgramSteps];
-  for (int r = 0; r < p.inputs + p.steps; ++r) last_use[r] = -1;
+  std::fill(std::begin(last_use), std::end(last_use), -1);
   for (int s = 0; s < p.steps; ++s) {
     const int8_t read[] = {p.step[s].a, p.step[s].b, p.step[s].c};
     for (int k = 0; k < operands(p.step[s].kind); ++k) last_use[read[k]] = s;
