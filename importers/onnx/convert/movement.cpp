@@ -21,7 +21,7 @@ Status finish(NodeContext& ctx, Op op, const std::vector<ValueId>& inputs) {
 Status reshape(NodeContext& ctx) {
   if (ctx.opset() < 5) {
     TENON_ASSIGN(auto shape, ctx.ints_attribute("shape"));
-    return finish(ctx, ops::Reshape{}, {ctx.input(0), ctx.ints(std::move(shape))});
+    return finish(ctx, ops::Reshape{}, {ctx.input(0), ctx.ints(shape)});
   }
   ops::Reshape op;
   if (ctx.opset() >= 14) {
@@ -39,13 +39,13 @@ Status flatten(NodeContext& ctx) {
 Status squeeze(NodeContext& ctx) {
   if (ctx.opset() >= 13 || !ctx.has_attribute("axes")) return ctx.become(ops::Squeeze{});
   TENON_ASSIGN(auto axes, ctx.ints_attribute("axes"));
-  return finish(ctx, ops::Squeeze{}, {ctx.input(0), ctx.ints(std::move(axes))});
+  return finish(ctx, ops::Squeeze{}, {ctx.input(0), ctx.ints(axes)});
 }
 
 Status unsqueeze(NodeContext& ctx) {
   if (ctx.opset() >= 13) return ctx.become(ops::Unsqueeze{});
   TENON_ASSIGN(auto axes, ctx.ints_attribute("axes"));
-  return finish(ctx, ops::Unsqueeze{}, {ctx.input(0), ctx.ints(std::move(axes))});
+  return finish(ctx, ops::Unsqueeze{}, {ctx.input(0), ctx.ints(axes)});
 }
 
 Status transpose(NodeContext& ctx) {
@@ -58,10 +58,10 @@ Status slice(NodeContext& ctx) {
   if (ctx.opset() >= 10) return ctx.become(ops::Slice{});
   TENON_ASSIGN(auto starts, ctx.ints_attribute("starts"));
   TENON_ASSIGN(auto ends, ctx.ints_attribute("ends"));
-  std::vector<ValueId> in = {ctx.input(0), ctx.ints(std::move(starts)), ctx.ints(std::move(ends))};
+  std::vector<ValueId> in = {ctx.input(0), ctx.ints(starts), ctx.ints(ends)};
   if (ctx.has_attribute("axes")) {
     TENON_ASSIGN(auto axes, ctx.ints_attribute("axes"));
-    in.push_back(ctx.ints(std::move(axes)));
+    in.push_back(ctx.ints(axes));
   }
   return finish(ctx, ops::Slice{}, in);
 }
@@ -86,7 +86,7 @@ Status split(NodeContext& ctx) {
   std::vector<ValueId> in = first_inputs(ctx, 2);
   if (ctx.opset() < 13 && ctx.has_attribute("split")) {
     TENON_ASSIGN(auto sizes, ctx.ints_attribute("split"));
-    in[1] = ctx.ints(std::move(sizes));
+    in[1] = ctx.ints(sizes);
   }
   TENON_ASSIGN(const auto out, ctx.add(op, in, ctx.outputs()));
   return ctx.set_outputs(out);
@@ -122,7 +122,7 @@ Status pad(NodeContext& ctx) {
   if (ctx.opset() >= 11) return ctx.become(op);
   TENON_ASSIGN(auto pads, ctx.ints_attribute(ctx.opset() >= 2 ? "pads" : "paddings"));
   TENON_ASSIGN(const float value, ctx.float_attribute("value", 0.0f));
-  std::vector<ValueId> in = {ctx.input(0), ctx.ints(std::move(pads))};
+  std::vector<ValueId> in = {ctx.input(0), ctx.ints(pads)};
   if (op.mode == ops::Pad::Mode::kConstant && value != 0) {
     TENON_ASSIGN(Tensor scalar, float_scalar(ctx.type(0).dtype, value));
     in.push_back(ctx.constant(std::move(scalar)));

@@ -74,7 +74,7 @@ Status mean_variance_normalization(NodeContext& c) {
     case DType::kFloat64: epsilon = Tensor::scalar(1e-9); break;
     default: epsilon = Tensor::scalar(1e-9f);
   }
-  const ValueId x = c.input(0), axes_value = c.ints(std::move(axes)), epsilon_value = c.constant(std::move(epsilon));
+  const ValueId x = c.input(0), axes_value = c.ints(axes), epsilon_value = c.constant(std::move(epsilon));
   const ops::Reduce mean{ops::Reduce::Kind::kMean};
   TENON_ASSIGN(const ValueId mu, c.add1(mean, {x, axes_value}));
   TENON_ASSIGN(const ValueId centred, c.add1(ops::Binary{B::kSub}, {x, mu}));

@@ -20,7 +20,7 @@ Status reduce(NodeContext& c) {
   std::vector<ValueId> inputs{c.input(0)};
   if (c.has_attribute("axes")) {
     TENON_ASSIGN(std::vector<int64_t> axes, c.ints_attribute("axes"));
-    if (!axes.empty()) inputs.push_back(c.ints(std::move(axes)));
+    if (!axes.empty()) inputs.push_back(c.ints(axes));
   }
   TENON_ASSIGN(const ValueId y, c.add1(op, inputs));
   return c.set_outputs({y});
