@@ -162,7 +162,7 @@ Result<Step> bind(const Loop& op, const BindContext&) {
       const RegionResult& r = op.results[op.carried + s];
       Shape element = Shape::unranked();
       if (r.shape.ranked() && r.shape.rank() > 0) element = Shape(std::vector<Dim>(r.shape.begin() + 1, r.shape.end()));
-      if (elements[s].empty()) element = unmade(ctx, op, 1 + op.carried + s, std::move(element));
+      if (elements[s].empty()) element = unmade(ctx, op, 1 + op.carried + s, element);
       TENON_ASSIGN(Tensor stacked, stack(ctx, elements[s], r.dtype, element, 0, false));
       ctx.set_output(op.carried + static_cast<int>(s), std::move(stacked));
     }
@@ -229,7 +229,7 @@ Result<Step> bind(const Scan& op, const BindContext&) {
         dims.erase(dims.begin() + axis);
         element = Shape(std::move(dims));
       }
-      if (elements[o].empty()) element = unmade(ctx, op, op.states + o, std::move(element));
+      if (elements[o].empty()) element = unmade(ctx, op, op.states + o, element);
       TENON_ASSIGN(Tensor stacked, stack(ctx, elements[o], r.dtype, element, op.output_axes[o], op.output_directions[o] == 1));
       ctx.set_output(op.states + static_cast<int>(o), std::move(stacked));
     }
