@@ -93,7 +93,7 @@ int64_t plan_conv(ConvParams& p) {
   p.rows = std::max<int64_t>(1, (p.out_rows() + row_parts - 1) / row_parts);
 
   p.chunk = std::max<int64_t>(1, kWeightsInL1 / (std::max<int64_t>(1, p.taps()) * tile_filters * 4 * block)) * block;
-  p.scratch = 0;
+  p.scratch = p.scaled ? p.chunk * tile_filters * 4 : 0;
   if (p.format == ConvFormat::kPlainInput) {
     // A padded copy of the input lines that the part reads, 16 floats of slack.
     const int64_t width = (p.out[2] - 1) * p.stride[2] + (p.kernel[2] - 1) * p.dilation[2] + 1;

@@ -56,6 +56,7 @@ struct ConvParams {
   int64_t out_step[3] = {1, 1, 1}, out_first[3] = {0, 0, 0}, out_size[3] = {0, 0, 0};
   /// Where operands lie in Call::shared instead of the operator's tensors, in bytes; -1: not there.
   int64_t shared_input = -1, shared_weights = -1, shared_output = -1, shared_patches = -1;
+  bool scaled = false;         ///< input 4, blocked [batch, channels], is multiplied into the weights; 1x1 kDirect without groups only
   int64_t weights_offset = 0;  ///< floats into the packed weights
 
   /// What computes it when the format is one of oneDNN's; outlives the step. Otherwise why oneDNN does not, which is never null.
@@ -140,7 +141,7 @@ int64_t max_tile_blocks();
 Kernel<ConvParams> ConvWinogradPatchesPointer();
 int64_t patch_parts(const ConvParams& p);
 
-/// Inputs x, packed weights, bias, residual.
+/// Inputs x, packed weights, bias, residual, scale.
 #define KERNEL(Name, when, why) Kernel<ConvParams> Name##Pointer();
 #include "kernels/conv/conv.inc"
 #undef KERNEL

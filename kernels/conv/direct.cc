@@ -127,6 +127,15 @@ HWY_INLINE TileFunction Select(int64_t r) {
   }
 }
 
+/// The weights of a chunk times one number a channel.
+void ScaleWeights(const float* weights, const float* scale, int64_t channels, int64_t vectors, float* to) {
+  const DF d;
+  for (int64_t c = 0; c < channels; ++c) {
+    const VF factor = hn::Set(d, scale[c]);
+    for (int64_t v = 0; v < vectors; ++v, weights += kLanes, to += kLanes) hn::StoreU(hn::Mul(factor, hn::LoadU(d, weights)), d, to);
+  }
+}
+
 template <int V>
 void ConvRow(const ConvParams& p, const Row& row, const float* bias) {
   const Pieces pieces(p.out[2], MaxPixels(V));
@@ -173,6 +182,7 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
   CopyBias(p.epilogue.bias ? Operand(call, 2, p.epilogue.shared_bias) : nullptr, group * group_filters + tiles.begin(tile) * kBlock,
            vectors * kLanes, p.filters, bias);
 
+  const float* scale = p.scaled ? call.in<float>(4) + image * in_blocks * kBlock : nullptr;
   Ahead ahead;
   Row row;
   row.ahead = &ahead;
@@ -188,6 +198,11 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
     ahead.at = reinterpret_cast<uintptr_t>(row.weights) + static_cast<uintptr_t>(chunk_lines) * Ahead::kLine;
     ahead.end = ahead.at + static_cast<uintptr_t>(chunk_lines) * Ahead::kLine;
     ahead.lines = steps > 0 ? (chunk_lines + steps - 1) / steps : 0;
+    if (scale != nullptr) {
+      float* scaled = reinterpret_cast<float*>(call.scratch);
+      ScaleWeights(row.weights, scale + channel, row.channels, vectors, scaled);
+      row.weights = scaled;
+    }
     for (int64_t r = row_begin; r < row_end; ++r) {
       row.z = r / p.out[1] * p.stride[0] - p.pad[0];
       row.y = r % p.out[1] * p.stride[1] - p.pad[1];

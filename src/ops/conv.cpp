@@ -125,11 +125,12 @@ Result<Step> bind_through_blocked(const ConvParams& params, const BindContext& c
 Layout blocked_layout() { return Layout{Layout::Kind::kChannelBlocked, static_cast<uint8_t>(kernels::channel_block()), 0}; }
 
 Result<Types> infer(const Conv& op, const Types& in) {
-  TENON_TRY(expect_inputs(in, 2, 4));
+  TENON_TRY(expect_inputs(in, 2, 5));
   TENON_TRY(expect_float(in, 0));
   TENON_TRY(expect_same_dtype(in, 0, 1));
   if (has(in, 2)) TENON_TRY(expect_same_dtype(in, 0, 2));
   if (has(in, 3)) TENON_TRY(expect_same_dtype(in, 0, 3));
+  if (has(in, 4)) TENON_TRY(expect_same_dtype(in, 0, 4));
   const Type &x = in[0], &w = in[1];
   if (op.group < 1) return shape_error("group is ", op.group, ", expected 1 or more");
 
@@ -142,6 +143,10 @@ Result<Types> infer(const Conv& op, const Types& in) {
   if (has(in, 2) && !in[2].layout.plain()) return error(Code::kInternal, "input 2 has layout ", in[2].layout.str(), ", expected plain");
   if (has(in, 3) && in[3].layout != out_layout) {
     return error(Code::kInternal, "input 3 has layout ", in[3].layout.str(), ", expected ", out_layout.str());
+  }
+
+  if (has(in, 4) && (!takes_input_scale(op, w) || in[4].layout != out_layout)) {
+    return error(Code::kInternal, "input 4 has layout ", in[4].layout.str(), " beside weights in ", w.layout.str());
   }
 
   const int rank = x.ranked() ? x.rank() : w.ranked() ? w.rank() : -1;
@@ -208,7 +213,21 @@ Result<Types> infer(const Conv& op, const Types& in) {
     for (int i = 0; fits && i < rank; ++i) fits = dims_equal(in[3].shape[i], result.shape[i]) != false;
     if (!fits) return input_error(3, "has shape ", in[3].shape.str(), ", expected ", result.shape.str());
   }
+  if (has(in, 4) && in[4].ranked() && x.ranked()) {
+    bool fits = in[4].rank() == rank;
+    for (int i = 0; fits && i < rank; ++i) fits = dims_equal(in[4].shape[i], i < 2 ? x.shape[i] : Dim(1)) != false;
+    if (!fits) return input_error(4, "has shape ", in[4].shape.str(), ", expected one number a channel of input 0 ", x.shape.str());
+  }
   return Types{std::move(result)};
+}
+
+bool takes_input_scale(const Conv& op, const Type& weights) {
+  if (weights.layout.kind != Layout::Kind::kPacked || static_cast<ConvFormat>(weights.layout.format) != ConvFormat::kDirect) return false;
+  if (op.group != 1 || !weights.ranked()) return false;
+  for (int i = 2; i < weights.rank(); ++i) {
+    if (!weights.shape[i].is(1)) return false;
+  }
+  return true;
 }
 
 namespace {
@@ -297,6 +316,7 @@ Result<Step> bind(const Conv& op, const BindContext& ctx) {
     ConvParams p = params_of(op, x, w, y);
     p.format = static_cast<ConvFormat>(ctx.layout(1).format);
     p.epilogue = epilogue_of(op, ctx);
+    p.scaled = ctx.has_input(4);
     std::shared_ptr<const kernels::onednn::Slices> slices;
     if (p.format == ConvFormat::kOneDnn || p.format == ConvFormat::kOneDnnPlainInput) {
       slices = kernels::onednn::convolution(p);

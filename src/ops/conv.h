@@ -8,7 +8,7 @@
 
 namespace tenon::ops {
 
-/// Convolution over the spatial dims of [N, C, spatial...], then + residual, then the activation.
+/// Convolution over the spatial dims of [N, C, spatial...] times the scale, then + residual, then the activation.
 struct Conv {
   Window window;
   int64_t group = 1;
@@ -17,11 +17,14 @@ struct Conv {
   bool operator==(const Conv&) const = default;
 };
 
-/// (x: float[N, C, ...], w: [M, C/group, kernel...], b?: [M], residual?: as y) -> (y: [N, M, ...]).
+/// (x: float[N, C, ...], w: [M, C/group, kernel...], b?: [M], residual?: as y, scale?: [N, C, 1, ...]) -> (y: [N, M, ...]).
 /// w may be packed (Layout::format is a kernels::ConvFormat): then x is channel-blocked, or plain where takes_plain_input(), and y and
-/// residual are channel-blocked.
+/// residual are channel-blocked. Only then may there be a scale, channel-blocked too, and only where takes_input_scale().
 Result<Types> infer(const Conv&, const Types& in);
 Result<Step> bind(const Conv&, const BindContext&);
+
+/// Whether the weights are packed for a direct 1x1 convolution without groups.
+bool takes_input_scale(const Conv& op, const Type& weights);
 
 /// The channel-blocked layout of the instruction set in use.
 Layout blocked_layout();

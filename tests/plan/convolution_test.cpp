@@ -95,6 +95,35 @@ int count(const Model& m) {
   return n;
 }
 
+/// x times one number a channel between 0 and 1, computed from the means of its channels.
+ValueId excited(Network& net, ValueId x, int64_t channels) {
+  const ValueId mean = net.add(ops::GlobalPool{ops::GlobalPool::Kind::kAverage}, {x});
+  const ValueId squeezed = net.relu(net.conv(mean, channels, 10, 1));
+  return net.times(x, net.add(Unary{Unary::Kind::kSigmoid}, {net.conv(squeezed, 10, channels, 1)}));
+}
+
+TEST(Convolution, SqueezeAndExciteScalesTheWeightsOfTheProjection) {
+  for (const int64_t stride : {1, 2}) {
+    Network net({Dim::symbol("n"), 3, 20, 20});
+    const ValueId x = net.relu(net.conv(net.x(), 3, 200, 3, 2));
+    const ValueId y = net.conv(excited(net, x, 200), 200, 88, 1, stride);  // channels of several chunks, filters of several tiles
+    net.output(stride == 1 ? net.plus(y, net.conv(x, 200, 88, 3)) : y);
+    const auto m = net.check({{1, 3, 20, 20}, {3, 3, 20, 20}});
+    ASSERT_TRUE(m);
+    EXPECT_EQ(count<Binary>(*m), 0) << dump(m->graph());
+  }
+}
+TEST(Convolution, ProductsStayWhereTheyAreReadTwiceOrByWindows) {
+  Network net({1, 3, 12, 12});
+  const ValueId x = net.relu(net.conv(net.x(), 3, 40, 3));
+  const ValueId twice = excited(net, x, 40), window = excited(net, x, 40);
+  net.output(net.plus(net.conv(twice, 40, 24, 1), net.conv(twice, 40, 24, 1)));
+  net.output(net.conv(window, 40, 24, 3));
+  const auto m = net.check({{1, 3, 12, 12}});
+  ASSERT_TRUE(m);
+  EXPECT_EQ(count<Binary>(*m), 2) << dump(m->graph());
+}
+
 TEST(Convolution, ResidualBlockStaysBlocked) {
   const Dim n = Dim::symbol("n");
   Network net({n, 3, 20, 20});
