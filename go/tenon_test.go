@@ -250,7 +250,7 @@ func TestInspect(t *testing.T) {
 }
 
 func TestWithoutOneDNN(t *testing.T) {
-	for node := range open(t, "depthwise.onnx", WithoutOneDNN()).Nodes() {
+	for node := range open(t, "first_layer.onnx", WithoutOneDNN()).Nodes() {
 		if node.Kernel == "ConvOneDnn" {
 			t.Errorf("%+v", node)
 		}

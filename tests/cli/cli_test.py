@@ -341,7 +341,7 @@ def test_optimize_without_a_pass():
 
 # ------------------------------------------------------------------------------------------------------------------ oneDNN
 
-DEPTHWISE = ROOT / "tests/data/depthwise.onnx"  # a convolution that oneDNN does faster where it is there at all
+FIRST_LAYER = ROOT / "tests/data/first_layer.onnx"  # a convolution that oneDNN does faster where it is there at all
 
 
 def kernels(model, *arguments, **environment):
@@ -352,21 +352,21 @@ def kernels(model, *arguments, **environment):
 def test_onednn_is_used_and_switched_off():
     version = tenon_json("version")
     there = version["onednn"].startswith("oneDNN ") and not version["cpu"].startswith("SSE4")
-    assert kernels(DEPTHWISE)["kernel"] == ("ConvOneDnn" if there else "ConvDepthwise")
-    off = kernels(DEPTHWISE, "--no-onednn")
-    assert off["kernel"] == "ConvDepthwise" and "ConvOneDnn: " in off["refusals"]
+    assert kernels(FIRST_LAYER)["kernel"] == ("ConvOneDnn" if there else "ConvPlainInput")
+    off = kernels(FIRST_LAYER, "--no-onednn")
+    assert off["kernel"] == "ConvPlainInput" and "ConvOneDnn: " in off["refusals"]
 
 
 def test_without_the_onednn_module(tmp_path):
-    for model in (DEPTHWISE, MODEL):
+    for model in (FIRST_LAYER, MODEL):
         node = kernels(model, TENON_ONEDNN=str(tmp_path / "none.so"))
         assert node["kernel"] != "ConvOneDnn"
     assert "none.so" in tenon("version", env={**os.environ, "TENON_ONEDNN": str(tmp_path / "none.so")}).stdout
-    assert "module is not there" in kernels(DEPTHWISE, TENON_ONEDNN=str(tmp_path / "none.so"))["refusals"]
-    np.save(tmp_path / "x.npy", np.random.default_rng(2).standard_normal((1, 64, 32, 32), dtype=np.float32))
+    assert "module is not there" in kernels(FIRST_LAYER, TENON_ONEDNN=str(tmp_path / "none.so"))["refusals"]
+    np.save(tmp_path / "x.npy", np.random.default_rng(2).standard_normal((1, 3, 64, 64), dtype=np.float32))
     outputs = []
     for environment in ({}, {"TENON_ONEDNN": str(tmp_path / "none.so")}):
-        tenon("run", DEPTHWISE, "--input", f"x={tmp_path / 'x.npy'}", "--save-all", tmp_path / "y.npz", env={**os.environ, **environment})
+        tenon("run", FIRST_LAYER, "--input", f"x={tmp_path / 'x.npy'}", "--save-all", tmp_path / "y.npz", env={**os.environ, **environment})
         outputs.append(np.load(tmp_path / "y.npz")["y"])
     np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-4, atol=1e-4)
 

@@ -101,10 +101,10 @@ def custom():
                  [value("x", F, ["n"])], [value("y", F, ["n"])], domains=["com.example"])
 
 
-def depthwise():
+def first_layer():
     """A convolution that kernels of oneDNN do where they are there; with ones everywhere, y counts the inputs under the window."""
-    return model("depthwise", [helper.make_node("Conv", ["x", "w"], ["y"], name="conv", group=64, strides=[2, 2], pads=[2, 2, 2, 2])],
-                 [value("x", F, [1, 64, 32, 32])], [value("y", F, [1, 64, 16, 16])], [constant("w", np.ones((64, 1, 5, 5), np.float32))])
+    return model("first_layer", [helper.make_node("Conv", ["x", "w"], ["y"], name="conv", strides=[2, 2], pads=[1, 1, 1, 1])],
+                 [value("x", F, [1, 3, 64, 64])], [value("y", F, [1, 64, 32, 32])], [constant("w", np.ones((64, 3, 3, 3), np.float32))])
 
 
 def unknown():
@@ -115,7 +115,7 @@ def unknown():
 
 def main():
     directory = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
-    for make in (add, mlp, gather, forever, nonzero, strings, default, sequence, custom, depthwise, unknown):
+    for make in (add, mlp, gather, forever, nonzero, strings, default, sequence, custom, first_layer, unknown):
         (directory / f"{make.__name__}.onnx").write_bytes(make().SerializeToString())
     vectors = [np.float32([1, 2, 3]), np.float32([4])]
     (directory / "sequence.pb").write_bytes(numpy_helper.from_list(vectors, "s").SerializeToString())

@@ -170,7 +170,7 @@ def test_build_info():
 def test_onednn_is_opened_only_when_wanted(onednn):
     program = f"""
 import tenon
-tenon.load({str(ROOT / 'tests/data/depthwise.onnx')!r}, onednn={onednn})
+tenon.load({str(ROOT / 'tests/data/first_layer.onnx')!r}, onednn={onednn})
 with open("/proc/self/maps") as maps:
     opened = "libdnnl" in maps.read()
 info = tenon.build_info()
