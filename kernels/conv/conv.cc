@@ -28,7 +28,7 @@ constexpr int64_t kInputInL2 = 256 << 10;
 /// A convolution with more work than a part needs is cut into so many parts at least, of no less than kLeastWork multiply-adds.
 constexpr int64_t kEnoughParts = 8;
 constexpr int64_t kLeastWork = int64_t{1} << 19;
-/// A depthwise convolution computes what is beside a cut twice: images of fewer rows are not cut.
+/// A depthwise convolution over fewer rows is shared out by channels, as the layers beside it are by filters.
 constexpr int64_t kRowsToCut = 16;
 
 /// Joins whole rows of a 1x1 convolution with stride 1 until a row is long enough for full tiles, but leaves `least` rows where there are
@@ -87,7 +87,7 @@ int64_t plan_conv(ConvParams& p) {
   const double rows =
       std::min({kPartWork / std::max(row_work, 1.0) + 1, kInputInL2 / std::max(row_input, 1.0), size(p.out_rows()) / size(least)});
   p.rows = static_cast<int64_t>(std::clamp(rows, 1.0, std::max(1.0, size(p.out_rows()))));
-  // Equal parts, and an even number of them.
+  // Equal parts, rather an even number of them.
   int64_t row_parts = std::max<int64_t>(1, p.row_parts());
   if (row_parts > 1 && row_parts < p.out_rows()) row_parts += row_parts % 2;
   p.rows = std::max<int64_t>(1, (p.out_rows() + row_parts - 1) / row_parts);

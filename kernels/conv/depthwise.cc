@@ -94,7 +94,8 @@ struct LineArgs {
   const float* residual;
 };
 
-/// R pixels from `ox` on. `Edge`: taps may reach beyond the line, but none does for every pixel (depthwise_lines).
+/// R pixels from `ox` on. `Edge`: taps may reach beyond the line, on the left the first K - 1 inputs only and on the right the last K - 1
+/// (depthwise_lines).
 template <int K, int S, int R, bool Edge>
 HWY_INLINE void LinePixels(const ConvParams& p, const Part& part, const LineArgs& a, int64_t ox) {
   const DF d;

@@ -9,11 +9,11 @@ const char* slower(const ConvParams& p) {
   if (float_lanes() < 8) return "not measured on this instruction set";
   if (p.format == ConvFormat::kWinograd4) return "Winograd's method is faster";
   if (p.channels == p.groups && p.filters == p.groups && p.groups > 1) {
-    // Our time by oneDNN's: 0.8 to 1.0, with a pass for another activation less; AVX2 0.9 to 1.0.
+    // Our time by oneDNN's: 0.8 to 1.0, 1.1 in one case; AVX2 0.85 to 1.0.
     return "not faster for a depthwise convolution";
   }
   if (p.groups != 1) return "not faster for groups";
-  // 3x3 with stride 2: 1.2 to 1.3 on both; 7x7: 1.0.
+  // 3x3 with stride 2: 1.1 with AVX-512, 1.25 with AVX2; 7x7: 1.0.
   if (p.format == ConvFormat::kPlainInput) return p.stride[2] == 2 && p.taps() == 9 ? nullptr : "not faster for the first layer";
   // One block of filters 1.2 and few large ones up to 1.4 on one thread, but cut in another way than the layers around them, which costs two
   // threads more. Other pointwise and larger windows gain 2 to 8 %, or lose, once a clamp follows.
