@@ -176,31 +176,23 @@ TEST(Attention, RowsThatSeeNothing) {
             if (j >= i * 40) mask[static_cast<size_t>(i * keys + j)] = -INFINITY;
           }
         }
+        const Case hidden{.batch = 1,
+                          .heads = 2,
+                          .kv_heads = 2,
+                          .queries = queries,
+                          .keys = keys,
+                          .size = 32,
+                          .value_size = 32,
+                          .mask = {queries, keys},
+                          .masked = true};
         for (bool zero : {false, true}) {
-          Case c{.batch = 1,
-                 .heads = 2,
-                 .kv_heads = 2,
-                 .queries = queries,
-                 .keys = keys,
-                 .size = 32,
-                 .value_size = 32,
-                 .mask = {queries, keys},
-                 .masked = true};
+          Case c = hidden;
           c.op.nan_to_zero = zero;
           check(c, &mask);
         }
         // The other way round: the first blocks of keys are hidden.
         std::reverse(mask.begin(), mask.end());
-        Case c{.batch = 1,
-               .heads = 2,
-               .kv_heads = 2,
-               .queries = queries,
-               .keys = keys,
-               .size = 32,
-               .value_size = 32,
-               .mask = {queries, keys},
-               .masked = true};
-        check(c, &mask);
+        check(hidden, &mask);
       }
     }
   });
