@@ -84,6 +84,7 @@ std::span<const Operator> normalization_operators();
 std::span<const Operator> linear_operators();
 std::span<const Operator> convolution_operators();
 std::span<const Operator> recurrent_operators();
+std::span<const Operator> quantization_operators();
 std::span<const Operator> movement_operators();
 std::span<const Operator> indexing_operators();
 std::span<const Operator> shape_operators();

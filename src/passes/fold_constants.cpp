@@ -2,9 +2,10 @@
 
 #include "ops/evaluate.h"
 #include "ops/regions.h"
+#include "passes/fold.h"
 #include "passes/passes.h"
 
-namespace tenon::passes {
+namespace tenon {
 
 namespace {
 
@@ -43,9 +44,7 @@ Result<bool> fold_contents(Graph& graph, const Node& node) {
 
 }  // namespace
 
-/// A node whose inputs are all constants is computed now; so is an integer value whose contents are known although its inputs are not.
-/// Results much larger than their inputs stay computed at run time.
-Result<bool> fold_constants(Graph& graph, NodeId id) {
+Result<bool> fold(Graph& graph, NodeId id) {
   if (!ops::regions_of(graph.node(id).op).empty()) return false;
   {
     // Types downstream of an earlier fold may be sharper now.
@@ -87,4 +86,14 @@ Result<bool> fold_constants(Graph& graph, NodeId id) {
   return true;
 }
 
-}  // namespace tenon::passes
+namespace passes {
+
+/// A node whose inputs are all constants is computed now; so is an integer value whose contents are known although its inputs are not.
+/// Results much larger than their inputs stay computed at run time. Quantised constants stay what they are: products take them so.
+Result<bool> fold_constants(Graph& graph, NodeId id) {
+  return std::holds_alternative<ops::DequantizeLinear>(graph.node(id).op) ? false : fold(graph, id);
+}
+
+}  // namespace passes
+
+}  // namespace tenon

@@ -130,6 +130,10 @@ case("S115", "PRelu slope that does not broadcast", op("PRelu", [(2, 3), f32(1, 
 case("S116", "InstanceNormalization scale of 3 for 4", op("InstanceNormalization", [X4, np.ones(3, np.float32), np.ones(3, np.float32)]), "shape", "bad_node", "3", "4")
 case("S117", "pads of Conv that wrap to a small sum", conv(pads=[MAX, 0, MIN, 0]), "shape", "bad_node", "pads")
 case("S118", "Dropout ratio 7 at inference does nothing (legal)", op("Dropout", [(2, 3), np.array(7.0, np.float32)]), "accept")
+case("S119", "QuantizeLinear scales of 3 for 4", op("QuantizeLinear", [(2, 4), f32(1, 2, 3)], otype=TensorProto.UINT8), "shape", "bad_node", "scale", "3", "4")
+case("S120", "QuantizeLinear block_size -2", op("QuantizeLinear", [(2, 4), f32(1)], dict(block_size=-2), otype=TensorProto.UINT8, opset=21), "shape", "bad_node", "block_size", "-2")
+case("S121", "DequantizeLinear block_size 2^62", op("DequantizeLinear", [np.ones((2, 4), np.int8), np.ones((2, 2), np.float32)], dict(block_size=2**62), opset=21), "shape", "bad_node", "scale")
+case("S122", "QuantizeLinear output_dtype 999", op("QuantizeLinear", [(2, 4), f32(1)], dict(output_dtype=999), otype=TensorProto.UINT8, opset=21), "load", "bad_node", "output_dtype", "999")
 
 # --- R: values while it runs -----------------------------------------------------------------------------------------------------
 

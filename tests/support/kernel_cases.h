@@ -19,6 +19,7 @@
 #include "kernels/normalization/layer_norm.h"
 #include "kernels/normalization/softmax.h"
 #include "kernels/pool/pool.h"
+#include "kernels/quantize/quantize.h"
 #include "kernels/reduction/arg_reduce.h"
 #include "kernels/reduction/reduce.h"
 #include "kernels/resize/resize.h"
@@ -113,6 +114,21 @@ void elementwise(int64_t n, F&& f) {
   const std::array<int64_t, 1> dims{n};
   make_broadcast_shape<3>(dims, {dims, dims, dims}, w.shape);
   f(where, KernelCase<WhereParams>("same_shape", w, parts, {{DType::kBool, n}, {kF32, n}, {kF32, n}}, {{kF32, n}}));
+}
+
+template <class F>
+void quantization(int64_t rows, int64_t n, F&& f) {
+  const int64_t count = rows * n;
+  for (const DType t : {DType::kInt8, DType::kUint8}) {
+    for (const bool column : {false, true}) {  // a scale each, or one for all
+      QuantizeParams p{.narrow = t, .zero_point = true, .axis = count, .block = 16384};
+      if (column) p.outer = rows, p.axis = 1, p.inner = n, p.block = 1, p.scale_inner = 1, p.chunk = 16;
+      const int64_t scales = column ? n : 1, parts = pieces(p.groups(), p.chunk);
+      const std::string name = std::string(name_of(t)) + (column ? "/column" : "");
+      f(quantize, KernelCase<QuantizeParams>(name, p, parts, {{kF32, count}, {kF32, scales}, {t, scales, 100}}, {{t, count}}));
+      f(dequantize, KernelCase<QuantizeParams>(name, p, parts, {{t, count, 100}, {kF32, scales}, {t, scales, 100}}, {{kF32, count}}));
+    }
+  }
 }
 
 template <class F>
@@ -300,6 +316,7 @@ const kernels::Row<Params>* reference_row(const kernels::Table<Params>& table, c
 template <class F>
 void for_each_kernel_case(bool large, F&& f) {
   cases::elementwise(large ? 1 << 20 : 512 * 67 + 13, f);
+  large ? cases::quantization(2048, 512, f) : cases::quantization(67, 83, f);
   large ? cases::normalization(512, 768, f) : cases::normalization(37, 96, f);
   large ? cases::reduction(1024, 1024, f) : cases::reduction(37, 83, f);
   large ? cases::image(64, 112, f) : cases::image(48, 14, f);
