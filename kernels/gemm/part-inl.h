@@ -1,0 +1,128 @@
+// What kernels of products share around their tiles: rows of A as blocks, and what becomes of the sums. Re-included once per Highway target.
+#if defined(TENON_KERNELS_GEMM_PART_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TENON_KERNELS_GEMM_PART_INL_H_
+#undef TENON_KERNELS_GEMM_PART_INL_H_
+#else
+#define TENON_KERNELS_GEMM_PART_INL_H_
+#endif
+
+#include "hwy/highway.h"
+#include "kernels/gemm/rows-inl.h"
+#include "kernels/gemm/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels::HWY_NAMESPACE {
+
+/// Copies rows [begin, end) of A into blocks: block after block of kBlockDepth columns, each holding all rows. Rows are read whole, as a
+/// stream.
+HWY_INLINE void PackRows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, float* dst) {
+  const int64_t rows = end - begin, block = rows * kRowStride;
+  if (p.dtype == DType::kFloat32 && p.a_m == 1 && p.a_k != 1) {
+    for (int64_t k = 0; k < p.k; k += kBlockDepth, dst += block) {
+      Transpose(static_cast<const float*>(a) + from + begin + k * p.a_k, p.a_k, rows, std::min(kBlockDepth, p.k - k), dst, kRowStride);
+    }
+    return;
+  }
+  for (int64_t r = 0; r < rows; ++r, from += p.a_m) {
+    float* to = dst + r * kRowStride;
+    for (int64_t k = 0; k < p.k; k += kBlockDepth, to += block) {
+      LoadRow(p.dtype, a, from + begin * p.a_m + k * p.a_k, p.a_k, std::min(kBlockDepth, p.k - k), to);
+    }
+  }
+}
+
+/// Gives each tile what is added to its sums and a place to put its results, and moves them on when that place is not C itself.
+class Finisher {
+ public:
+  /// `scratch`: two tiles and a row.
+  Finisher(const GemmParams& p, const Call& call, float* scratch)
+      : p_(p),
+        addend_(p.addend ? call.src[2] : nullptr),
+        residual_(p.residual ? call.src[3] : nullptr),
+        c_(call.dst[0]),
+        init_(scratch),
+        out_(init_ + kTileRows * kPanel),
+        bias_(out_ + kTileRows * kPanel) {}
+
+  /// Prepares the last block of `rows` rows from `row` on and the panel that begins at column `col`, of the matrices of `part`.
+  void Begin(const GemmPart& part, int64_t row, int64_t rows, int64_t col, TileArgs& t) {
+    at_ = part.c + row * p_.c_m + col;
+    rows_ = rows;
+    columns_ = std::min(kPanel, p_.n - col);
+    const bool plain = p_.dtype == DType::kFloat32, whole = columns_ == kPanel;
+    direct_ = plain && whole && p_.tile == nullptr;
+    t.c = direct_ ? static_cast<float*>(c_) + at_ : out_;
+    t.c_m = direct_ ? p_.c_m : kPanel;
+    t.finish = true;
+    t.alpha = p_.alpha;
+    t.clamp = p_.clamps();
+    t.low = p_.low;
+    t.high = p_.high;
+    t.bias = t.init = nullptr;
+    t.init_m = kPanel;
+    bool built = false;
+    if (addend_ != nullptr) {
+      const int64_t from = part.d + row * p_.d_m + col * p_.d_n;
+      const bool as_is = plain && whole && p_.beta == 1 && p_.d_n == 1;
+      if (p_.d_m == 0 && p_.d_n == 1 && p_.beta == 1) {
+        t.bias = as_is ? static_cast<const float*>(addend_) + from : bias_;
+        if (!as_is) LoadRow(p_.dtype, addend_, from, 1, columns_, bias_);
+      } else if (as_is && residual_ == nullptr) {
+        t.init = static_cast<const float*>(addend_) + from;
+        t.init_m = p_.d_m;
+      } else {
+        for (int64_t r = 0; r < rows; ++r) {
+          float* to = init_ + r * kPanel;
+          LoadRow(p_.dtype, addend_, from + r * p_.d_m, p_.d_n, columns_, to);
+          for (int64_t i = 0; i < columns_; ++i) to[i] *= p_.beta;
+        }
+        t.init = init_;
+        built = true;
+      }
+    }
+    if (residual_ == nullptr) return;
+    if (plain && whole && !built) {
+      t.init = static_cast<const float*>(residual_) + at_;
+      t.init_m = p_.c_m;
+      return;
+    }
+    float row_buffer[kPanel];
+    for (int64_t r = 0; r < rows; ++r) {
+      float* to = init_ + r * kPanel;
+      LoadRow(p_.dtype, residual_, at_ + r * p_.c_m, 1, columns_, built ? row_buffer : to);
+      if (built) {
+        for (int64_t i = 0; i < columns_; ++i) to[i] += row_buffer[i];
+      }
+    }
+    t.init = init_;
+  }
+
+  /// `skip`: leading columns that are not stored because another panel did.
+  void End(int64_t skip = 0) {
+    if (direct_) return;
+    if (p_.tile != nullptr) p_.tile(p_.tile_alpha, p_.tile_beta, out_, out_, rows_ * kPanel);
+    for (int64_t r = 0; r < rows_; ++r) StoreRow(p_.dtype, out_ + r * kPanel + skip, columns_ - skip, c_, at_ + r * p_.c_m + skip);
+  }
+
+  /// Makes the next Begin..End go through the tile buffer even where C could be written directly.
+  void Detour(TileArgs& t) {
+    direct_ = false;
+    t.c = out_;
+    t.c_m = kPanel;
+  }
+
+ private:
+  const GemmParams& p_;
+  const void* addend_;
+  const void* residual_;
+  void* c_;
+  float* init_;
+  float* out_;
+  float* bias_;
+  int64_t at_ = 0, rows_ = 0, columns_ = 0;
+  bool direct_ = false;
+};
+
+}  // namespace tenon::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // TENON_KERNELS_GEMM_PART_INL_H_
