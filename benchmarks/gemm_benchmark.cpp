@@ -7,7 +7,7 @@
 #include <cstdlib>
 
 #include "benchmarks/machine.h"
-#include "kernels/gemm/gemm.h"
+#include "kernels/gemm/bits.h"
 
 namespace tenon::kernels {
 namespace {
@@ -74,11 +74,48 @@ BENCHMARK_CAPTURE(product, packed, true, false, false)
     ->Args({1024, 1024, 1024})->Args({2048, 2048, 2048})
     ->Args({128, 768, 768})->Args({128, 3072, 768})->Args({128, 768, 3072})->Args({64, 384, 1536})->Args({1500, 384, 384})
     ->Args({17, 1000, 512})->Args({8, 1024, 1024})->Args({5, 4096, 1024})
-    ->Args({1, 1000, 2048})->Args({1, 1024, 1024})->Args({1, 4096, 4096})->Args({2, 4096, 4096})->Args({4, 4096, 4096})->Args({1, 64, 64});
+    ->Args({1, 1000, 2048})->Args({1, 1024, 1024})->Args({1, 4096, 4096})->Args({2, 4096, 4096})->Args({4, 4096, 4096})->Args({1, 64, 64})
+    ->Args({8, 4096, 4096})->Args({16, 4096, 4096})->Args({128, 4096, 4096})->Args({512, 4096, 4096});
 // clang-format on
 BENCHMARK_CAPTURE(product, gelu, true, false, true)->Args({128, 3072, 768})->Args({512, 512, 512});
 BENCHMARK_CAPTURE(product, dynamic, false, false, false)->Args({128, 64, 128})->Args({512, 512, 512})->Args({1024, 1024, 1024});
 BENCHMARK_CAPTURE(product, dynamic_transposed, false, true, false)->Args({128, 128, 64})->Args({512, 512, 512})->Args({1024, 1024, 1024});
+
+/// Args: m, n, k, bits, block. Weights packed in their bits; bytes are those that are read of them, scales included.
+void few_bits(benchmark::State& state) {
+  GemmParams p{.m = state.range(0), .n = state.range(1), .k = state.range(2)};
+  const BitsFormat format{.bits = static_cast<int>(state.range(3)), .block = state.range(4), .panels = gemm_format()};
+  p.format = bits_format(format);
+  p.a_m = p.k;
+  p.c_m = p.n;
+  plan_gemm(p);
+  const int64_t words = format.words(p.k, p.n);
+  const Buffer a(p.m * p.k), b(words), c(p.m * p.n), scratch(gemm_scratch(p) / 4);
+  const void* src[] = {a.data, b.data};
+  void* dst[] = {c.data};
+  Fault fault;
+  const Call call{.src = src, .dst = dst, .scratch = reinterpret_cast<std::byte*>(scratch.data), .fault = &fault};
+  const Kernel<GemmParams> kernel = takes_few_bits(p) ? GemmFewBitsPointer() : GemmBitsPointer();
+  double best = 1e30;
+  for (auto _ : state) {
+    const auto start = std::chrono::steady_clock::now();
+    kernel(p, call, {0, p.parts()});
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  const double work = 2e-9 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  state.counters["best_us"] = best * 1e6;
+  state.counters["GFLOPS"] = work / best;
+  state.counters["percent_of_peak"] = 100 * work / best / peak_gflops();
+  state.counters["GB_per_s"] = 4e-9 * static_cast<double>(words) / best;
+}
+
+// clang-format off
+BENCHMARK(few_bits)
+    ->Args({1, 4096, 4096, 4, 32})->Args({1, 4096, 4096, 4, 128})->Args({1, 4096, 4096, 8, 32})->Args({1, 4096, 4096, 2, 32})
+    ->Args({2, 4096, 4096, 4, 32})->Args({4, 4096, 4096, 4, 32})->Args({8, 4096, 4096, 4, 32})->Args({8, 4096, 4096, 8, 32})
+    ->Args({9, 4096, 4096, 4, 32})->Args({16, 4096, 4096, 4, 32})->Args({128, 4096, 4096, 4, 32})->Args({128, 4096, 4096, 8, 32})
+    ->Args({512, 4096, 4096, 4, 32});
+// clang-format on
 
 }  // namespace
 }  // namespace tenon::kernels

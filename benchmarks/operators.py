@@ -33,11 +33,12 @@ class Case:
         self.label, self.dynamic, self.constants = label, dynamic, {name: np.asarray(array) for name, array in (constants or {}).items()}
         names = order or [i[0] for i in inputs] + list(constants or {})
         node = helper.make_node(op, names, list(outputs), domain=domain, **attributes)
-        graph = helper.make_graph(
-            [node], label, [helper.make_tensor_value_info(n, t, d) for n, t, d in inputs],
-            [helper.make_value_info(o, onnx.TypeProto()) for o in outputs if o],
-            [numpy_helper.from_array(a, n) for n, a in (constants or {}).items()])
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+        # Types of ONNX's own operators are inferred.
+        made = [helper.make_tensor_value_info(o, inputs[0][1], None) if domain else helper.make_value_info(o, onnx.TypeProto()) for o in outputs if o]
+        graph = helper.make_graph([node], label, [helper.make_tensor_value_info(n, t, d) for n, t, d in inputs], made,
+                                  [numpy_helper.from_array(a, n) for n, a in (constants or {}).items()])
+        opsets = [helper.make_opsetid("", OPSET)] + ([helper.make_opsetid(domain, 1)] if domain else [])
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
         self.bytes = onnx.shape_inference.infer_shapes(model).SerializeToString()
         self.inputs = inputs
 
@@ -133,6 +134,12 @@ def cases():
     yield Case("ConvTranspose 4x4/2", "ConvTranspose", [("x", F, [1, 128, 28, 28])], {"w": floats(128, 64, 4, 4)}, strides=[2, 2], pads=[1] * 4)
     for m in (1, 4, 16, 128):
         yield Case(f"MatMul {m}x768x3072", "MatMul", [("x", F, [m, 768])], {"w": floats(768, 3072)})
+    for bits, block in ((4, 32), (4, 128), (8, 32), (2, 32)):
+        weights = {"b": np.random.default_rng(3).integers(0, 256, (4096, 4096 // block, block * bits // 8), np.uint8),
+                   "s": np.abs(floats(4096, 4096 // block)) / 100}
+        for m in (1, 8, 128):
+            yield Case(f"MatMulNBits {m}x4096x4096 {bits} bits of {block}", "MatMulNBits", [("x", F, [m, 4096])], weights,
+                       domain="com.microsoft", K=4096, N=4096, bits=bits, block_size=block)
     yield Case("MatMul 512", "MatMul", [("a", F, [512, 512]), ("b", F, [512, 512])])
     yield Case("MatMul heads", "MatMul", [("a", F, [1, 12, 128, 64]), ("b", F, [1, 12, 64, 128])])
     yield Case("Gemm transB", "Gemm", [("x", F, [8, 1024])], {"w": floats(1000, 1024), "c": floats(1000)}, transB=1)

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kernels/gemm/gemm.h"
+#include "kernels/gemm/bits.h"
 
 namespace tenon::kernels {
 
@@ -16,7 +16,7 @@ inline constexpr int64_t kRowStride = kBlockDepth + 16;
 constexpr int64_t tile_rows(int64_t lanes) { return lanes >= 16 ? 14 : 6; }
 
 inline bool takes_few_rows(const GemmParams& p) {
-  if (p.m > kFewRows || p.slices != nullptr) return false;
+  if (p.m > kFewRows || p.slices != nullptr || is_bits(p.format)) return false;
   return p.format != GemmFormat::kNone || (p.dtype == DType::kFloat32 && p.b_n == 1 && p.n >= p.panel);
 }
 inline bool takes_dots(const GemmParams& p) {

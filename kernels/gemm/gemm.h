@@ -14,7 +14,7 @@ class Slices;
 
 /// How a matrix B of k rows and n columns is packed (values of Layout::format): panels of `width` columns, each panel k rows of
 /// `width` float32, the last panel padded with zeros. kPanels<w> is what the kernels of an instruction set with w/2 float lanes read.
-/// kOneDnn is oneDNN's own, of bfloat16 (kernels/onednn).
+/// kOneDnn is oneDNN's own, of bfloat16 (kernels/onednn). Values from 0x8000 on are weights of a few bits (bits.h).
 enum class GemmFormat : uint16_t { kNone = 0, kPanels8 = 1, kPanels16 = 2, kPanels32 = 3, kOneDnn = 4 };
 
 /// The format of the instruction set in use, and its width.

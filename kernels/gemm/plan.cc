@@ -16,6 +16,8 @@ constexpr int64_t kPartWork = 1 << 20;
 /// Most rows of A packed at once, and most floats: they stay in L2 while panels of B pass by.
 constexpr int64_t kBlockRows = 112;
 constexpr int64_t kBlockFloats = 128 << 10;
+/// The same where every row costs less of decoding the panels.
+constexpr int64_t kBitsBlockFloats = 512 << 10;
 constexpr int64_t kEnoughParts = 64;
 
 /// a * b, held below what int64 can hold; sizes of real products fit, costs need not be exact.
@@ -52,7 +54,14 @@ void plan_gemm(GemmParams& p) {
     p.col_parts = ceil_div(panels, std::max<int64_t>(1, kStreamedBytes / capped_mul(std::max<int64_t>(1, p.k), p.panel * 4)));
     return;
   }
-  const int64_t rows = std::clamp<int64_t>(kBlockFloats / std::max<int64_t>(1, p.k), height, kBlockRows);
+  if (takes_few_bits(p)) {
+    p.row_parts = 1;
+    const int64_t bytes = bits_format(p.format).panel_words(p.k) * 4;
+    p.col_parts = ceil_div(panels, std::max<int64_t>(1, kStreamedBytes / bytes));
+    return;
+  }
+  const int64_t floats = is_bits(p.format) ? kBitsBlockFloats : kBlockFloats;
+  const int64_t rows = std::clamp<int64_t>(floats / std::max<int64_t>(1, p.k), height, kBlockRows);
   p.row_parts = ceil_div(p.row_tiles, std::max<int64_t>(1, rows / height));
   const int64_t panel_work = std::max<int64_t>(1, capped_mul(ceil_div(p.m, p.row_parts) * p.panel, p.k));
   int64_t width = std::max(ceil_div(kPartWork, panel_work), 128 / p.panel);
@@ -66,11 +75,20 @@ int64_t gemm_scratch(const GemmParams& p) {
     return products * 4 + static_cast<int64_t>(p.slices->scratch_bytes());
   }
   if (p.format == GemmFormat::kNone && !takes_few_rows(p)) return gemm_scratch_layout(GemmParams{.panel = p.panel}).total() * 4;
-  return gemm_scratch_layout(p).total() * 4;
+  return gemm_scratch_layout(p).total() * 4 + bits_scratch(p);
+}
+
+int64_t bits_scratch(const GemmParams& p) {
+  if (!is_bits(p.format)) return 0;
+  const BitsFormat format = bits_format(p.format);
+  const int64_t few = kFewBitRows * (p.panel + bits_depth(p.k)) + format.blocks(p.k), slice = (kBlockDepth + format.per_word()) * p.panel;
+  return (takes_few_bits(p) ? few : slice) * 4;
 }
 
 double gemm_nanoseconds(const GemmParams& p) {
   const double work = static_cast<double>(p.batches()) * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  if (takes_few_bits(p))
+    return static_cast<double>(p.n) * static_cast<double>(p.k) * static_cast<double>(p.m + 1) / (2 * static_cast<double>(p.panel));
   const bool fast = p.format != GemmFormat::kNone || takes_few_rows(p) || takes_dots(p);
   return fast ? work / (p.m <= kFewRows ? 8 : 2 * static_cast<double>(p.panel)) : work;
 }

@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "base/small_float.h"
+#include "kernels/gemm/bits.h"
 #include "kernels/onednn/choice.h"
 #include "kernels/onednn/onednn.h"
 
@@ -164,7 +165,7 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
     slices = kernels::onednn::product(p);
     if (slices == nullptr || p.batch_rank != 0) return error(Code::kInternal, "oneDNN made no kernel for weights that it packed");
     p.slices = slices.get();
-  } else if (p.format != GemmFormat::kNone && ctx.want_refusals()) {
+  } else if (p.format != GemmFormat::kNone && !kernels::is_bits(p.format) && ctx.want_refusals()) {
     p.no_onednn = kernels::onednn::refusal(kernels::onednn::slower(p));
   }
   kernels::plan_gemm(p);
@@ -261,13 +262,15 @@ Result<Step> bind(const MatMul& op, const BindContext& ctx) {
   int64_t matrix_b = p.k * p.n;
   if (ctx.layout(1).kind == Layout::Kind::kPacked) {
     p.format = static_cast<GemmFormat>(ctx.layout(1).format);
-    if (p.format == GemmFormat::kOneDnn) {
-      if (b.size() != 2) return error(Code::kInternal, "a stack of matrices is packed by oneDNN");
-    } else if (p.format != kernels::gemm_format()) {
+    const GemmFormat panels = kernels::is_bits(p.format) ? kernels::bits_format(p.format).panels : p.format;
+    if (p.format == GemmFormat::kOneDnn || kernels::is_bits(p.format)) {
+      if (b.size() != 2) return error(Code::kInternal, "input 1 is a stack of matrices, which is not packed as ", ctx.layout(1).str());
+    }
+    if (p.format != GemmFormat::kOneDnn && panels != kernels::gemm_format()) {
       return error(Code::kInternal, "input 1 is ", ctx.layout(1).str(), ", expected packed:", static_cast<int>(kernels::gemm_format()),
                    " on this CPU");
     }
-    matrix_b = p.format == GemmFormat::kOneDnn ? 0 : kernels::packed_floats(p.format, p.k, p.n);
+    matrix_b = panels != p.format || panels == GemmFormat::kOneDnn ? 0 : kernels::packed_floats(p.format, p.k, p.n);
   }
 
   const int rank = static_cast<int>(out.size()) - (a_vector ? 0 : 1) - (b_vector ? 0 : 1);

@@ -91,7 +91,9 @@ namespace passes {
 /// A node whose inputs are all constants is computed now; so is an integer value whose contents are known although its inputs are not.
 /// Results much larger than their inputs stay computed at run time. Quantised constants stay what they are: products take them so.
 Result<bool> fold_constants(Graph& graph, NodeId id) {
-  return std::holds_alternative<ops::DequantizeLinear>(graph.node(id).op) ? false : fold(graph, id);
+  const Op& op = graph.node(id).op;
+  if (std::holds_alternative<ops::DequantizeLinear>(op) || std::holds_alternative<ops::DequantizeBits>(op)) return false;
+  return fold(graph, id);
 }
 
 }  // namespace passes

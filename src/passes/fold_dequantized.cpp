@@ -3,7 +3,7 @@
 
 namespace tenon::passes {
 
-/// What fold_constants does, and DequantizeLinear of constants too: the quantised ones that no product has taken by now.
+/// What fold_constants does, and constants that are quantised too: those that no product has taken by now.
 Result<bool> fold_dequantized(Graph& graph, NodeId id) { return fold(graph, id); }
 
 }  // namespace tenon::passes

@@ -135,6 +135,28 @@ case("S120", "QuantizeLinear block_size -2", op("QuantizeLinear", [(2, 4), f32(1
 case("S121", "DequantizeLinear block_size 2^62", op("DequantizeLinear", [np.ones((2, 4), np.int8), np.ones((2, 2), np.float32)], dict(block_size=2**62), opset=21), "shape", "bad_node", "scale")
 case("S122", "QuantizeLinear output_dtype 999", op("QuantizeLinear", [(2, 4), f32(1)], dict(output_dtype=999), otype=TensorProto.UINT8, opset=21), "load", "bad_node", "output_dtype", "999")
 
+
+def nbits(a=(2, 64), b=(8, 2, 16), scales=(8, 2), zeros=None, bias=None, **attrs):
+    inputs = [a, np.ones(b, np.uint8), np.ones(scales, np.float32), zeros, None, bias]
+    while inputs[-1] is None:
+        inputs.pop()
+    return op("MatMulNBits", inputs, dict(K=64, N=8, bits=4, block_size=32) | attrs, domain="com.microsoft", doms=["com.microsoft"])
+
+
+case("S123", "MatMulNBits (legal)", nbits(bias=np.ones(8, np.float32)), "accept")
+case("S124", "MatMulNBits of 3 bits", nbits(bits=3), "shape", "bad_node", "bits", "3")
+case("S125", "MatMulNBits block_size 0", nbits(block_size=0), "shape", "bad_node", "block_size", "0")
+case("S126", "MatMulNBits block_size 2^62", nbits(block_size=2**62), "shape", "bad_node", "block_size")
+case("S127", "MatMulNBits K -1", nbits(K=-1), "shape", "bad_node", "K", "-1")
+case("S128", "MatMulNBits K INT64_MAX", nbits(K=MAX), "shape", "bad_node")
+case("S129", "MatMulNBits N INT64_MAX", nbits(N=MAX), "shape", "bad_node")
+case("S130", "MatMulNBits weights of half the size", nbits(b=(8, 2, 8)), "shape", "bad_node", "[8, 2, 8]", "[8, 2, 16]")
+case("S131", "MatMulNBits scales of one block", nbits(scales=(8, 1)), "shape", "bad_node", "scales", "[8, 1]", "[8, 2]")
+case("S132", "MatMulNBits zero points not packed", nbits(zeros=np.ones((8, 2), np.uint8)), "shape", "bad_node", "zero points", "[8, 2]", "[8, 1]")
+case("S133", "MatMulNBits input of 60 columns for K 64", nbits(a=(2, 60)), "shape", "bad_node", "60", "64")
+case("S134", "MatMulNBits bias of 7 for N 8", nbits(bias=np.ones(7, np.float32)), "shape", "bad_node", "bias", "7", "8")
+case("S135", "MatMulNBits prepacked for a GPU", nbits(weight_prepacked=1), "load", "bad_node", "weight_prepacked")
+
 # --- R: values while it runs -----------------------------------------------------------------------------------------------------
 
 case("R01", "Gather index 99 of 2", op("Gather", [(2, 3), i64(99)]), "run", "bad_node", "99", "2")
