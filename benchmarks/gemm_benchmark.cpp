@@ -90,15 +90,20 @@ void few_bits(benchmark::State& state) {
   p.c_m = p.n;
   plan_gemm(p);
   const int64_t words = format.words(p.k, p.n);
-  const Buffer a(p.m * p.k), b(words), c(p.m * p.n), scratch(gemm_scratch(p) / 4);
+  const Buffer a(p.m * p.k), b(words), c(p.m * p.n), scratch(gemm_scratch(p) / 4), shared(bits_floats(p));
   const void* src[] = {a.data, b.data};
   void* dst[] = {c.data};
   Fault fault;
-  const Call call{.src = src, .dst = dst, .scratch = reinterpret_cast<std::byte*>(scratch.data), .fault = &fault};
+  const Call call{.src = src,
+                  .dst = dst,
+                  .scratch = reinterpret_cast<std::byte*>(scratch.data),
+                  .fault = &fault,
+                  .shared = reinterpret_cast<std::byte*>(shared.data)};
   const Kernel<GemmParams> kernel = takes_few_bits(p) ? GemmFewBitsPointer() : GemmBitsPointer();
   double best = 1e30;
   for (auto _ : state) {
     const auto start = std::chrono::steady_clock::now();
+    if (takes_few_bits(p)) GemmBitsRowsPointer()(p, call, {0, 1});
     kernel(p, call, {0, p.parts()});
     best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   }

@@ -35,8 +35,16 @@ BitsFormat bits_format(GemmFormat format);
 /// Products with fewer rows decode B in registers, others slice by slice into scratch.
 inline constexpr int64_t kFewBitRows = 8;
 inline bool takes_few_bits(const GemmParams& p) { return is_bits(p.format) && p.m <= kFewBitRows; }
-/// Rows of B that kernels compute, zeros past k included: words and vectors of A are whole.
+/// Few rows are brought into an order of their own first, in Call::shared: bits_rows(m) of them, the rest zeros, interleaved, as deep as words
+/// and vectors are whole; then, of a single row, the sums of its blocks. A batch after the other, a part each.
+inline int64_t bits_rows(int64_t m) { return m <= 2 ? m : m <= 4 ? 4 : 8; }
 inline int64_t bits_depth(int64_t k) { return (k + 15) / 16 * 16; }
+/// Floats of a batch.
+inline int64_t bits_floats(const GemmParams& p) {
+  return bits_rows(p.m) * bits_depth(p.k) + (p.m == 1 ? bits_format(p.format).blocks(p.k) : 0);
+}
+Kernel<GemmParams> GemmBitsRowsPointer();
+
 /// Bytes of scratch that a thread needs beside what every product does.
 int64_t bits_scratch(const GemmParams& p);
 

@@ -81,7 +81,7 @@ int64_t gemm_scratch(const GemmParams& p) {
 int64_t bits_scratch(const GemmParams& p) {
   if (!is_bits(p.format)) return 0;
   const BitsFormat format = bits_format(p.format);
-  const int64_t few = kFewBitRows * (p.panel + bits_depth(p.k)) + format.blocks(p.k), slice = (kBlockDepth + format.per_word()) * p.panel;
+  const int64_t few = kFewBitRows * p.panel, slice = (kBlockDepth + format.per_word()) * p.panel;
   return (takes_few_bits(p) ? few : slice) * 4;
 }
 

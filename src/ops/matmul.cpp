@@ -208,6 +208,13 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
     kernels::plan_gemm(p);
     packing = Step::phase<kernels::GemmPackParams>(kernels::GemmPackPointer(), q, q.parts(), static_cast<double>(floats) * 0.2);
   }
+  if (kernels::takes_few_bits(p)) {
+    const auto floats = checked_mul(kernels::bits_floats(p), p.batches()), bytes = checked_mul(floats.value_or(INT64_MAX), 4);
+    if (!bytes) return limit_error("ordering input 0 overflows: ", p.batches(), " batches of ", p.m, " rows");
+    shared = static_cast<size_t>(*bytes);
+    packing = Step::phase<GemmParams>(kernels::GemmBitsRowsPointer(), p, p.batches(), static_cast<double>(*floats) * 0.3);
+    pack = true;
+  }
   TENON_ASSIGN(Step step, ctx.choose(kernels::gemm, p, p.parts(), kernels::gemm_nanoseconds(p)));
   step.scratch_bytes = static_cast<size_t>(kernels::gemm_scratch(p));
   step.shared_bytes = shared;

@@ -106,7 +106,13 @@ void check(const Case& c) {
   const void* src[] = {a.data(), w.packed.data(), d.data(), r.data()};
   void* dst[] = {out.data()};
   Fault fault;
-  const Call call{.src = src, .dst = dst, .scratch = reinterpret_cast<std::byte*>(scratch.data()), .fault = &fault};
+  std::vector<float> shared(takes_few_bits(p) ? static_cast<size_t>(bits_floats(p)) : 0, NAN);
+  const Call call{.src = src,
+                  .dst = dst,
+                  .scratch = reinterpret_cast<std::byte*>(scratch.data()),
+                  .fault = &fault,
+                  .shared = reinterpret_cast<std::byte*>(shared.data())};
+  if (takes_few_bits(p)) GemmBitsRowsPointer()(p, call, {0, 1});
   const Row<GemmParams>* chosen = nullptr;
   for (const auto& row : gemm) {
     if (row.refuse(p) != nullptr) continue;
@@ -190,8 +196,14 @@ TEST(GemmBits, InfinityAndNanStayInTheirRow) {
     const void* src[] = {a.data(), w.packed.data()};
     void* dst[] = {out.data()};
     Fault fault;
-    GemmFewBitsPointer()(p, {.src = src, .dst = dst, .scratch = reinterpret_cast<std::byte*>(scratch.data()), .fault = &fault},
-                         {0, p.parts()});
+    std::vector<float> shared(static_cast<size_t>(bits_floats(p)));
+    const Call call{.src = src,
+                    .dst = dst,
+                    .scratch = reinterpret_cast<std::byte*>(scratch.data()),
+                    .fault = &fault,
+                    .shared = reinterpret_cast<std::byte*>(shared.data())};
+    GemmBitsRowsPointer()(p, call, {0, 1});
+    GemmFewBitsPointer()(p, call, {0, p.parts()});
     for (int64_t j = 0; j < c.n; ++j) {
       EXPECT_TRUE(std::isnan(out[static_cast<size_t>(j)]));
       EXPECT_TRUE(std::isfinite(out[static_cast<size_t>(c.n + j)]));

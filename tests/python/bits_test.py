@@ -129,6 +129,30 @@ def test_groups_in_any_order():
         compare(nbits(w, ["rows", 128], groups=groups), activations(5, 128), w, theirs=False)
 
 
+def test_threads_change_nothing():
+    w = Weights(500, 1024, 4, 32, "packed")
+    data = nbits(w, ["rows", 1024])
+    for rows in (1, 5, 40):
+        a = activations(rows, 1024)
+        one, two = (tenon.load(data, threads=n).run({"a": a})["y"] for n in (1, 2))
+        np.testing.assert_array_equal(one, two)
+
+
+def test_external_weights(tmp_path):
+    for dtype in (np.int8, ml_dtypes.int4):
+        data, values = dequantised(dtype, 512, 96, 32, False, True)
+        a = activations(3, 512)
+        made = onnx.ModelProto.FromString(data)
+        path = tmp_path / f"{np.dtype(dtype).name}.onnx"
+        onnx.save(made, path, save_as_external_data=True, location=path.name + ".data", size_threshold=64)
+        np.testing.assert_array_equal(tenon.load(path).run({"a": a})["y"], tenon.load(data).run({"a": a})["y"])
+    w = Weights(200, 1024, 4, 32, "packed")
+    a = activations(2, 1024)
+    made = onnx.ModelProto.FromString(nbits(w, ["rows", 1024]))
+    onnx.save(made, tmp_path / "nbits.onnx", save_as_external_data=True, location="nbits.data", size_threshold=64)
+    np.testing.assert_allclose(tenon.load(tmp_path / "nbits.onnx").run({"a": a})["y"], a @ w.values.T, rtol=1e-3, atol=1e-3)
+
+
 def test_weights_that_are_no_constants():
     w = Weights(40, 96, 4, 32, "packed")
     node = helper.make_node("MatMulNBits", ["a", "b", "s", "z"], ["y"], domain="com.microsoft", K=96, N=40, bits=4, block_size=32)
