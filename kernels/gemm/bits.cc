@@ -295,31 +295,15 @@ void GemmBits(const GemmParams& p, const Call& call, Range range) {
     }
     for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
       const uint32_t* const b = call.in<uint32_t>(1) + panel * format.panel_words(p.k);
-      const auto& tiles = p.n - panel * kPanel <= kLanes ? kHalfTiles : kPackedTiles;
       for (int64_t k = 0; k < p.k; k += kBlockDepth) {
-        const bool last = k + kBlockDepth >= p.k;
         TileArgs t;
         t.k = std::min(kBlockDepth, p.k - k);
         t.b = slice;
         decode(format, p.k, b, k, k + t.k, slice);
-        const float* const block = packed + k / kBlockDepth * rows * kRowStride;
-        t.ahead = reinterpret_cast<uintptr_t>(slice);
-        for (int64_t tile = part.tile_begin; tile < part.tile_end; ++tile) {
-          const int64_t row = tile_row(p, tile), height = tile_row(p, tile + 1) - row;
-          t.a = block + (row - first) * kRowStride;
-          float* const partial = sums + (row - first) * kPanel;
-          t.sums = k > 0 ? partial : nullptr;
-          if (last) {
-            finisher.Begin(part, row, height, panel * kPanel, t);
-            tiles[static_cast<size_t>(height)](t);
-            finisher.End();
-          } else {
-            t.finish = false;
-            t.c = partial;
-            t.c_m = kPanel;
-            tiles[static_cast<size_t>(height)](t);
-          }
-        }
+        // Where the codes of the next slice are, but for the scales between them.
+        const auto words = static_cast<uintptr_t>(format.panel_words(p.k)), depth = static_cast<uintptr_t>(p.k);
+        t.ahead = reinterpret_cast<uintptr_t>(b) + static_cast<uintptr_t>(k + t.k) * words / depth * 4;
+        MultiplySlice(p, part, panel, k, packed, sums, static_cast<uintptr_t>(t.k) * words / depth * 4, t, finisher);
       }
     }
   }

@@ -36,35 +36,13 @@ void GemmPanels(const GemmParams& p, const Call& call, Range range) {
     }
     for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
       const float* const b = panels + part.b + panel * p.k * kPanel;
-      const auto& tiles = p.n - panel * kPanel <= kLanes ? kHalfTiles : kPackedTiles;
       for (int64_t k = 0; k == 0 || k < p.k; k += kBlockDepth) {
         TileArgs t;
         t.k = std::min(kBlockDepth, p.k - k);
         t.b = b + k * kPanel;
-        const float* const block = packed + k / kBlockDepth * rows * kRowStride;
-        const bool last = k + kBlockDepth >= p.k;
-        // Each tile fetches its share of the slice of B that follows, so that B arrives at memory speed behind the multiplications.
-        const auto slice = static_cast<uintptr_t>(t.k * kPanel) * sizeof(float);
-        const auto share = slice / static_cast<uintptr_t>(part.tile_end - part.tile_begin);
-        t.ahead = reinterpret_cast<uintptr_t>(t.b) + slice;
-        t.ahead_k = share / static_cast<uintptr_t>(std::max<int64_t>(1, t.k));
-        for (int64_t tile = part.tile_begin; tile < part.tile_end; ++tile) {
-          const int64_t row = tile_row(p, tile), height = tile_row(p, tile + 1) - row;
-          t.a = block + (row - first) * kRowStride;
-          float* const partial = sums + (row - first) * kPanel;
-          t.sums = k > 0 ? partial : nullptr;
-          if (last) {
-            finisher.Begin(part, row, height, panel * kPanel, t);
-            tiles[static_cast<size_t>(height)](t);
-            finisher.End();
-          } else {
-            t.finish = false;
-            t.c = partial;
-            t.c_m = kPanel;
-            tiles[static_cast<size_t>(height)](t);
-          }
-          t.ahead += share;
-        }
+        const auto bytes = static_cast<uintptr_t>(t.k * kPanel) * sizeof(float);
+        t.ahead = reinterpret_cast<uintptr_t>(t.b) + bytes;
+        MultiplySlice(p, part, panel, k, packed, sums, bytes, t, finisher);
       }
     }
   }

@@ -123,6 +123,36 @@ class Finisher {
   bool direct_ = false;
 };
 
+/// Tiles of a part's rows, packed by PackRows, with a slice of a panel that starts at row k of B: its rows are t.b, t.k of them. Sums wait in
+/// `sums` until the last slice. Each tile fetches its share of the `ahead` bytes from t.ahead on, so that what follows arrives at memory
+/// speed behind the multiplications.
+HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t panel, int64_t k, const float* packed, float* sums,
+                              uintptr_t ahead, TileArgs t, Finisher& finisher) {
+  const int64_t first = tile_row(p, part.tile_begin), rows = tile_row(p, part.tile_end) - first;
+  const auto& tiles = p.n - panel * kPanel <= kLanes ? kHalfTiles : kPackedTiles;
+  const float* const block = packed + k / kBlockDepth * rows * kRowStride;
+  const bool last = k + kBlockDepth >= p.k;
+  const auto share = ahead / static_cast<uintptr_t>(part.tile_end - part.tile_begin);
+  t.ahead_k = share / static_cast<uintptr_t>(std::max<int64_t>(1, t.k));
+  for (int64_t tile = part.tile_begin; tile < part.tile_end; ++tile) {
+    const int64_t row = tile_row(p, tile), height = tile_row(p, tile + 1) - row;
+    t.a = block + (row - first) * kRowStride;
+    float* const partial = sums + (row - first) * kPanel;
+    t.sums = k > 0 ? partial : nullptr;
+    if (last) {
+      finisher.Begin(part, row, height, panel * kPanel, t);
+      tiles[static_cast<size_t>(height)](t);
+      finisher.End();
+    } else {
+      t.finish = false;
+      t.c = partial;
+      t.c_m = kPanel;
+      tiles[static_cast<size_t>(height)](t);
+    }
+    t.ahead += share;
+  }
+}
+
 }  // namespace tenon::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 #endif  // TENON_KERNELS_GEMM_PART_INL_H_
