@@ -7,8 +7,25 @@
 namespace tenon::kernels {
 
 namespace {
+
 constexpr int kBitsFlag = 0x8000;
+
+uint32_t load(const uint8_t* bytes) {
+  uint32_t word;
+  std::memcpy(&word, bytes, sizeof(word));
+  return word;
 }
+
+/// A word of column c to a row of words.
+void put(int bits, uint32_t word, int64_t width, int64_t c, uint32_t* row) {
+  if (bits < 8) {
+    row[c] = word;
+    return;
+  }
+  for (int i = 0; i < 4; ++i) reinterpret_cast<uint8_t*>(row)[i * width + c] = static_cast<uint8_t>(word >> 8 * i ^ 0x80);
+}
+
+}  // namespace
 
 // Flag; logarithm of the block, 0: none, in bits 8 to 14; logarithm of bits in 4 and 5, offsets in 3, the panels in 0 to 2.
 GemmFormat bits_format(const BitsFormat& f) {
@@ -40,17 +57,19 @@ void pack_bits(const BitsColumns& from, void* panel) {
       scales[c] = scale;
       if (f.offsets) scales[width + c] = (middle - from.zeros[c * blocks + b]) * scale;
     }
-    for (int64_t w = 0; w < rows - head; ++w) {
-      const int64_t at = b * step + w * 4, bytes = std::min<int64_t>(4, from.column_bytes - at);
+    const int64_t at = b * step, words = rows - head, whole = std::clamp<int64_t>((from.column_bytes - at) / 4, 0, words);
+    for (int64_t w = 0; w < words; ++w) {
       uint32_t* const to = block + (head + w) * width;
+      const uint8_t* const codes = from.codes + at + w * 4;
+      if (w < whole) {
+        for (int64_t c = 0; c < from.columns; ++c) put(f.bits, load(codes + c * from.column_bytes), width, c, to);
+        continue;
+      }
+      const int64_t bytes = from.column_bytes - at - w * 4;  // fewer than four, perhaps none
       for (int64_t c = 0; c < from.columns && bytes > 0; ++c) {
-        uint32_t word = 0;
-        std::memcpy(&word, from.codes + c * from.column_bytes + at, static_cast<size_t>(bytes));
-        if (f.bits < 8) {
-          to[c] = word;
-        } else {
-          for (int i = 0; i < 4; ++i) reinterpret_cast<uint8_t*>(to)[i * width + c] = static_cast<uint8_t>(word >> 8 * i ^ 0x80);
-        }
+        uint8_t last[4] = {};
+        std::memcpy(last, codes + c * from.column_bytes, static_cast<size_t>(bytes));
+        put(f.bits, load(last), width, c, to);
       }
     }
   }

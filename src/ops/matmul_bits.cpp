@@ -101,6 +101,23 @@ std::optional<Granularity> granularity(const DequantizeLinear& op, const Tensor&
   return g;
 }
 
+/// Codes that lie a byte each, packed: columns one after the other.
+template <int kBits>
+void pack_codes(const uint8_t* from, int64_t k, int64_t k_step, int64_t columns, int64_t column_step, int flip, uint8_t* to) {
+  constexpr int kPerByte = 8 / kBits, kMask = (1 << kBits) - 1;
+  const int64_t column_bytes = (k - 1) / kPerByte + 1;
+  const auto bytes = [&](int64_t at, int64_t count) {
+    for (int64_t c = 0; c < columns; ++c) {
+      int byte = 0;
+      for (int64_t i = 0; i < count; ++i) byte |= ((from[(at + i) * k_step + c * column_step] ^ flip) & kMask) << (i * kBits);
+      to[c * column_bytes + at / kPerByte] = static_cast<uint8_t>(byte);
+    }
+  };
+  int64_t at = 0;
+  for (; at + kPerByte <= k; at += kPerByte) bytes(at, kPerByte);
+  if (at < k) bytes(at, k - at);
+}
+
 int bits_of(DType dtype) {
   switch (dtype) {
     case DType::kUint2:
@@ -165,20 +182,12 @@ Result<std::optional<BitsWeights>> pack_bits_weights(const DequantizeLinear& op,
   if (zeros != nullptr) source.zeros = spread(*zeros, n, blocks, g->row, g->step, static_cast<float>(flip));
   else if (!is_signed) source.zeros.assign(static_cast<size_t>(n * blocks), 0.0f);
   const auto* const elements = x.as<const uint8_t>();
-  source.codes = [=, bytes = source.column_bytes](int64_t column, int64_t columns, uint8_t* room) -> Result<const uint8_t*> {
-    std::fill_n(room, bytes * columns, uint8_t{0});
-    const int mask = (1 << bits) - 1;
-    const auto put = [&](int64_t c, int64_t i) {
-      const int code = (elements[trans ? (column + c) * k + i : i * n + column + c] ^ flip) & mask;
-      room[c * bytes + i * bits / 8] |= static_cast<uint8_t>(code << (i * bits % 8));
-    };
-    if (trans) {
-      for (int64_t c = 0; c < columns; ++c)
-        for (int64_t i = 0; i < k; ++i) put(c, i);
-    } else {
-      for (int64_t i = 0; i < k; ++i)
-        for (int64_t c = 0; c < columns; ++c) put(c, i);
-    }
+  source.codes = [=](int64_t column, int64_t columns, uint8_t* room) -> Result<const uint8_t*> {
+    const uint8_t* const first = elements + column * (trans ? k : 1);
+    const int64_t k_step = trans ? 1 : n, column_step = trans ? k : 1;
+    if (bits == 2) pack_codes<2>(first, k, k_step, columns, column_step, flip, room);
+    else if (bits == 4) pack_codes<4>(first, k, k_step, columns, column_step, flip, room);
+    else pack_codes<8>(first, k, k_step, columns, column_step, flip, room);
     return room;
   };
   return pack(std::move(source), op.to, std::move(allocator));
