@@ -14,7 +14,7 @@ static_assert(std::endian::native == std::endian::little, "tensor bytes in files
 
 namespace {
 
-constexpr int kOpenFiles = 64;               // held open by tensors not yet read
+constexpr size_t kOpenFiles = 64;            // held open by tensors not yet read
 constexpr size_t kLarge = size_t{64} << 10;  // smaller tensors are not worth leaving for later
 
 /// Bytes that `count` elements take in a file; for strings, which have no fixed size, at least.
@@ -159,8 +159,7 @@ Result<Tensor> TensorReader::raw(std::shared_ptr<Source> source, uint64_t offset
   Source::View view;
   if (file_bits(dtype) >= 8 && dtype != DType::kBool) view = source->view(offset, bytes, size_of(dtype));
   if (view.buffer && !view.mapped) return Tensor::view(dtype, std::move(dims), std::move(view.buffer), view.offset);
-  if (source.get() != last_) ++files_;
-  last_ = source.get();
+  sources_.insert(source.get());
   auto contents = std::make_shared<TensorContents>(std::move(source), offset, dtype, name_, c_.watch, c_.faults);
   std::shared_ptr<Buffer> buffer;
   if (view.buffer) {
@@ -170,7 +169,7 @@ Result<Tensor> TensorReader::raw(std::shared_ptr<Source> source, uint64_t offset
     TENON_ASSIGN(buffer, Buffer::late(static_cast<size_t>(count) * size_of(dtype), std::move(contents), c_.allocator));
   }
   begun_.push_back(buffer);
-  if (files_ >= kOpenFiles) TENON_TRY(finish(Extent::kAll));
+  if (sources_.size() >= kOpenFiles) TENON_TRY(finish(Extent::kAll));
   return Tensor::view(dtype, std::move(dims), std::move(buffer));
 }
 
@@ -181,8 +180,7 @@ Status TensorReader::finish(Extent extent) {
     large.assign(std::make_move_iterator(begin), std::make_move_iterator(begun_.end()));
     begun_.erase(begin, begun_.end());
   } else {
-    last_ = nullptr;
-    files_ = 0;
+    sources_.clear();
   }
   TENON_TRY(settle(begun_, [this](double done) { c_.watch->progress(0.2 + 0.6 * done); }));
   begun_ = std::move(large);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -47,9 +48,8 @@ class TensorReader {
 
   Context c_;
   std::vector<std::shared_ptr<Buffer>> begun_;
-  const Source* last_ = nullptr;  ///< source of the last one begun
-  int files_ = 0;                 ///< how often that changed: no fewer than the files held open
-  std::string name_;              ///< of the tensor being checked
+  std::set<const Source*> sources_;  ///< of those begun: no fewer than the files they hold open
+  std::string name_;                 ///< of the tensor being checked
 };
 
 /// Name of an ONNX data type number for messages: "float32", or the number where there is none.
