@@ -52,6 +52,9 @@ type Info struct {
 	Nodes                  int
 	Parameters             uint64 // elements of all constants
 	ParameterBytes         uint64
+	CacheFile              string // where the weights are kept for the next load; "" without WithCacheDirectory
+	CacheBytes             uint64 // of weights that the load took from there
+	CacheNote              string // why nothing, or not all, is kept for the next load; "" when all is well
 }
 
 // Stats counts what a model holds and has done.

@@ -306,6 +306,7 @@ func withOptions(c *config, cancel unsafe.Pointer, load func(*C.tenon_load_optio
 	}
 	o.cancel = (*C.tenon_cancel)(cancel)
 	o.base_directory, o.source = keep.one(c.baseDirectory), keep.one(c.source)
+	o.cache_directory = keep.one(c.cacheDirectory)
 	o.disabled_passes, o.disabled_pass_count = keep.list(c.disabledPasses)
 	o.extra_outputs, o.extra_output_count = keep.list(c.extraOutputs)
 	o.dims = (*C.tenon_dim_binding)(keep.array(len(c.dims), C.sizeof_tenon_dim_binding))
@@ -413,6 +414,7 @@ func nativeInfo(ptr unsafe.Pointer) Info {
 	return Info{
 		Name: goString(info.name), Producer: goString(info.producer), Source: goString(info.source), Nodes: int(info.node_count),
 		Parameters: uint64(info.parameter_count), ParameterBytes: uint64(info.parameter_bytes),
+		CacheFile: goString(info.cache_file), CacheBytes: uint64(info.cache_bytes), CacheNote: goString(info.cache_note),
 	}
 }
 

@@ -14,6 +14,7 @@ type config struct {
 	deadline        time.Duration
 	maxConcurrency  int
 	baseDirectory   string
+	cacheDirectory  string
 	source          string
 	mapWeights      bool
 	noOptimize      bool
@@ -60,6 +61,11 @@ func WithLoadDeadline(d time.Duration) Option { return func(c *config) { c.deadl
 
 // WithBaseDirectory says where external data lies, for models that are not read from a path.
 func WithBaseDirectory(path string) Option { return func(c *config) { c.baseDirectory = path } }
+
+// WithCacheDirectory keeps packed weights in files there, so that the next load of the same path maps them instead of packing again, and
+// processes that do so share the memory. The directory is made when missing. Whoever can write there decides about results, and files
+// there must not be changed, though they may be removed, while a model is open.
+func WithCacheDirectory(path string) Option { return func(c *config) { c.cacheDirectory = path } }
 
 // WithSource says what error messages call the model.
 func WithSource(name string) Option { return func(c *config) { c.source = name } }

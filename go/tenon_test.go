@@ -699,6 +699,17 @@ func TestCloseBesideRuns(t *testing.T) {
 	}
 }
 
+func TestCacheDirectory(t *testing.T) {
+	directory := filepath.Join(t.TempDir(), "cache")
+	info := open(t, "mlp.onnx", WithCacheDirectory(directory)).Info()
+	if filepath.Dir(info.CacheFile) != directory || info.CacheBytes != 0 || !strings.Contains(info.CacheNote, "no large weights") {
+		t.Errorf("%+v", info)
+	}
+	if info = open(t, "mlp.onnx").Info(); info.CacheFile != "" || info.CacheNote != "" {
+		t.Errorf("%+v", info)
+	}
+}
+
 func BenchmarkRunInto(b *testing.B) {
 	m := open(b, "mlp.onnx", WithThreads(1))
 	s := must(m.NewSession())(b)

@@ -1,10 +1,11 @@
 """The parts of the report, one function a section: from its rows to Markdown and pictures on a page."""
 import statistics
 
-from . import plot
+from . import plot, stats
 from .tables import Table, bytes_, classes, geometric, per_second, plural, ratio, seconds, sizes
 
 OURS = "tenon"
+WAYS = {OURS: "read", "tenon-mapped": "mapped", "tenon-cached": "cached"}
 ITEMS = {"batch": "sample", "seq": "token", "time": "step"}  # axis -> what it counts
 
 
@@ -43,6 +44,10 @@ def mean(rows, engine):
     """The geometric mean of the ratios of an engine in the rows that have both."""
     both = [r["engines"] for r in rows if {engine, OURS} <= r["engines"].keys()]
     return geometric([(cells[engine]["rounds"], cells[OURS]["rounds"]) for cells in both])
+
+
+def ratio_of(pair):
+    return ratio({"ratio": stats.as_dict(stats.ratio(*pair))})
 
 
 def marks(cells):
@@ -139,7 +144,8 @@ def load(page, section):
     page.prose("A fresh process loads the model and answers once on one thread; the files are in the page cache. Memory is "
                "what the process holds beyond what it held before the load, mapped pages of the file included. *External* and "
                "*inline* say where the ONNX file has its weights; MNN and ncnn read their own files. *tenon-mapped* views the "
-               "weights in a mapping of the file. Beside each figure stands its ratio to Tenon's.")
+               "weights in a mapping of the file, as onnxruntime views external data; *tenon-cached* maps packed weights that an earlier "
+               "load kept in a directory given to it. Beside each figure stands its ratio to Tenon's.")
     rows = section["rows"]
     names = [e for e in dict.fromkeys(e for r in rows for e in r["figures"]["first"]) if e != OURS]
     titles = {"first": ("Load and first answer", seconds), "load": ("Load", seconds), "resident": ("Memory after the first answer", bytes_),
@@ -154,6 +160,25 @@ def load(page, section):
             table.row(r["model"], r["form"] or "-", bytes_(r["bytes"]), shown(cells[OURS]["value"]) if OURS in cells else "-",
                       *(f"{shown(cells[e]['value'])} / {ratio(cells[e], brief=True)}" if e in cells else "-" for e in names))
         page.add(*table.markdown(), "")
+    beside_each_way(page, rows)
+
+
+def beside_each_way(page, rows, peer="onnxruntime"):
+    """The ratios of one engine to every way in which we take the weights."""
+    table = Table("Tenon's weights", "files", *(f"{what}: {n}" for what in ("load", "first answer", "memory") for n in ("mean", "least")))
+    for form in dict.fromkeys(r["form"] for r in rows):
+        for way, text in WAYS.items():
+            texts = []
+            for what in ("load", "first", "resident"):
+                both = [(r["model"], r["figures"][what]) for r in rows if r["form"] == form and {way, peer} <= r["figures"][what].keys()]
+                pairs = {model: (cells[peer]["rounds"], cells[way]["rounds"]) for model, cells in both}
+                pairs = {model: pair for model, pair in pairs.items() if min(map(min, pair)) > 0}
+                least = min(pairs, key=lambda m: statistics.median(pairs[m][0]) / statistics.median(pairs[m][1]), default=None)
+                texts += [geometric(pairs.values()), f"{ratio_of(pairs[least])} {least}"] if pairs else ["-", "-"]
+            if any(t != "-" for t in texts):
+                table.row(text, form or "-", *texts)
+    if len(table.rows) > 1:
+        page.add(f"#### {peer} over each way to take the weights", "", *table.markdown(), "")
 
 
 def throughput(page, section):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import zoo
 
-from . import reference, stats
+from . import parts, reference, stats
 from .engines import ENGINES, Engine, Setup, files_of
 from .process import ROOT, EngineFailed, Process, interleave, started
 
@@ -216,7 +216,7 @@ def size(path):
 
 def load(session, models):
     """Fresh processes that load and answer once, the files in the page cache: seconds, and bytes beyond those held before the load."""
-    names = list(dict.fromkeys([*session.engines, "tenon-mapped"])) if OURS in session.engines else session.engines
+    names = list(dict.fromkeys([*session.engines, *parts.WAYS])) if OURS in session.engines else session.engines
     for model in models:
         for form, path in model.files.items():
             tasks, left_out = {}, {}

@@ -99,7 +99,7 @@ def losers(sections):
             figures = r.get("figures") or ({"": r["engines"]} if "engines" in r else {"": {"onnxruntime": r}})
             for what, found in figures.items():
                 worse = [f"{e} {mark(cell)}" for e, cell in found.items()
-                         if isinstance(cell, dict) and cell.get("ratio", {}).get("verdict") == "slower" and e != "tenon-mapped"]
+                         if isinstance(cell, dict) and cell.get("ratio", {}).get("verdict") == "slower" and not e.startswith("tenon-")]
                 if worse:
                     where = [what, r.get("model") or r.get("operator"), r.get("form"), f"{r['axis']} {r['size']}" if "axis" in r else "",
                              r.get("pattern"), *(plural(r[noun + "s"], noun) for noun in ("thread", "caller") if noun + "s" in r)]

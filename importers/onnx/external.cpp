@@ -12,7 +12,7 @@
 #include <cstring>
 #include <vector>
 
-#include "importers/onnx/sha1.h"
+#include "base/sha1.h"
 #include "importers/onnx/utf8.h"
 
 namespace tenon::onnx {
@@ -152,7 +152,7 @@ Result<std::shared_ptr<Source>> ExternalFiles::open(std::string_view location) {
   if (fstat(at.fd, &info) != 0) return error(Code::kIo, "cannot read external data '", shown, "': ", std::strerror(errno));
   if (!S_ISREG(info.st_mode)) return load_error("external data '", shown, "' is not a regular file");
   if (info.st_nlink > 1) return load_error("external data '", shown, "' has ", info.st_nlink, " hard links, expected one");
-  auto file = std::make_shared<FileSource>(at.fd, static_cast<uint64_t>(info.st_size), key, map_);
+  auto file = std::make_shared<FileSource>(at.fd, info, key, map_);
   at.owned = false;
   if (open_.size() >= kOpenFiles) open_.clear();
   open_.emplace(key, file);

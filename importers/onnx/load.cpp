@@ -31,8 +31,8 @@ Result<ImportedModel> load_source(const std::shared_ptr<Source>& file_source, Ex
   ImportedModel model;
   model.graph.source = source.name();
   model.graph.faults = std::make_shared<ReadFaults>();
-  TensorReader tensors(
-      {file_source, external, options.limits, shared_watch, model.graph.faults, options.allocator, options.verify_checksums});
+  TensorReader tensors({file_source, external, options.limits, shared_watch, model.graph.faults, options.allocator, options.cache,
+                        options.verify_checksums});
   Status built = Builder(*file, source.size(), tensors, options, watch, model).run();
   TENON_TRY(model.graph.faults->first());  // what is built from bytes that could not be read has errors of its own
   TENON_TRY(std::move(built));

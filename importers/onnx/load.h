@@ -43,6 +43,7 @@ struct LoadOptions {
   /// Where external data lies. Empty: beside a model's file; a model from memory or a stream may then have none.
   std::string directory;
   std::shared_ptr<Allocator> allocator;  ///< of tensors; null for the process's own
+  std::shared_ptr<WeightCache> cache;    ///< where packed weights are kept between loads; null for nowhere. Only for what comes from files
   /// Operators of the application, for what the table of ONNX operators does not have.
   std::vector<std::shared_ptr<const CustomOp>> custom;
 };

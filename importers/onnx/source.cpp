@@ -43,10 +43,28 @@ Result<std::shared_ptr<FileSource>> FileSource::open(const std::string& path, bo
     close(fd);
     return error(Code::kIo, "'", path, "' is ", S_ISDIR(info.st_mode) ? "a directory, expected a file" : "not a regular file");
   }
-  return std::make_shared<FileSource>(fd, static_cast<uint64_t>(info.st_size), path, map);
+  return std::make_shared<FileSource>(fd, info, path, map);
 }
 
-FileSource::FileSource(int fd, uint64_t size, std::string name, bool map) : Source(std::move(name)), fd_(fd), size_(size), map_(map) {}
+namespace {
+
+std::string identity_of(const struct stat& info) {
+  constexpr time_t kSettled = 2;  // seconds: no clock of a file system is coarser
+  struct timespec now;
+  if (clock_gettime(CLOCK_REALTIME, &now) != 0 || now.tv_sec - std::max(info.st_ctim.tv_sec, info.st_mtim.tv_sec) < kSettled) return {};
+  std::string text = "file";
+  for (const auto part : {static_cast<int64_t>(info.st_dev), static_cast<int64_t>(info.st_ino), static_cast<int64_t>(info.st_size),
+                          static_cast<int64_t>(info.st_mtim.tv_sec), static_cast<int64_t>(info.st_mtim.tv_nsec),
+                          static_cast<int64_t>(info.st_ctim.tv_sec), static_cast<int64_t>(info.st_ctim.tv_nsec)}) {
+    text += " " + std::to_string(part);
+  }
+  return text;
+}
+
+}  // namespace
+
+FileSource::FileSource(int fd, const struct stat& info, std::string name, bool map)
+    : Source(std::move(name)), fd_(fd), size_(static_cast<uint64_t>(info.st_size)), identity_(identity_of(info)), map_(map) {}
 
 FileSource::~FileSource() { close(fd_); }
 

@@ -32,6 +32,8 @@ class Source {
   virtual Result<size_t> read_some(uint64_t offset, size_t n, void* dst) = 0;
   /// Reads exactly n bytes at `offset`.
   Status read(uint64_t offset, size_t n, void* dst);
+  /// Says which bytes these are: the same only for a source that has not changed. Empty where that cannot be told.
+  virtual std::string identity() const { return {}; }
   /// The whole source in memory, or null.
   virtual const std::byte* memory() const { return nullptr; }
 
@@ -61,10 +63,13 @@ class FileSource final : public Source {
  public:
   /// Opens a model file; symbolic links are followed, anything but a regular file is refused.
   static Result<std::shared_ptr<FileSource>> open(const std::string& path, bool map);
-  FileSource(int fd, uint64_t size, std::string name, bool map);
+  FileSource(int fd, const struct stat& info, std::string name, bool map);
   ~FileSource() override;
   uint64_t size() const override { return size_; }
   Result<size_t> read_some(uint64_t offset, size_t n, void* dst) override;
+  /// Device, inode, size and times of change when the file was opened. Empty when that was just after a change: another one then might not
+  /// show in the times.
+  std::string identity() const override { return identity_; }
   View view(uint64_t offset, uint64_t size, size_t alignment) override;
   /// Whether `other` describes this very file.
   bool is(const struct stat& other) const;
@@ -72,6 +77,7 @@ class FileSource final : public Source {
  private:
   int fd_;
   uint64_t size_;
+  std::string identity_;
   bool map_;
   std::mutex mutex_;
   std::shared_ptr<Buffer> mapping_;

@@ -35,4 +35,10 @@ Status TensorContents::read(size_t offset, size_t n, std::byte* to) const {
   return {};
 }
 
+Origin TensorContents::origin() const {
+  const std::string source = cache_ ? source_->identity() : std::string();
+  if (source.empty()) return {};
+  return {cache_, source + " at " + std::to_string(offset_) + " " + std::string(name_of(dtype_))};
+}
+
 }  // namespace tenon::onnx

@@ -160,7 +160,7 @@ Result<Tensor> TensorReader::raw(std::shared_ptr<Source> source, uint64_t offset
   if (file_bits(dtype) >= 8 && dtype != DType::kBool) view = source->view(offset, bytes, size_of(dtype));
   if (view.buffer && !view.mapped) return Tensor::view(dtype, std::move(dims), std::move(view.buffer), view.offset);
   sources_.insert(source.get());
-  auto contents = std::make_shared<TensorContents>(std::move(source), offset, dtype, name_, c_.watch, c_.faults);
+  auto contents = std::make_shared<TensorContents>(std::move(source), offset, dtype, name_, c_.watch, c_.faults, c_.cache);
   std::shared_ptr<Buffer> buffer;
   if (view.buffer) {
     std::byte* const at = view.buffer->address() + view.offset;

@@ -24,6 +24,7 @@ class TensorReader {
     std::shared_ptr<Watch> watch;
     std::shared_ptr<ReadFaults> faults;
     std::shared_ptr<Allocator> allocator;
+    std::shared_ptr<WeightCache> cache;
     bool verify_checksums = false;
   };
   explicit TensorReader(Context context) : c_(std::move(context)) {}

@@ -342,9 +342,16 @@ typedef struct tenon_load_options {
   const tenon_registry* registry; /* custom operators; the model keeps what it needs of it */
   const tenon_thread_pool* pool;  /* copied; its user pointer must outlive the model */
   size_t max_plans;               /* plans (one an input-shape signature) kept at once; 0: the default */
+  /* where weights in the form kernels read are kept from one load to the next, for models loaded from a path; default: nowhere. Made when
+     missing. The next load of the same files maps what this one wrote instead of reading and packing them, and processes that do so share
+     the memory. Kept apart by model, options, version and instruction set; nothing is removed, and everything may be at any time, but
+     files must not be changed while a model lives. Whoever can write there decides about results. What cannot be written does not fail
+     the load: see tenon_model_info.cache_note */
+  tenon_string cache_directory;
 } tenon_load_options;
 
-/** Loads a model from a file. `options` is nullable. Nothing depends on the file afterwards unless TENON_LOAD_MAP_WEIGHTS is set.
+/** Loads a model from a file. `options` is nullable. Nothing depends on the file afterwards unless TENON_LOAD_MAP_WEIGHTS is set
+ *  (and on that of options->cache_directory, where it was taken from there).
  *  Thread-safe. Errors: TENON_IO, TENON_LOAD, TENON_SHAPE, TENON_LIMIT, TENON_CANCELLED, TENON_NOMEM, TENON_ARGUMENT. */
 TENON_API tenon_status tenon_model_load(tenon_string path, const tenon_load_options* options, tenon_model** out, tenon_error** error);
 /** Loads a model from memory, which is not used after the call. External data needs options->base_directory. Otherwise as above. */
@@ -388,6 +395,9 @@ typedef struct tenon_model_info {
   uint64_t parameter_count; /* elements of all constants */
   uint64_t parameter_bytes;
   int64_t load_nanoseconds;
+  tenon_string cache_file; /* where the weights are kept for the next load; "" without options->cache_directory */
+  uint64_t cache_bytes;    /* of weights that this load took from there */
+  tenon_string cache_note; /* why nothing, or not all, is kept for the next load; "" when all is well */
 } tenon_model_info;
 
 /** Everything below returns strings and arrays that live as long as the model. */

@@ -92,6 +92,8 @@ class Options {
   /// Called with stage, done, total; returning false cancels the load.
   Options& progress(std::function<bool(std::string_view, uint64_t, uint64_t)> fn) { return set(progress_, std::move(fn)); }
   Options& base_directory(std::string path) { return set(base_, std::move(path)); }
+  /// Where packed weights are kept from one load to the next: see tenon_load_options.
+  Options& cache_directory(std::string path) { return set(cache_, std::move(path)); }
   Options& source(std::string name) { return set(source_, std::move(name)); }
   Options& map_weights(bool on = true) { return flag(TENON_LOAD_MAP_WEIGHTS, on); }
   Options& optimize(bool on) { return flag(TENON_LOAD_NO_OPTIMIZE, !on); }
@@ -133,7 +135,7 @@ class Options {
     c.disabled_passes = passes.data(), c.disabled_pass_count = passes.size();
     c.extra_outputs = outputs.data(), c.extra_output_count = outputs.size();
     c.dims = dims.data(), c.dim_count = dims.size();
-    c.base_directory = to_c(base_), c.source = to_c(source_);
+    c.base_directory = to_c(base_), c.source = to_c(source_), c.cache_directory = to_c(cache_);
     c.cancel = cancel_ ? cancel_->get() : nullptr;
     c.registry = registry_.get();
     c.pool = pool_ ? &*pool_ : nullptr;
@@ -157,7 +159,7 @@ class Options {
     return *this;
   }
   tenon_load_options c_{};
-  std::string base_, source_;
+  std::string base_, source_, cache_;
   std::vector<std::string> passes_, outputs_;
   std::vector<std::pair<std::string, int64_t>> dims_;
   std::optional<CancelToken> cancel_;

@@ -53,9 +53,9 @@ Options options_from(const py::dict& dims, const py::iterable& outputs, const py
   o.openmp(py::cast<bool>(rest["openmp"])).memory_limit(py::cast<uint64_t>(rest["memory_limit"]));
   o.pass_step_limit(py::cast<int64_t>(rest["pass_step_limit"])).max_plans(py::cast<size_t>(rest["max_plans"]));
   o.deadline(std::chrono::milliseconds(milliseconds(py::cast<std::optional<double>>(rest["timeout"]))));
-  if (!rest["base_directory"].is_none()) {
-    o.base_directory(py::cast<std::string>(py::module_::import("os").attr("fspath")(rest["base_directory"])));
-  }
+  const auto path = [&](const char* name) { return py::cast<std::string>(py::module_::import("os").attr("fspath")(rest[name])); };
+  if (!rest["base_directory"].is_none()) o.base_directory(path("base_directory"));
+  if (!rest["cache_directory"].is_none()) o.cache_directory(path("cache_directory"));
   return o;
 }
 

@@ -200,6 +200,12 @@ void bind_model(py::module_& m) {
       .def_property_readonly("source", info([](const tenon_model_info& i) { return text(view(i.source)); }))
       .def_property_readonly("parameter_count", info([](const tenon_model_info& i) { return i.parameter_count; }))
       .def_property_readonly("parameter_bytes", info([](const tenon_model_info& i) { return i.parameter_bytes; }))
+      .def_property_readonly("cache_file", info([](const tenon_model_info& i) { return text(view(i.cache_file)); }),
+                             "Where the weights are kept for the next load; empty without a cache directory.")
+      .def_property_readonly("cache_bytes", info([](const tenon_model_info& i) { return i.cache_bytes; }),
+                             "Bytes of weights that this load took from there.")
+      .def_property_readonly("cache_note", info([](const tenon_model_info& i) { return text(view(i.cache_note)); }),
+                             "Why nothing, or not all, is kept for the next load; empty when all is well.")
       .def_property_readonly("load_seconds", info([](const tenon_model_info& i) { return static_cast<double>(i.load_nanoseconds) * 1e-9; }))
       .def_property_readonly("nodes", &nodes)
       .def_property_readonly("passes", &passes)

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "base/status.h"
@@ -12,6 +13,7 @@
 namespace tenon {
 
 class Buffer;
+class WeightCache;
 
 /// The first read of a load that failed. Whoever asks a buffer for its bytes gets zeros then, and whoever finishes the load asks here:
 /// so code that only looks at elements has no error to pass on, and no result made from wrong ones survives. Thread-safe.
@@ -25,6 +27,12 @@ class ReadFaults {
   Status first_;
 };
 
+/// What bytes are, told without looking at them.
+struct Origin {
+  std::shared_ptr<WeightCache> cache;  ///< where what is made of them is kept between loads; null: nowhere
+  std::string identity;                ///< the same only for the same bytes
+};
+
 /// The bytes of a buffer, read by position from where they lie.
 class Contents {
  public:
@@ -36,6 +44,8 @@ class Contents {
   /// Writes bytes [offset, offset + n), whole elements, to `to`. Thread-safe. Errors name the tensor: kIo and kLoad (the source has
   /// changed), kLimit and kCancelled (a load that should stop).
   virtual Status read(size_t offset, size_t n, std::byte* to) const = 0;
+
+  virtual Origin origin() const { return {}; }
 
   ReadFaults& faults() const { return *faults_; }
 

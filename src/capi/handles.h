@@ -75,6 +75,8 @@ struct ModelState {
   std::vector<std::pair<std::string, std::string>> metadata;  ///< sorted by key
   uint64_t parameter_count = 0, parameter_bytes = 0;
   int64_t load_ns = 0;
+  std::string cache_file, cache_note;
+  uint64_t cache_bytes = 0;
   mutable std::atomic<uint64_t> runs{0};
 
   mutable std::mutex mutex;

@@ -156,7 +156,8 @@ tenon_status tenon_model_get_info(const tenon_model* model, tenon_model_info* in
     }
     return fill(info,
                 tenon_model_info{0, c_string(s.name), c_string(s.producer), c_string(s.source), s.inputs.size(), s.outputs.size(),
-                                 s.metadata.size(), nodes, all_passes().size(), s.parameter_count, s.parameter_bytes, s.load_ns},
+                                 s.metadata.size(), nodes, all_passes().size(), s.parameter_count, s.parameter_bytes, s.load_ns,
+                                 c_string(s.cache_file), s.cache_bytes, c_string(s.cache_note)},
                 "tenon_model_get_info");
   });
 }

@@ -1,7 +1,12 @@
 // Loading: options, sources, and what is kept of the imported model beside the engine's.
 #include <algorithm>
+#include <filesystem>
 #include <span>
 
+#include "base/build_id.h"
+#include "base/cpu.h"
+#include "base/sha1.h"
+#include "base/weight_cache.h"
 #include "capi/handles.h"
 #include "capi/registry.h"
 #include "importers/onnx/load.h"
@@ -17,6 +22,7 @@ struct Request {
   tenon_load_options c;
   onnx::LoadOptions import;
   ModelOptions model;
+  std::shared_ptr<WeightCache> cache;  ///< null: none
   std::unique_ptr<HostThreads> threads;
   std::atomic<bool> own_flag{false};  ///< where the caller has no token
   std::atomic<bool>* flag = &own_flag;
@@ -106,6 +112,43 @@ Status read(const tenon_load_options* options, const char* function, Request& r)
   return {};
 }
 
+/// The cache for the model at `path`, under a name that tells apart what would be packed differently.
+Status open_cache(const std::string& path, Request& r) {
+  const std::string directory(view(r.c.cache_directory));
+  if (directory.empty()) return {};
+  if (directory.find('\0') != std::string::npos) return argument_error("tenon_model_load", "options->cache_directory holds a NUL byte");
+  std::error_code failed;
+  std::string name = std::filesystem::canonical(path, failed).string();
+  if (failed) return {};  // opening it will tell why
+  const auto add = [&](std::string_view text) { name.append(1, '\0').append(text); };
+  add(std::to_string(r.c.flags & (TENON_LOAD_NO_OPTIMIZE | TENON_LOAD_OVERRIDABLE | TENON_LOAD_NO_ONEDNN | TENON_LOAD_MAP_WEIGHTS)));
+  add(std::to_string(r.model.passes.step_limit));
+  for (const std::string& pass : r.model.passes.disabled) add(pass);
+  for (const std::string& output : r.import.extra_outputs) add(output);
+  for (size_t i = 0; i < r.c.dim_count; ++i) add(std::string(view(r.c.dims[i].name)) + "=" + std::to_string(r.c.dims[i].value));
+  TENON_ASSIGN(const std::string instructions, instruction_set());
+  add(instructions);
+  Sha1 sha1;
+  sha1.update(reinterpret_cast<const std::byte*>(name.data()), name.size());
+  const std::string tag = std::string(view(tenon_version_string())) + " " + build_id() + " " + instructions;
+  r.cache = std::make_shared<WeightCache>(directory, sha1.hex() + ".weights", tag);
+  r.import.cache = r.cache;
+  return {};
+}
+
+/// Writes what the next load will want. Only being stopped fails this one.
+Status close_cache(Request& r, ModelState& state) {
+  if (!r.cache) return {};
+  state.cache_file = r.cache->path();
+  state.cache_bytes = r.cache->found_bytes();
+  if (!r.cache->used()) state.cache_note = "the model has no large weights, or its files were changed in the last seconds";
+  Status written = r.cache->write(r.model.passes.check);
+  if (written.ok()) return {};
+  if (written.code() != Code::kIo) return written;
+  state.cache_note = written.message();
+  return {};
+}
+
 /// Gives symbolic dims of the inputs the sizes the caller chose, and types everything again.
 Status bind_dims(Graph& graph, const tenon_dim_binding* dims, size_t count) {
   if (count == 0) return {};
@@ -174,6 +217,7 @@ Result<std::shared_ptr<ModelState>> build(onnx::ImportedModel imported, Request&
     }
   }
   for (const ValueInfo& v : model.outputs()) state->outputs.push_back(describe(v.name, v.type));
+  TENON_TRY(close_cache(r, *state));
   state->threads = std::move(r.threads);
   return state;
 }
@@ -214,6 +258,7 @@ tenon_status tenon_model_load(tenon_string path, const tenon_load_options* optio
   return load("tenon_model_load", options, out, error, [&](Request& r) -> Result<onnx::ImportedModel> {
     if (!path.data || path.size == 0) return argument_error("tenon_model_load", "path is empty");
     if (view(path).find('\0') != std::string_view::npos) return argument_error("tenon_model_load", "path holds a NUL byte");
+    TENON_TRY(open_cache(std::string(view(path)), r));
     return onnx::load(std::string(view(path)), r.import);
   });
 }

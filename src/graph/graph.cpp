@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/weight_cache.h"
 #include "ops/regions.h"
 
 namespace tenon {
@@ -268,7 +269,28 @@ Status Graph::reinfer(NodeId id) {
   return {};
 }
 
+void Graph::find_kept(std::vector<Unkept>& unkept) {
+  std::unordered_map<const Buffer*, std::shared_ptr<Buffer>> found;  // values may share a buffer
+  for (Value& v : values_) {
+    if (!v.constant || !v.constant->buffer() || !v.constant->buffer()->late()) continue;
+    const std::shared_ptr<Buffer>& buffer = v.constant->buffer();
+    const Origin origin = buffer->contents()->origin();
+    if (!origin.cache) continue;
+    const auto [known, is_new] = found.try_emplace(buffer.get());
+    if (is_new) {
+      const std::string key = origin.identity + " as it is, bytes: " + std::to_string(buffer->size());
+      known->second = origin.cache->find(key, buffer->size(), false);
+      if (!known->second) unkept.push_back({origin.cache, key, buffer});
+    }
+    if (!known->second) continue;
+    v.constant = std::make_shared<const Tensor>(Tensor::view(v.constant->dtype(), v.constant->dims(), known->second, v.constant->offset()));
+    v.type.constant = v.constant.get();
+  }
+}
+
 Status Graph::settle() {
+  std::vector<Unkept> unkept;
+  find_kept(unkept);
   std::vector<std::shared_ptr<Buffer>> buffers;
   for (const Value& v : values_) {
     if (!v.constant) continue;
@@ -278,7 +300,9 @@ Status Graph::settle() {
     }
   }
   if (faults) TENON_TRY(faults->first());
-  return tenon::settle(buffers);
+  TENON_TRY(tenon::settle(buffers));
+  for (auto& [cache, key, buffer] : unkept) cache->keep(key, std::move(buffer));
+  return {};
 }
 
 Status Graph::reinfer_all() { return reinfer_region(0); }

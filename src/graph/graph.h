@@ -122,7 +122,8 @@ class Graph {
   /// Infers everything again in order, bodies before the nodes that run them.
   Status reinfer_all();
 
-  /// Reads the constants that are still late, and lets go of the files they come from. Also returns the first read that failed before.
+  /// Reads the constants that are still late, or maps them where a cache of the load has them, and lets go of the files they come from.
+  /// Also returns the first read that failed before.
   Status settle();
 
   /// Names of region 0's outputs in order (a value may be an output twice, or be an input).
@@ -135,6 +136,13 @@ class Graph {
   std::shared_ptr<ReadFaults> faults;  ///< of late constants; null when there are none
 
  private:
+  struct Unkept {
+    std::shared_ptr<WeightCache> cache;
+    std::string key;
+    std::shared_ptr<Buffer> buffer;
+  };
+  /// Takes late constants from their cache, and names those that it does not have.
+  void find_kept(std::vector<Unkept>& unkept);
   Status node_error(const Status& status, std::string_view name, std::string_view op, std::string_view domain, int64_t opset,
                     const std::vector<ValueId>& inputs) const;
   Status reinfer_region(RegionId region);

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "base/parallel.h"
+#include "base/weight_cache.h"
 #include "kernels/onednn/choice.h"
 #include "kernels/onednn/onednn.h"
 #include "ops/blocked_step.h"
@@ -269,12 +270,19 @@ Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, ConvForm
   x[0] = 1, x[1] *= op.group;
   ConvParams p = params_of(op, x, weights.dims(), x);
   p.format = format;
-  TENON_ASSIGN(Tensor packed, Tensor::allocate(DType::kFloat32, {kernels::packed_conv_weights(p)}, std::move(allocator)));
-  TENON_TRY(settle({&weights.buffer(), 1}));
-  share_out(kernels::conv_pack_parts(p), [&](int64_t begin, int64_t end, int) {
-    kernels::pack_conv_weights(p, weights.as<float>(), packed.as<float>(), {begin, end});
-  });
-  return packed;
+  const int64_t floats = kernels::packed_conv_weights(p);
+  const auto bytes = checked_mul(floats, 4);
+  if (!bytes) return limit_error("packing weights of shape ", str(weights.dims()), " overflows");
+  const auto pack = [&](std::byte* to) -> Status {
+    TENON_TRY(settle({&weights.buffer(), 1}));
+    share_out(kernels::conv_pack_parts(p), [&](int64_t begin, int64_t end, int) {
+      kernels::pack_conv_weights(p, weights.as<float>(), reinterpret_cast<float*>(to), {begin, end});
+    });
+    return {};
+  };
+  const std::string recipe = "convolution " + std::to_string(static_cast<int>(format)) + " of " + std::to_string(op.group);
+  TENON_ASSIGN(auto buffer, kept_or_made(weights, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
+  return Tensor::view(DType::kFloat32, {floats}, std::move(buffer));
 }
 
 Result<std::optional<OneDnnWeights>> pack_conv_weights_by_onednn(const Conv& op, const Tensor& weights, const Shape& x, const Shape& out,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/weight_cache.h"
 #include "ops/blocked_step.h"
 #include "ops/elements.h"
 
@@ -230,9 +231,19 @@ Result<Tensor> pack_conv_weights(const ConvTranspose& op, const Tensor& weights,
   Dims x = w, y = w;
   x[0] = 1, x[1] = w[0], y[0] = 1, y[1] = w[1] * op.group;
   const TransposedParams t = params_of(op, x, w, y);
-  TENON_ASSIGN(Tensor packed, Tensor::allocate(DType::kFloat32, {packed_size(t)}, std::move(allocator)));
-  pack_all(t, weights.as<float>(), packed.as<float>());
-  return packed;
+  const int64_t floats = packed_size(t);
+  const auto bytes = checked_mul(floats, 4);
+  if (!bytes) return limit_error("packing weights of shape ", str(w), " overflows");
+  const auto pack = [&](std::byte* to) -> Status {
+    pack_all(t, weights.as<float>(), reinterpret_cast<float*>(to));
+    return {};
+  };
+  std::string recipe = "transposed convolution of " + std::to_string(op.group);
+  for (int d = 0; d < 3; ++d) {
+    for (const int64_t x : {t.conv.stride[d], t.conv.dilation[d], t.conv.pad[d]}) recipe += " " + std::to_string(x);
+  }
+  TENON_ASSIGN(auto buffer, kept_or_made(weights, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
+  return Tensor::view(DType::kFloat32, {floats}, std::move(buffer));
 }
 
 Result<Step> bind(const ConvTranspose& op, const BindContext& ctx) {

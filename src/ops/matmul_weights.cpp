@@ -2,6 +2,7 @@
 #include <atomic>
 
 #include "base/parallel.h"
+#include "base/weight_cache.h"
 #include "ops/matmul.h"
 
 namespace tenon::ops {
@@ -107,8 +108,9 @@ Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool t
   const auto floats = checked_mul(kernels::packed_floats(format, k, n), b.count() / (k * n));
   const auto bytes = floats ? checked_mul(*floats, 4) : std::nullopt;
   if (!bytes) return limit_error("packing a constant of shape ", str(b.dims()), " overflows");
-  TENON_ASSIGN(auto buffer, Buffer::allocate(static_cast<size_t>(*bytes), std::move(allocator)));
-  TENON_TRY(WeightPacker(b, trans_b, format, k, n, reinterpret_cast<float*>(buffer->data())).run());
+  const std::string recipe = "panels " + std::to_string(static_cast<int>(format)) + (trans_b ? " transposed" : "");
+  const auto pack = [&](std::byte* to) { return WeightPacker(b, trans_b, format, k, n, reinterpret_cast<float*>(to)).run(); };
+  TENON_ASSIGN(auto buffer, kept_or_made(b, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
   PackedWeights packed{Tensor::view(dtype, std::move(dims), std::move(buffer)),
                        {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(format)}};
   return std::optional<PackedWeights>(std::move(packed));

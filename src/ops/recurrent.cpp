@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/weight_cache.h"
+
 namespace tenon::ops {
 namespace {
 
@@ -255,16 +257,21 @@ Result<std::optional<PackedRecurrentWeights>> pack_recurrent_weights(const Recur
       input == 1 ? kernels::packed_floats(kernels::gemm_format(), p.inputs, p.width()) : kernels::packed_r_floats(p.cell, p.hidden);
   const auto bytes = product({matrix, p.directions, 4});
   if (!bytes) return limit_error("packing a constant of shape ", str(weights.dims()), " overflows");
-  TENON_ASSIGN(auto buffer, Buffer::allocate(static_cast<size_t>(*bytes), std::move(allocator)));
-  const void* src[] = {weights.data()};
-  void* dst[] = {buffer->data()};
-  kernels::Fault fault;
-  kernels::Call call{.src = src, .dst = dst, .fault = &fault};
-  for (kernels::GemmPackParams q : input == 1 ? std::vector<kernels::GemmPackParams>{pack_w(p)} : pack_r(p)) {
-    q.input = 0;
-    q.to_shared = false;
-    kernels::GemmPackPointer()(q, call, {0, q.parts()});
-  }
+  const auto pack = [&](std::byte* to) -> Status {
+    const void* src[] = {weights.data()};
+    void* dst[] = {to};
+    kernels::Fault fault;
+    kernels::Call call{.src = src, .dst = dst, .fault = &fault};
+    for (kernels::GemmPackParams q : input == 1 ? std::vector<kernels::GemmPackParams>{pack_w(p)} : pack_r(p)) {
+      q.input = 0;
+      q.to_shared = false;
+      kernels::GemmPackPointer()(q, call, {0, q.parts()});
+    }
+    return {};
+  };
+  const std::string recipe = "recurrent " + std::to_string(static_cast<int>(op.cell)) + " " + std::to_string(input) + " directions " +
+                             std::to_string(p.directions) + " panels " + std::to_string(static_cast<int>(kernels::gemm_format()));
+  TENON_ASSIGN(auto buffer, kept_or_made(weights, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
   PackedRecurrentWeights packed{Tensor::view(dtype, weights.dims(), std::move(buffer)),
                                 {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(kernels::gemm_format())}};
   return std::optional<PackedRecurrentWeights>(std::move(packed));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/sha1.h"
+
 namespace tenon::passes {
 
 std::optional<ConvMatch> match_conv(const Graph& graph, NodeId reader, ValueId value) {
@@ -42,6 +44,15 @@ class ScaledRows final : public Contents {
       for (; i < row_end; ++i, ++w) *w = static_cast<float>(*w * factor);
     }
     return {};
+  }
+
+  Origin origin() const override {
+    const Contents* contents = rows_.buffer()->contents();
+    Origin origin = contents ? contents->origin() : Origin();
+    Sha1 factors;
+    factors.update(reinterpret_cast<const std::byte*>(factors_.data()), factors_.size() * sizeof(double));
+    origin.identity += "+" + std::to_string(rows_.offset()) + " rows times " + factors.hex();
+    return origin;
   }
 
  private:

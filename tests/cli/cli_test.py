@@ -422,3 +422,18 @@ def test_progress_bar_only_on_a_terminal(tmp_path):
     os.close(child)
     assert process.wait(timeout=60) == 0
     os.close(main)
+
+
+def test_cache(tmp_path):
+    weights = np.random.default_rng(0).standard_normal((256, 256)).astype(np.float32)
+    model = save_model(tmp_path / "m.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], [("x", TensorProto.FLOAT, [1, 256])],
+                       [("y", TensorProto.FLOAT, [1, 256])], [("w", weights)])
+    assert "not kept for the next load" in tenon("inspect", model, "--cache", tmp_path / "cache").stdout
+    time.sleep(3)  # files changed just now are not kept
+    for taken in (0, weights.nbytes):
+        assert tenon_json("inspect", model, "--cache", tmp_path / "cache")["cache_bytes"] == taken
+    out = [tmp_path / f"{name}.npy" for name in "ab"]
+    np.save(tmp_path / "x.npy", weights[:1])
+    tenon("run", model, "-i", f"x={tmp_path / 'x.npy'}", "-o", f"y={out[0]}")
+    tenon("run", model, "-i", f"x={tmp_path / 'x.npy'}", "-o", f"y={out[1]}", "--cache", tmp_path / "cache")
+    assert out[0].read_bytes() == out[1].read_bytes()

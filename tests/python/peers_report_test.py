@@ -42,7 +42,7 @@ def test_report(results, tmp_path):
     report.keep(tmp_path, results)
     assert report.kept(tmp_path, "AVX2") == json.loads(json.dumps(results))
     text = report.write(tmp_path).read_text()
-    for title in ("## AVX2", "### Where Tenon is slower", "### Latency", "#### 2 threads over one", "### Load time and memory",
+    for title in ("## AVX2", "### Where Tenon is slower", "### Latency", "#### 2 threads over one", "### Load time and memory", "#### onnxruntime over each way",
                   "### Throughput", "### Batch", "### Changing shapes", "### Operators"):
         assert title in text
     pictures = re.findall(r"\(benchmarks/(\S+\.svg)\)", text)

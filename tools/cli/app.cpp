@@ -85,6 +85,7 @@ void ModelOptions::add_to(CLI::App& app) {
   app.add_flag("--no-onednn", no_onednn, "Never choose a oneDNN kernel");
   app.add_flag("--openmp", openmp, "Take threads from OpenMP");
   app.add_flag("--verify-checksums", verify_checksums, "Compare files of external data with the SHA-1 the model gives, where it does");
+  app.add_option("--cache", cache, "Keep packed weights in this directory for the next load")->type_name("DIRECTORY");
   app.add_flag("--map", map, "View the weights in the mapped file (nobody may change it meanwhile)");
   app.add_flag("--json", json, "Print JSON");
   app.add_flag("--quiet", quiet, "No progress bar and no notes");
@@ -105,6 +106,7 @@ std::map<std::string, int64_t> ModelOptions::dim_values() const {
 Options ModelOptions::load_options() const {
   Options o;
   o.threads(threads).optimize(!no_optimize).onednn(!no_onednn).openmp(openmp).map_weights(map).verify_checksums(verify_checksums);
+  if (!cache.empty()) o.cache_directory(cache);
   o.memory_limit(memory_mb << 20).pass_step_limit(pass_steps).cancel(interrupt_token());
   if (timeout > 0) o.deadline(std::chrono::milliseconds(static_cast<int64_t>(std::ceil(timeout * 1e3))));
   for (const auto& name : disabled_passes) o.disable_pass(name);

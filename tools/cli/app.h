@@ -27,7 +27,7 @@ struct Failure {
 
 /// Options of every command that loads a model.
 struct ModelOptions {
-  std::string path;
+  std::string path, cache;
   int threads = 0;
   double timeout = 0;             // seconds, 0: none
   std::vector<std::string> dims;  // name=value

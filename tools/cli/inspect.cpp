@@ -70,6 +70,9 @@ Json Inspect::describe(const Model& m, const std::vector<NodeInfo>& all) const {
             {"name", std::string(view(info.name))},
             {"producer", std::string(view(info.producer))},
             {"load_seconds", static_cast<double>(info.load_nanoseconds) * 1e-9},
+            {"cache_file", std::string(view(info.cache_file))},
+            {"cache_bytes", info.cache_bytes},
+            {"cache_note", std::string(view(info.cache_note))},
             {"parameters", info.parameter_count},
             {"parameter_bytes", info.parameter_bytes},
             {"weight_bytes", stats.weight_bytes},
@@ -106,6 +109,10 @@ void Inspect::print(const Model& m, const std::vector<NodeInfo>& all) const {
   if (info.name.size) std::cout << "  '" << view(info.name) << "'";
   if (info.producer.size) std::cout << " by " << view(info.producer);
   std::cout << "\nloaded in " << time_text(static_cast<double>(info.load_nanoseconds) * 1e-9) << "\n";
+  if (info.cache_file.size) {
+    std::cout << bytes_text(info.cache_bytes) << " of weights mapped from " << view(info.cache_file) << "\n";
+    if (info.cache_note.size) std::cout << "not kept for the next load: " << view(info.cache_note) << "\n";
+  }
   const auto list = [](const char* title, const std::vector<ValueInfo>& values) {
     std::cout << "\n" << bold(title) << "\n";
     for (const ValueInfo& v : values)

@@ -4,9 +4,9 @@ from .mnn import Mnn
 from .ncnn import Ncnn
 from .onnxruntime import OnnxRuntime
 from .openvino import OpenVino
-from .tenon import Tenon, TenonMapped
+from .tenon import Tenon, TenonCached, TenonMapped
 from .tract import Tract
 
-ENGINES = {engine.name: engine for engine in (Tenon, TenonMapped, OnnxRuntime, OpenVino, Mnn, Ncnn, Tract)}
+ENGINES = {engine.name: engine for engine in (Tenon, TenonMapped, TenonCached, OnnxRuntime, OpenVino, Mnn, Ncnn, Tract)}
 
 __all__ = ["ENGINES", "Caller", "Engine", "Setup", "files_of"]

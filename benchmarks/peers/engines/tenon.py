@@ -1,4 +1,7 @@
-"""Tenon, with weights read (the default) and mapped."""
+"""Tenon, with weights read (the default), mapped, and mapped in packed form."""
+import time
+from pathlib import Path
+
 import numpy as np
 
 from .base import Caller, Engine
@@ -28,6 +31,24 @@ class TenonMapped(Tenon):
 
     def settings(self):
         return super().settings() | {"map_weights": True}
+
+
+class TenonCached(Tenon):
+    """Packed weights mapped from the cache that an earlier load wrote."""
+    name = "tenon-cached"
+
+    @classmethod
+    def prepare(cls, setup):
+        if cls(setup).load().cache_note:  # of files that were changed in the last seconds nothing is kept, nor of small models
+            time.sleep(3)
+            cls(setup).load()
+
+    def load(self):
+        super().load()
+        return self.model
+
+    def settings(self):
+        return super().settings() | {"cache_directory": str(Path(self.setup.folder) / "cache")}
 
 
 class TenonCaller(Caller):

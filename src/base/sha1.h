@@ -1,4 +1,4 @@
-// SHA-1 (FIPS 180-4), which ONNX takes for the checksum of external data. It finds damage, not malice.
+// SHA-1 (FIPS 180-4): ONNX takes it for the checksum of external data, caches for names. It finds damage, not malice.
 #pragma once
 
 #include <array>
@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-namespace tenon::onnx {
+namespace tenon {
 
 class Sha1 {
  public:
@@ -22,4 +22,4 @@ class Sha1 {
   uint64_t bytes_ = 0;
 };
 
-}  // namespace tenon::onnx
+}  // namespace tenon

@@ -1,10 +1,10 @@
-#include "importers/onnx/sha1.h"
+#include "base/sha1.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstring>
 
-namespace tenon::onnx {
+namespace tenon {
 
 void Sha1::block(const uint8_t* data) {
   std::array<uint32_t, 80> w;
@@ -53,4 +53,4 @@ std::string Sha1::hex() {
   return text;
 }
 
-}  // namespace tenon::onnx
+}  // namespace tenon

@@ -1,10 +1,10 @@
-#include "importers/onnx/sha1.h"
+#include "base/sha1.h"
 
 #include <gtest/gtest.h>
 
 #include <span>
 
-namespace tenon::onnx {
+namespace tenon {
 namespace {
 
 std::string sha1(const std::string& text, size_t step) {
@@ -33,4 +33,4 @@ TEST(Sha1, AgreesWithTheStandard) {
 }
 
 }  // namespace
-}  // namespace tenon::onnx
+}  // namespace tenon
