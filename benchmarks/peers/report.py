@@ -46,7 +46,9 @@ class Page:
         weather = section["weather"]
         share = min(probe["share"] for probe in weather["probes"].values())
         versions = ", ".join(f"{name} {version}" for name, version in section["versions"].items())
-        self.prose(f"Versions: {versions}. {weather['rounds']} rounds, {weather['discarded']} of them discarded and measured again; the "
+        trials = "".join(f" {t['engine']} ran with {sizes(t['chosen'])}, the fastest in a trial on {t['model']}."
+                         for t in section.get("trials", ()))
+        self.prose(f"Versions: {versions}.{trials} {weather['rounds']} rounds, {weather['discarded']} of them discarded and measured again; the "
                    f"probe had {100 * share:.0f} % of its core, the hypervisor kept {100 * weather['stolen']:.1f} % of the time"
                    f"{'; quick mode' if section['quick'] else ''}.")
 
@@ -57,9 +59,6 @@ def tier(folder, results):
     cap = f" Tenon was held to {results['cap']}, the others were not: no fair table." if results["cap"] else ""
     page.add(f"## {results['tier']}", "", f"A machine with {results['tier']} and {results['cpus']} cores.{cap}", "")
     sections = {name: results["sections"][name] for name in TITLES if results["sections"].get(name, {}).get("rows")}
-    trials = [t for s in sections.values() for t in s["trials"]]
-    words = (f"{t['engine']} ran with {sizes(t['chosen'])}, the fastest in a trial on {t['model']}." for t in trials)
-    page.prose(" ".join(dict.fromkeys(words)))
     page.add("### Where Tenon is slower or larger", "", *(losers(sections) or ["Nowhere in what was measured."]), "")
     for name, section in sections.items():
         page.section(name, section)
