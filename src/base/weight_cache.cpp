@@ -204,18 +204,47 @@ Status WeightCache::write(const std::function<Status()>& check) {
   return status;
 }
 
-Result<std::shared_ptr<Buffer>> kept_or_made(const Tensor& source, std::string_view recipe, size_t bytes,
-                                             std::shared_ptr<Allocator> allocator, const std::function<Status(std::byte*)>& make) {
-  const Contents* contents = source.buffer()->contents();
-  const Origin origin = contents ? contents->origin() : Origin();
-  std::string key;
+namespace {
+
+constexpr size_t kLooksAt = size_t{1} << 20;  // elements in memory are told by their digest up to this size
+
+/// Says what the elements of `t` are; empty where that cannot be told. `cache`: that of its load, if it has one.
+std::string identity_of(const Tensor& t, std::shared_ptr<WeightCache>& cache) {
+  const Contents* contents = t.buffer()->contents();
+  Origin origin = contents ? contents->origin() : Origin();
   if (origin.cache) {
-    key = origin.identity + "+" + std::to_string(source.offset()) + " " + source.str() + " " + std::string(recipe);
-    if (auto buffer = origin.cache->find(key, bytes, true)) return buffer;
+    cache = std::move(origin.cache);
+    return origin.identity + "+" + std::to_string(t.offset()) + " " + t.str();
+  }
+  if (!t.in_place() || t.bytes() > kLooksAt) return {};
+  Sha1 sha1;
+  sha1.update(t.as<const std::byte>(), t.bytes());
+  return "elements " + sha1.hex() + " " + t.str();
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Buffer>> kept_or_made(std::initializer_list<const Tensor*> sources, std::string_view recipe, size_t bytes,
+                                             std::shared_ptr<Allocator> allocator, const std::function<Status(std::byte*)>& make) {
+  std::shared_ptr<WeightCache> cache;
+  std::string key(recipe);
+  const auto has_origin = [](const Tensor* t) { return t && t->buffer()->contents() && t->buffer()->contents()->origin().cache; };
+  if (std::any_of(sources.begin(), sources.end(), has_origin)) {
+    for (const Tensor* source : sources) {
+      const std::string identity = source ? identity_of(*source, cache) : "none";
+      if (identity.empty()) {
+        cache = nullptr;
+        break;
+      }
+      key += "\n" + identity;
+    }
+  }
+  if (cache) {
+    if (auto buffer = cache->find(key, bytes, true)) return buffer;
   }
   TENON_ASSIGN(auto buffer, Buffer::allocate(bytes, std::move(allocator)));
   TENON_TRY(make(buffer->data()));
-  if (origin.cache) origin.cache->keep(key, buffer);
+  if (cache) cache->keep(key, buffer);
   return buffer;
 }
 

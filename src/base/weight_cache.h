@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
@@ -60,9 +61,10 @@ class WeightCache {
   bool changed_ = false;  ///< kept_ holds something that the file does not
 };
 
-/// `bytes` bytes made of the elements of `source` alone, in the way that `recipe` names: from the cache of the load where `source` has an
-/// origin and they were kept there, else written by `make`, and kept. Errors are those of `make` and of memory.
-Result<std::shared_ptr<Buffer>> kept_or_made(const Tensor& source, std::string_view recipe, size_t bytes,
+/// `bytes` bytes made of the elements of `sources` (null: left out) alone, in the way that `recipe` names: from the cache of the load where
+/// it can be told what the sources are and the bytes were kept there, else written by `make`, and kept. Errors are those of `make` and of
+/// memory.
+Result<std::shared_ptr<Buffer>> kept_or_made(std::initializer_list<const Tensor*> sources, std::string_view recipe, size_t bytes,
                                              std::shared_ptr<Allocator> allocator, const std::function<Status(std::byte*)>& make);
 
 }  // namespace tenon

@@ -281,7 +281,7 @@ Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, ConvForm
     return {};
   };
   const std::string recipe = "convolution " + std::to_string(static_cast<int>(format)) + " of " + std::to_string(op.group);
-  TENON_ASSIGN(auto buffer, kept_or_made(weights, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
+  TENON_ASSIGN(auto buffer, kept_or_made({&weights}, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
   return Tensor::view(DType::kFloat32, {floats}, std::move(buffer));
 }
 

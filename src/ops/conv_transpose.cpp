@@ -242,7 +242,7 @@ Result<Tensor> pack_conv_weights(const ConvTranspose& op, const Tensor& weights,
   for (int d = 0; d < 3; ++d) {
     for (const int64_t x : {t.conv.stride[d], t.conv.dilation[d], t.conv.pad[d]}) recipe += " " + std::to_string(x);
   }
-  TENON_ASSIGN(auto buffer, kept_or_made(weights, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
+  TENON_ASSIGN(auto buffer, kept_or_made({&weights}, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
   return Tensor::view(DType::kFloat32, {floats}, std::move(buffer));
 }
 

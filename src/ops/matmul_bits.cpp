@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/parallel.h"
+#include "base/weight_cache.h"
 #include "kernels/elementwise/cast.h"
 #include "kernels/gemm/bits.h"
 
@@ -23,6 +24,9 @@ struct Source {
   std::vector<float> scales, zeros;  ///< [n, blocks]
   /// The packed codes of some columns, in place or written to `room` of their size.
   std::function<Result<const uint8_t*>(int64_t column, int64_t columns, uint8_t* room)> codes;
+  /// What all of this comes from, zero points only where there are any, and how.
+  const Tensor *from = nullptr, *scales_from = nullptr, *zeros_from = nullptr;
+  std::string recipe;
 };
 
 Result<std::optional<BitsWeights>> pack(Source source, DType dtype, std::shared_ptr<Allocator> allocator) {
@@ -34,31 +38,36 @@ Result<std::optional<BitsWeights>> pack(Source source, DType dtype, std::shared_
   const auto all = checked_mul(panels, format.panel_words(source.k) * 4), bytes = checked_add(all.value_or(INT64_MAX), 64),
              room = checked_mul(source.column_bytes, width);
   if (!bytes || !room) return limit_error("packing ", source.n, " columns of ", source.k, " weights overflows");
-  TENON_ASSIGN(auto buffer, Buffer::allocate(static_cast<size_t>(*bytes), std::move(allocator)));
-  TENON_ASSIGN(const auto rooms, Buffer::scratch(static_cast<size_t>(*room) * static_cast<size_t>(LoadThreads::threads())));
-  std::atomic<bool> failed{false};
-  ReadFaults faults;
-  share_out(panels, [&](int64_t begin, int64_t end, int thread) {
-    auto* const own = reinterpret_cast<uint8_t*>(rooms->data()) + *room * thread;
-    for (int64_t panel = begin; panel < end && !failed.load(std::memory_order_relaxed); ++panel) {
-      const int64_t column = panel * width, columns = std::min(width, source.n - column);
-      const auto codes = source.codes(column, columns, own);
-      if (!codes.ok()) {
-        faults.report(codes.status());
-        failed = true;
-        return;
+  const auto pack_panels = [&](std::byte* to) -> Status {
+    std::fill_n(to + *all, *bytes - *all, std::byte{0});
+    TENON_ASSIGN(const auto rooms, Buffer::scratch(static_cast<size_t>(*room) * static_cast<size_t>(LoadThreads::threads())));
+    std::atomic<bool> failed{false};
+    ReadFaults faults;
+    share_out(panels, [&](int64_t begin, int64_t end, int thread) {
+      auto* const own = reinterpret_cast<uint8_t*>(rooms->data()) + *room * thread;
+      for (int64_t panel = begin; panel < end && !failed.load(std::memory_order_relaxed); ++panel) {
+        const int64_t column = panel * width, columns = std::min(width, source.n - column);
+        const auto codes = source.codes(column, columns, own);
+        if (!codes.ok()) {
+          faults.report(codes.status());
+          failed = true;
+          return;
+        }
+        kernels::pack_bits({.format = format,
+                            .k = source.k,
+                            .columns = columns,
+                            .codes = *codes,
+                            .column_bytes = source.column_bytes,
+                            .scales = source.scales.data() + column * blocks,
+                            .zeros = format.offsets ? source.zeros.data() + column * blocks : nullptr},
+                           to + panel * format.panel_words(source.k) * 4);
       }
-      kernels::pack_bits({.format = format,
-                          .k = source.k,
-                          .columns = columns,
-                          .codes = *codes,
-                          .column_bytes = source.column_bytes,
-                          .scales = source.scales.data() + column * blocks,
-                          .zeros = format.offsets ? source.zeros.data() + column * blocks : nullptr},
-                         buffer->data() + panel * format.panel_words(source.k) * 4);
-    }
-  });
-  TENON_TRY(faults.first());
+    });
+    return faults.first();
+  };
+  const std::string recipe = source.recipe + " as " + std::to_string(static_cast<int>(kernels::bits_format(format)));
+  TENON_ASSIGN(auto buffer, kept_or_made({source.from, source.scales_from, source.zeros_from}, recipe, static_cast<size_t>(*bytes),
+                                         std::move(allocator), pack_panels));
   BitsWeights packed{Tensor::view(DType::kUint8, {*bytes}, std::move(buffer)), Type::of(dtype, Shape{source.k, source.n})};
   packed.type.layout = {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(kernels::bits_format(format))};
   return std::optional<BitsWeights>(std::move(packed));
@@ -141,6 +150,9 @@ Result<std::optional<BitsWeights>> pack_bits_weights(const DequantizeBits& op, c
   source.k = op.k;
   source.n = op.n;
   source.column_bytes = codes.count() / op.n;
+  source.from = &codes, source.scales_from = &scales, source.zeros_from = zeros;
+  source.recipe = "MatMulNBits";
+  for (const int64_t x : {op.k, op.n, op.bits, op.block_size}) source.recipe += " " + std::to_string(x);
   source.scales = to_floats(scales);
   if (zeros != nullptr && zeros->dtype() != DType::kUint8) {
     source.zeros = to_floats(*zeros);
@@ -174,6 +186,9 @@ Result<std::optional<BitsWeights>> pack_bits_weights(const DequantizeLinear& op,
   source.k = k;
   source.n = n;
   source.column_bytes = (k - 1) / (8 / bits) + 1;
+  source.from = &x, source.scales_from = &scales, source.zeros_from = zeros;
+  source.recipe = "DequantizeLinear";
+  for (const int64_t part : {op.axis, op.block_size, int64_t{trans}}) source.recipe += " " + std::to_string(part);
   const int64_t blocks = source.format.blocks(k);
   // Codes are unsigned: those of signed integers are as much larger as the middle, and so are their zero points.
   const bool is_signed = x.dtype() == DType::kInt2 || x.dtype() == DType::kInt4 || x.dtype() == DType::kInt8;

@@ -110,7 +110,7 @@ Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool t
   if (!bytes) return limit_error("packing a constant of shape ", str(b.dims()), " overflows");
   const std::string recipe = "panels " + std::to_string(static_cast<int>(format)) + (trans_b ? " transposed" : "");
   const auto pack = [&](std::byte* to) { return WeightPacker(b, trans_b, format, k, n, reinterpret_cast<float*>(to)).run(); };
-  TENON_ASSIGN(auto buffer, kept_or_made(b, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
+  TENON_ASSIGN(auto buffer, kept_or_made({&b}, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
   PackedWeights packed{Tensor::view(dtype, std::move(dims), std::move(buffer)),
                        {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(format)}};
   return std::optional<PackedWeights>(std::move(packed));

@@ -271,7 +271,7 @@ Result<std::optional<PackedRecurrentWeights>> pack_recurrent_weights(const Recur
   };
   const std::string recipe = "recurrent " + std::to_string(static_cast<int>(op.cell)) + " " + std::to_string(input) + " directions " +
                              std::to_string(p.directions) + " panels " + std::to_string(static_cast<int>(kernels::gemm_format()));
-  TENON_ASSIGN(auto buffer, kept_or_made(weights, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
+  TENON_ASSIGN(auto buffer, kept_or_made({&weights}, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
   PackedRecurrentWeights packed{Tensor::view(dtype, weights.dims(), std::move(buffer)),
                                 {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(kernels::gemm_format())}};
   return std::optional<PackedRecurrentWeights>(std::move(packed));

@@ -83,6 +83,29 @@ def test_the_second_load_takes_all_large_weights_and_gives_the_same_bits(path, t
     assert os.listdir(directory) == []
 
 
+@pytest.mark.parametrize("zeros", [False, True])
+def test_weights_of_few_bits_are_told_by_codes_scales_and_zero_points(tmp_path, zeros):
+    rng = np.random.default_rng(5)
+    n, k, block = 512, 1024, 32
+    fields = {"codes": rng.integers(0, 256, (n, k // block, block // 2), np.uint8), "scales": rng.uniform(0.1, 1, n * k // block)}
+    fields |= {"zeros": rng.integers(0, 256, n * k // block // 2, np.uint8)} if zeros else {}
+    x = rng.standard_normal((2, k)).astype(np.float32)
+    for change in (None, *fields):
+        if change:
+            fields[change] = fields[change][::-1].copy()
+        node = helper.make_node("MatMulNBits", ["x", *fields], ["y"], domain="com.microsoft", K=k, N=n, bits=4, block_size=block)
+        constants = [(name, a.astype(np.float32) if name == "scales" else a) for name, a in fields.items()]
+        model = make_model([node], [("x", TensorProto.FLOAT, [2, k])], [("y", TensorProto.FLOAT, [2, n])], constants)
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+        onnx.save_model(model, tmp_path / "m.onnx")
+        settle()
+        expected = tenon.load(tmp_path / "m.onnx").run({"x": x})["y"]
+        for taken in (False, True):
+            model = tenon.load(tmp_path / "m.onnx", cache_directory=tmp_path / "cache")
+            assert (model.cache_bytes > 0) == taken
+            assert np.array_equal(model.run({"x": x})["y"], expected)
+
+
 def test_mapped_models_use_it_too(path, tmp_path):
     expected = answers(tenon.load(path))
     tenon.load(path, cache_directory=tmp_path, map_weights=True)
