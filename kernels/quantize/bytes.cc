@@ -1,4 +1,4 @@
-// float32 to and from int8 and uint8 with vectors.
+// float32 to int8 and uint8, and from 2- to 8-bit integers, with vectors.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/quantize/bytes.cc"
 #include <cmath>
@@ -91,7 +91,8 @@ void QuantizeBytes(const QuantizeParams& p, const Call& call, Range range) {
   p.narrow == DType::kInt8 ? Quantize<int8_t>(p, call, range) : Quantize<uint8_t>(p, call, range);
 }
 void DequantizeBytes(const QuantizeParams& p, const Call& call, Range range) {
-  p.narrow == DType::kInt8 ? Dequantize<int8_t>(p, call, range) : Dequantize<uint8_t>(p, call, range);
+  const bool is_signed = p.narrow == DType::kInt8 || p.narrow == DType::kInt4 || p.narrow == DType::kInt2;  // a byte an element all of them
+  is_signed ? Dequantize<int8_t>(p, call, range) : Dequantize<uint8_t>(p, call, range);
 }
 
 }  // namespace HWY_NAMESPACE

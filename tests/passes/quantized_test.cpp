@@ -98,5 +98,24 @@ TEST_F(QuantizedProducts, NeighboursStayAndAreFolded) {
   EXPECT_EQ(graph_.live_nodes(), 6);
 }
 
+class QuantizedTables : public QuantizedProducts {
+ protected:
+  void expect_gathered(DequantizeLinear op, Dims dims, Dims scales, int nodes, bool zeros = false) {
+    const ValueId ids = graph_.add_constant(0, "ids", Tensor::of<int64_t>({2, 3}, {0, 5, -1, 2, 2, 4}));
+    std::vector<ValueId> inputs{bytes(DType::kInt8, std::move(dims)), constant(scales)};
+    if (zeros) inputs.push_back(bytes(DType::kInt8, std::move(scales)));
+    output(add(ops::Gather{0}, {add(op, std::move(inputs)), ids}));
+    expect(passes::gather_quantized, nodes > 0 ? 1 : 0, nodes > 0 ? nodes : 2, 0);
+    const Node& last = graph_.node(graph_.region(0).nodes.back());
+    EXPECT_EQ(std::holds_alternative<DequantizeLinear>(last.op), nodes > 0);
+  }
+};
+
+TEST_F(QuantizedTables, OneScale) { expect_gathered({}, {6, 32}, {}, 2, true); }
+TEST_F(QuantizedTables, ScalesOfColumns) { expect_gathered({.axis = -1}, {6, 32}, {32}, 2, true); }
+TEST_F(QuantizedTables, BlocksOfARow) { expect_gathered({.axis = 1, .block_size = 16}, {6, 32}, {6, 2}, 4, true); }
+TEST_F(QuantizedTables, BlocksOfColumnsStay) { expect_gathered({.axis = 0, .block_size = 2}, {6, 32}, {3, 32}, 0); }
+TEST_F(QuantizedTables, ScalesOfRowsStay) { expect_gathered({.axis = 0}, {6, 32}, {6}, 0); }
+
 }  // namespace
 }  // namespace tenon

@@ -119,14 +119,15 @@ void elementwise(int64_t n, F&& f) {
 template <class F>
 void quantization(int64_t rows, int64_t n, F&& f) {
   const int64_t count = rows * n;
-  for (const DType t : {DType::kInt8, DType::kUint8}) {
+  for (const DType t : {DType::kInt8, DType::kUint8, DType::kInt4, DType::kUint2}) {
+    const int64_t limit = t == DType::kInt4 ? 8 : t == DType::kUint2 ? 4 : 100;
     for (const bool column : {false, true}) {  // a scale each, or one for all
       QuantizeParams p{.narrow = t, .zero_point = true, .axis = count, .block = 16384};
       if (column) p.outer = rows, p.axis = 1, p.inner = n, p.block = 1, p.scale_inner = 1, p.chunk = 16;
       const int64_t scales = column ? n : 1, parts = pieces(p.groups(), p.chunk);
       const std::string name = std::string(name_of(t)) + (column ? "/column" : "");
-      f(quantize, KernelCase<QuantizeParams>(name, p, parts, {{kF32, count}, {kF32, scales}, {t, scales, 100}}, {{t, count}}));
-      f(dequantize, KernelCase<QuantizeParams>(name, p, parts, {{t, count, 100}, {kF32, scales}, {t, scales, 100}}, {{kF32, count}}));
+      f(quantize, KernelCase<QuantizeParams>(name, p, parts, {{kF32, count}, {kF32, scales}, {t, scales, limit}}, {{t, count}}));
+      f(dequantize, KernelCase<QuantizeParams>(name, p, parts, {{t, count, limit}, {kF32, scales}, {t, scales, limit}}, {{kF32, count}}));
     }
   }
 }
