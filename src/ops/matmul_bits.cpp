@@ -196,9 +196,8 @@ Result<std::optional<BitsWeights>> pack_bits_weights(const DequantizeLinear& op,
   source.scales = spread(scales, n, blocks, g->row, g->step, 0);
   if (zeros != nullptr) source.zeros = spread(*zeros, n, blocks, g->row, g->step, static_cast<float>(flip));
   else if (!is_signed) source.zeros.assign(static_cast<size_t>(n * blocks), 0.0f);
-  const auto* const elements = x.as<const uint8_t>();
-  source.codes = [=](int64_t column, int64_t columns, uint8_t* room) -> Result<const uint8_t*> {
-    const uint8_t* const first = elements + column * (trans ? k : 1);
+  source.codes = [=, &x](int64_t column, int64_t columns, uint8_t* room) -> Result<const uint8_t*> {
+    const uint8_t* const first = x.as<const uint8_t>() + column * (trans ? k : 1);
     const int64_t k_step = trans ? 1 : n, column_step = trans ? k : 1;
     if (bits == 2) pack_codes<2>(first, k, k_step, columns, column_step, flip, room);
     else if (bits == 4) pack_codes<4>(first, k, k_step, columns, column_step, flip, room);
