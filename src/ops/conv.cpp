@@ -125,6 +125,61 @@ Result<Step> bind_through_blocked(const ConvParams& params, const BindContext& c
 
 Layout blocked_layout() { return Layout{Layout::Kind::kChannelBlocked, static_cast<uint8_t>(kernels::channel_block()), 0}; }
 
+Result<Shape> conv_shape(const Window& window, int64_t group, const Shape& x, const Shape& w, const Shape& bias, const ConvNames& names) {
+  if (group < 1) return shape_error("group is ", group, ", expected 1 or more");
+  const int rank = x.ranked() ? x.rank() : w.ranked() ? w.rank() : -1;
+  TENON_TRY(check_window(window, rank < 0 ? -1 : rank - 2));
+  if (rank < 0) return Shape::unranked();
+  if (rank < 3) return shape_error(x.ranked() ? names.x : names.w, " has rank ", rank, " ", (x.ranked() ? x : w).str(), ", expected 3 or more");
+  if (x.ranked() && w.ranked() && w.rank() != x.rank()) {
+    return shape_error(names.w, " has rank ", w.rank(), " ", w.str(), ", expected rank ", x.rank(), " like ", names.x, " ", x.str());
+  }
+  const int spatial = rank - 2;
+  Dim filters = Dim::unknown();
+  if (w.ranked()) {
+    filters = w[0];
+    if (filters.is_const() && filters.value() % group != 0) {
+      return shape_error("group is ", group, ", which does not divide the ", filters.value(), " filters of ", names.w, " ", w.str(),
+                         x.ranked() ? std::string(" (") + names.x + " has " + x[1].str() + " channels)" : std::string());
+    }
+    if (x.ranked() && x[1].is_const() && w[1].is_const()) {
+      const auto channels = checked_mul(w[1].value(), group);
+      if (!channels || *channels != x[1].value()) {
+        return shape_error(names.w, " ", w.str(), " has ", w[1].value(), " channels a group, expected ",
+                           x[1].value() % group == 0 ? str(std::vector<int64_t>{x[1].value() / group}) : "a divisor",
+                           " (", names.x, " has ", x[1].value(), " channels, group is ", group, ")");
+      }
+    }
+  }
+  std::vector<Dim> out{x.ranked() ? x[0] : Dim::unknown(), filters};
+  for (int i = 0; i < spatial; ++i) {
+    Dim kernel = w.ranked() ? w[2 + i] : Dim::unknown();
+    if (!window.kernel_shape.empty()) {
+      const int64_t k = window.kernel_shape[i];
+      if (kernel.is_const() && kernel.value() != k) {
+        return shape_error("kernel_shape is ", str(window.kernel_shape), ", expected the spatial dims of ", names.w, " ", w.str());
+      }
+      kernel = Dim(k);
+    }
+    if (!kernel.is_const()) {
+      const bool same = window.auto_pad == AutoPad::kSameUpper || window.auto_pad == AutoPad::kSameLower;
+      out.push_back(same && x.ranked() ? Dim::ceil_div(x[2 + i], Dim(window.stride(i))) : Dim::unknown());
+      continue;
+    }
+    if (kernel.value() < 1) return shape_error(names.w, " ", w.str(), " has an empty kernel");
+    if (!x.ranked()) {
+      out.push_back(Dim::unknown());
+      continue;
+    }
+    TENON_ASSIGN(Dim d, window_output(window, i, kernel.value(), x[2 + i]));
+    out.push_back(d);
+  }
+  if (bias.ranked() && (bias.rank() != 1 || dims_equal(bias[0], filters) == false)) {
+    return shape_error(names.bias, " has shape ", bias.str(), ", expected ", filters.str(), " elements (one a filter)");
+  }
+  return Shape(std::move(out));
+}
+
 Result<Types> infer(const Conv& op, const Types& in) {
   TENON_TRY(expect_inputs(in, 2, 5));
   TENON_TRY(expect_float(in, 0));
@@ -133,7 +188,6 @@ Result<Types> infer(const Conv& op, const Types& in) {
   if (has(in, 3)) TENON_TRY(expect_same_dtype(in, 0, 3));
   if (has(in, 4)) TENON_TRY(expect_same_dtype(in, 0, 4));
   const Type &x = in[0], &w = in[1];
-  if (op.group < 1) return shape_error("group is ", op.group, ", expected 1 or more");
 
   const bool packed = w.layout.kind == Layout::Kind::kPacked;
   const bool blocked_input = packed && !takes_plain_input(static_cast<ConvFormat>(w.layout.format));
@@ -150,64 +204,14 @@ Result<Types> infer(const Conv& op, const Types& in) {
     return error(Code::kInternal, "input 4 has layout ", in[4].layout.str(), " beside weights in ", w.layout.str());
   }
 
-  const int rank = x.ranked() ? x.rank() : w.ranked() ? w.rank() : -1;
-  TENON_TRY(check_window(op.window, rank < 0 ? -1 : rank - 2));
-  if (rank < 0) {
+  TENON_ASSIGN(Shape shape, conv_shape(op.window, op.group, x.shape, w.shape, has(in, 2) ? in[2].shape : Shape::unranked()));
+  if (!shape.ranked()) {
     Type out = Type::unranked(x.dtype);
     out.layout = out_layout;
     return Types{out};
   }
-  if (rank < 3) return input_error(x.ranked() ? 0 : 1, "has rank ", rank, " ", (x.ranked() ? x : w).shape.str(), ", expected 3 or more");
-  if (x.ranked() && w.ranked() && w.rank() != x.rank()) {
-    return input_error(1, "has rank ", w.rank(), " ", w.shape.str(), ", expected rank ", x.rank(), " like input 0 ", x.shape.str());
-  }
-  const int spatial = rank - 2;
-  Dim filters = Dim::unknown();
-  if (w.ranked()) {
-    filters = w.shape[0];
-    if (filters.is_const() && filters.value() % op.group != 0) {
-      return shape_error("group is ", op.group, ", which does not divide the ", filters.value(), " filters of input 1 ", w.shape.str(),
-                         x.ranked() ? " (input 0 has " + x.shape[1].str() + " channels)" : std::string());
-    }
-    if (x.ranked() && x.shape[1].is_const() && w.shape[1].is_const()) {
-      const auto channels = checked_mul(w.shape[1].value(), op.group);
-      if (!channels || *channels != x.shape[1].value()) {
-        return input_error(1, w.shape.str(), " has ", w.shape[1].value(), " channels a group, expected ",
-                           x.shape[1].value() % op.group == 0 ? str(std::vector<int64_t>{x.shape[1].value() / op.group}) : "a divisor",
-                           " (input 0 has ", x.shape[1].value(), " channels, group is ", op.group, ")");
-      }
-    }
-  }
-  std::vector<Dim> out{x.ranked() ? x.shape[0] : Dim::unknown(), filters};
-  for (int i = 0; i < spatial; ++i) {
-    Dim kernel = w.ranked() ? w.shape[2 + i] : Dim::unknown();
-    if (!op.window.kernel_shape.empty()) {
-      const int64_t k = op.window.kernel_shape[i];
-      if (kernel.is_const() && kernel.value() != k) {
-        return shape_error("kernel_shape is ", str(op.window.kernel_shape), ", expected the spatial dims of input 1 ", w.shape.str());
-      }
-      kernel = Dim(k);
-    }
-    if (!kernel.is_const()) {
-      const bool same = op.window.auto_pad == AutoPad::kSameUpper || op.window.auto_pad == AutoPad::kSameLower;
-      out.push_back(same && x.ranked() ? Dim::ceil_div(x.shape[2 + i], Dim(op.window.stride(i))) : Dim::unknown());
-      continue;
-    }
-    if (kernel.value() < 1) return input_error(1, w.shape.str(), " has an empty kernel");
-    if (!x.ranked()) {
-      out.push_back(Dim::unknown());
-      continue;
-    }
-    TENON_ASSIGN(Dim d, window_output(op.window, i, kernel.value(), x.shape[2 + i]));
-    out.push_back(d);
-  }
-  if (has(in, 2)) {
-    TENON_TRY(expect_rank(in, 2, 1));
-    if (in[2].ranked() && dims_equal(in[2].shape[0], filters) == false) {
-      return input_error(2, "has ", in[2].shape[0].str(), " elements, expected ", filters.str(), " (one a filter)");
-    }
-  }
-  Type result = Type::of(x.dtype, Shape(std::move(out)));
+  const int rank = shape.rank();
+  Type result = Type::of(x.dtype, std::move(shape));
   result.layout = out_layout;
   if (has(in, 3) && in[3].ranked()) {
     bool fits = in[3].rank() == rank;

@@ -17,6 +17,16 @@ struct Conv {
   bool operator==(const Conv&) const = default;
 };
 
+/// The shape of a convolution's result, unranked when neither x nor w is ranked. Checks window and group against x, w and bias (unranked: not
+/// known, or none), which messages call by `names`.
+struct ConvNames {
+  const char* x = "input 0";
+  const char* w = "input 1";
+  const char* bias = "input 2";
+};
+Result<Shape> conv_shape(const Window& window, int64_t group, const Shape& x, const Shape& w, const Shape& bias,
+                         const ConvNames& names = {});
+
 /// (x: float[N, C, ...], w: [M, C/group, kernel...], b?: [M], residual?: as y, scale?: [N, C, 1, ...]) -> (y: [N, M, ...]).
 /// w may be packed (Layout::format is a kernels::ConvFormat): then x is channel-blocked, or plain where takes_plain_input(), and y and
 /// residual are channel-blocked. Only then may there be a scale, channel-blocked too, and only where takes_input_scale().

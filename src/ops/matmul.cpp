@@ -224,9 +224,6 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
   return step;
 }
 
-namespace {
-
-/// Row-major strides of the dims in front of the last `inner`, aligned to `rank` output batch dims; 0 where broadcast.
 std::vector<int64_t> batch_strides(const Dims& dims, int inner, int rank, int64_t matrix) {
   std::vector<int64_t> strides(static_cast<size_t>(rank), 0);
   int64_t step = matrix;
@@ -236,6 +233,8 @@ std::vector<int64_t> batch_strides(const Dims& dims, int inner, int rank, int64_
   }
   return strides;
 }
+
+namespace {
 
 void set_activation(GemmParams& p, const Activation& a) {
   p.low = a.low;

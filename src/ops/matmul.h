@@ -41,6 +41,10 @@ int64_t rows_for_onednn(const MatMul& op, const Type& a, const Tensor& b, const 
 Result<std::optional<PackedWeights>> pack_matmul_weights_by_onednn(const Tensor& b, bool trans_b, int64_t rows,
                                                                    std::shared_ptr<Allocator> allocator = nullptr);
 
+/// Row-major strides of the dims in front of the last `inner`, aligned to `rank` output batch dims; 0 where broadcast. `matrix`: elements of
+/// what the last dims hold.
+std::vector<int64_t> batch_strides(const Dims& dims, int inner, int rank, int64_t matrix);
+
 /// The steps of a product whose sizes, strides, addend and epilogue are set: folds and merges batch dims, packs a plain B when that
 /// pays, and picks the kernel. Einsum shares it.
 struct BatchDim {

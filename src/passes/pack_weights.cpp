@@ -54,9 +54,9 @@ Result<bool> gather_from_packed(Graph& graph, ValueId weights, ValueId packed, b
 
 }  // namespace
 
-/// MatMul(a, constant b) -> MatMul(a, packed b), and the weights of recurrent layers likewise: weights are packed once, for the
-/// instruction set in use, and the plain tensor goes when nothing else reads it. Nodes that share a constant share its packing, Gathers
-/// of embeddings that are weights too included.
+/// MatMul(a, constant b) -> MatMul(a, packed b), and the weights of integer products and recurrent layers likewise: weights are packed
+/// once, for the instruction set in use, and the plain tensor goes when nothing else reads it. Nodes that share a constant share its
+/// packing, Gathers of embeddings that are weights too included.
 Result<bool> pack_weights(Graph& graph) {
   std::map<std::tuple<ValueId, bool, int64_t, RegionId>, ValueId> packed;
   bool changed = false;
@@ -70,34 +70,42 @@ Result<bool> pack_weights(Graph& graph) {
         changed |= packs;
         continue;
       }
-      const auto* found = std::get_if<ops::MatMul>(&node.op);
-      if (found == nullptr) continue;
-      const ValueId weights = node.inputs[1];
+      Op op = node.op;
+      auto* product = std::get_if<ops::MatMul>(&op);
+      const auto* conv = std::get_if<ops::QLinearConv>(&op);
+      const bool integers = conv != nullptr || std::holds_alternative<ops::QLinearMatMul>(op);
+      if (product == nullptr && !integers) continue;
+      std::vector<ValueId> inputs = node.inputs;
+      ValueId& weights = inputs[integers ? ops::kB : 1];
       const Tensor* b = constant(graph, weights);
       if (b == nullptr) continue;
-      ops::MatMul op = *found;
-      std::vector<ValueId> inputs = node.inputs;
       Patch patch(graph, id);
-      const Type c = inputs.size() > 2 && inputs[2] != kNone ? graph.type(inputs[2]) : Type::none();
-      const int64_t rows = graph.onednn ? ops::rows_for_onednn(op, graph.type(inputs[0]), *b, c) : 0;
-      const auto key = std::make_tuple(weights, op.trans_b, rows, r);
+      const bool trans_b = !integers && product->trans_b;
+      int64_t rows = 0;
+      if (!integers && graph.onednn) {
+        rows = ops::rows_for_onednn(*product, graph.type(inputs[0]), *b,
+                                    inputs.size() > 2 && inputs[2] != kNone ? graph.type(inputs[2]) : Type::none());
+      }
+      const auto key = std::make_tuple(weights, trans_b, conv != nullptr ? -conv->group : rows, r);
       auto known = packed.find(key);
       if (known == packed.end()) {
         std::optional<ops::PackedWeights> result;
         if (rows != 0) {
-          TENON_ASSIGN(result, ops::pack_matmul_weights_by_onednn(*b, op.trans_b, rows));
+          TENON_ASSIGN(result, ops::pack_matmul_weights_by_onednn(*b, trans_b, rows));
         }
         if (!result) {
-          TENON_ASSIGN(result, ops::pack_matmul_weights(*b, op.trans_b));
+          TENON_ASSIGN(result, conv != nullptr ? ops::pack_integer_filters(*conv, *b)
+                               : integers      ? ops::pack_integer_weights(*b)
+                                               : ops::pack_matmul_weights(*b, trans_b));
         }
         if (!result) continue;
         Type type = Type::of(result->tensor.dtype(), Shape::of(result->tensor.dims()));
         type.layout = result->layout;
         known = packed.emplace(key, patch.constant(std::move(result->tensor), std::move(type))).first;
       }
-      inputs[1] = known->second;
-      op.trans_b = false;
-      TENON_TRY(patch.become(op, std::move(inputs)));
+      weights = known->second;
+      if (product != nullptr) product->trans_b = false;
+      TENON_TRY(patch.become(std::move(op), std::move(inputs)));
       TENON_TRY(patch.apply());
       changed = true;
     }

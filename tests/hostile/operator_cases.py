@@ -157,6 +157,17 @@ case("S133", "MatMulNBits input of 60 columns for K 64", nbits(a=(2, 60)), "shap
 case("S134", "MatMulNBits bias of 7 for N 8", nbits(bias=np.ones(7, np.float32)), "shape", "bad_node", "bias", "7", "8")
 case("S135", "MatMulNBits prepacked for a GPU", nbits(weight_prepacked=1), "load", "bad_node", "weight_prepacked")
 
+S8, U8 = (lambda *d: np.zeros(d, np.int8)), (lambda *d: np.zeros(d, np.uint8))
+case("S140", "MatMulInteger inner dims differ", op("MatMulInteger", [U8(2, 3), S8(4, 5)], otype=I32), "shape", "bad_node", "3", "4")
+case("S141", "MatMulInteger zero points of 7 for 5 columns", op("MatMulInteger", [U8(2, 3), S8(3, 5), U8(), S8(7)], otype=I32), "shape", "bad_node", "b_zero_point", "7", "5")
+case("S142", "MatMulInteger of float", op("MatMulInteger", [(2, 3), S8(3, 5)], otype=I32), "shape", "bad_node", "float", "int8")
+case("S143", "QLinearMatMul y_scale of two", op("QLinearMatMul", [U8(2, 3), f32(1), U8(), S8(3, 5), f32(1), S8(), f32(1, 2), U8()], otype=TensorProto.UINT8), "shape", "bad_node", "y_scale", "2")
+case("S144", "ConvInteger pads 2^62", op("ConvInteger", [U8(1, 4, 8, 8), S8(2, 4, 3, 3)], dict(pads=[2**62] * 4), otype=I32), None, "bad_node", "pads")
+case("S145", "ConvInteger zero points of 3 for 2 filters", op("ConvInteger", [U8(1, 4, 8, 8), S8(2, 4, 3, 3), U8(), S8(3)], otype=I32), "shape", "bad_node", "w_zero_point", "3", "2")
+case("S146", "QLinearConv bias of 7 for 2 filters", op("QLinearConv", [U8(1, 4, 8, 8), f32(1), U8(), S8(2, 4, 3, 3), f32(1), S8(), f32(1), U8(), np.zeros(7, np.int32)], otype=TensorProto.UINT8), "shape", "bad_node", "7", "2")
+case("S147", "QLinearConv scale 0 (legal: saturates)", op("QLinearConv", [U8(1, 4, 8, 8), f32(1), U8(), S8(2, 4, 3, 3), f32(1), S8(), f32(0), U8()], otype=TensorProto.UINT8), "accept")
+case("S148", "DynamicQuantizeLinear of NaN and Inf (legal)", op("DynamicQuantizeLinear", [f32(np.nan, np.inf, -np.inf)], nout=3, otype=[TensorProto.UINT8, F, TensorProto.UINT8]), "accept")
+
 # --- R: values while it runs -----------------------------------------------------------------------------------------------------
 
 case("R01", "Gather index 99 of 2", op("Gather", [(2, 3), i64(99)]), "run", "bad_node", "99", "2")

@@ -38,6 +38,25 @@ Status conv(NodeContext& c) {
   return c.become(std::move(op));
 }
 
+Result<ops::QLinearConv> quantized_conv(NodeContext& c, DType to) {
+  ops::QLinearConv op;
+  op.to = to;
+  TENON_ASSIGN(op.window, window(c, true, false));
+  TENON_ASSIGN(op.group, c.int_attribute("group", 1));
+  return op;
+}
+
+Status conv_integer(NodeContext& c) {
+  TENON_ASSIGN(ops::QLinearConv op, quantized_conv(c, DType::kInt32));
+  TENON_ASSIGN(const ValueId y, c.add1(std::move(op), {c.input(0), kNone, c.input(2), c.input(1), kNone, c.input(3)}));
+  return c.set_outputs({y});
+}
+
+Status qlinear_conv(NodeContext& c) {
+  TENON_ASSIGN(ops::QLinearConv op, quantized_conv(c, c.type(7).dtype));
+  return c.become(std::move(op));
+}
+
 Status conv_transpose(NodeContext& c) {
   ops::ConvTranspose op;
   TENON_ASSIGN(op.window, window(c, true, false));
@@ -132,6 +151,7 @@ constexpr Operator kOperators[] = {
     {"", "AveragePool", 1, 1, 1, 1, average_pool},
     {"", "BatchNormalization", 1, 5, 5, 5, batch_normalization},
     {"", "Conv", 1, 2, 3, 1, conv},
+    {"", "ConvInteger", 10, 2, 4, 1, conv_integer},
     {"", "ConvTranspose", 1, 2, 3, 1, conv_transpose},
     {"", "GlobalAveragePool", 1, 1, 1, 1, global_pool<kAverageGlobal>},
     {"", "GlobalLpPool", 2, 1, 1, 1, global_pool<kLpGlobal>},
@@ -139,6 +159,7 @@ constexpr Operator kOperators[] = {
     {"", "LRN", 1, 1, 1, 1, lrn},
     {"", "LpPool", 2, 1, 1, 1, lp_pool},
     {"", "MaxPool", 1, 1, 1, 2, max_pool},
+    {"", "QLinearConv", 10, 8, 9, 1, qlinear_conv},
 };
 
 }  // namespace

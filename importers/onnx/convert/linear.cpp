@@ -1,7 +1,8 @@
-// MatMul, Gemm, Einsum.
+// MatMul, Gemm, Einsum, and products of 8-bit integers.
 #include "importers/onnx/convert.h"
 #include "ops/einsum.h"
 #include "ops/matmul.h"
+#include "ops/qlinear_matmul.h"
 
 namespace tenon::onnx {
 
@@ -29,9 +30,19 @@ Status convert_einsum(NodeContext& ctx) {
   return ctx.become(op);
 }
 
+Status convert_matmul_integer(NodeContext& ctx) {
+  TENON_ASSIGN(const ValueId y, ctx.add1(ops::QLinearMatMul{DType::kInt32},
+                                         {ctx.input(0), kNone, ctx.input(2), ctx.input(1), kNone, ctx.input(3)}));
+  return ctx.set_outputs({y});
+}
+
+Status convert_qlinear_matmul(NodeContext& ctx) { return ctx.become(ops::QLinearMatMul{ctx.type(7).dtype}); }
+
 constexpr Operator kOperators[] = {
     {"", "MatMul", 1, 2, 2, 1, convert_matmul},
     {"", "Gemm", 1, 2, 3, 1, convert_gemm},
+    {"", "MatMulInteger", 10, 2, 4, 1, convert_matmul_integer},
+    {"", "QLinearMatMul", 10, 8, 8, 1, convert_qlinear_matmul},
     {"", "Einsum", 12, 1, INT32_MAX, 1, convert_einsum},
 };
 

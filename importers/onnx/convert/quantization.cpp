@@ -1,6 +1,7 @@
-// QuantizeLinear, DequantizeLinear; MatMulNBits of onnxruntime.
+// QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear; MatMulNBits of onnxruntime.
 #include "importers/onnx/convert.h"
 #include "ops/dequantize_bits.h"
+#include "ops/dynamic_quantize_linear.h"
 #include "ops/matmul.h"
 #include "ops/quantize.h"
 
@@ -65,9 +66,12 @@ Status matmul_nbits(NodeContext& ctx) {
   return ctx.set_outputs({y});
 }
 
+Status dynamic_quantize_linear(NodeContext& ctx) { return ctx.become(ops::DynamicQuantizeLinear{}); }
+
 constexpr Operator kOperators[] = {
     {"com.microsoft", "MatMulNBits", 1, 3, 6, 1, matmul_nbits},
     {"", "DequantizeLinear", 10, 2, 3, 1, dequantize_linear},
+    {"", "DynamicQuantizeLinear", 11, 1, 1, 3, dynamic_quantize_linear},
     {"", "QuantizeLinear", 10, 2, 3, 1, quantize_linear},
 };
 

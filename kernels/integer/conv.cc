@@ -1,0 +1,264 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/integer/conv.cc"
+#include "hwy/foreach_target.h"
+
+#include "hwy/highway.h"
+#include "kernels/dispatch.h"
+#include "kernels/gemm/rows-inl.h"
+#include "kernels/integer/conv.h"
+#include "kernels/integer/finish-inl.h"
+#include "kernels/integer/pack-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels::HWY_NAMESPACE {
+namespace {
+
+/// First filter of tile t of a group.
+int64_t FilterOf(const IntegerConvParams& p, int64_t t) { return t * p.rows() / p.tiles; }
+
+/// Packed filters: where those of a tile are, and their sums.
+template <class Rows>
+struct Filters {
+  using Group = typename Rows::Group;
+  Group* tile(const IntegerConvParams& p, int64_t filter) const { return groups + filter * groups_of(p.depth()); }
+  int32_t* sums(const IntegerConvParams& p) const { return reinterpret_cast<int32_t*>(tile(p, p.filters)); }
+  Group* groups;
+};
+
+template <class Rows>
+void PackFilters(const IntegerConvParams& p, const Call& call, Range range) {
+  const bool shared = p.shared_rows >= 0;
+  const uint8_t* const w = call.in<uint8_t>(shared ? 3 : 0);
+  const Filters<Rows> to{
+      reinterpret_cast<typename Rows::Group*>(shared ? call.shared + p.shared_rows : static_cast<std::byte*>(call.dst[0]))};
+  for (int64_t part = range.begin; part < range.end; ++part) {
+    const int64_t group = part / p.tiles, tile = part % p.tiles;
+    const int64_t begin = group * p.rows() + FilterOf(p, tile), end = group * p.rows() + FilterOf(p, tile + 1);
+    for (int64_t f = begin; f < end; ++f) {
+      to.sums(p)[f] = PackRow(w + f * p.depth(), to_signed(p.w), p.depth(), end - begin, to.tile(p, begin) + (f - begin));
+    }
+  }
+}
+
+/// Runs of pixels of a panel whose bytes lie next to each other in the image.
+struct Runs {
+  struct Run {
+    int64_t column, length, from;
+  };
+  Run run[kPanel];
+  int count = 0;
+
+  /// Pixels [pixel, pixel + columns) of the result, counted over all dims.
+  void find(const IntegerConvParams& p, int64_t pixel, int64_t columns) {
+    count = 0;
+    for (int64_t column = 0; column < columns;) {
+      const int64_t at = pixel + column, x = at % p.out[2], y = at / p.out[2] % p.out[1], z = at / p.out[2] / p.out[1];
+      const int64_t length = std::min(columns - column, p.out[2] - x);
+      const int64_t from = (z * p.step[0] * p.planes[1] + y * p.step[1]) * p.slots * p.line + x;
+      if (count > 0 && run[count - 1].from + run[count - 1].length == from) {
+        run[count - 1].length += length;
+      } else {
+        run[count++] = {column, length, from};
+      }
+      column += length;
+    }
+  }
+};
+
+/// Where in a channel the bytes of each tap begin.
+void FindTaps(const IntegerConvParams& p, int64_t* taps) {
+  for (int64_t z = 0; z < p.kernel[0]; ++z) {
+    for (int64_t y = 0; y < p.kernel[1]; ++y) {
+      for (int64_t x = 0; x < p.kernel[2]; ++x) {
+        const int64_t row = z * p.dilation[0] * p.planes[1] + y * p.dilation[1], column = x * p.dilation[2];
+        *taps++ = (row * p.slots + column % p.slots) * p.line + column / p.slots;
+      }
+    }
+  }
+}
+
+/// Packs the patches of one panel of pixels.
+void PackPatches(const IntegerConvParams& p, const uint8_t* HWY_RESTRICT image, const Runs& runs, const int64_t* HWY_RESTRICT taps,
+                 uint8_t* HWY_RESTRICT panel) {
+  constexpr int64_t kStep = 16;
+  const int64_t depth = p.depth(), tap_count = p.taps(), channel = p.channel_bytes();
+  alignas(64) uint8_t lines[4][kPanel + kStep];
+  std::memset(lines, 0, sizeof(lines));
+  int64_t tap = 0;
+  for (int64_t k = 0; k < depth; k += 4, panel += 4 * kPanel) {
+    const uint8_t* source[4] = {lines[0], lines[1], lines[2], lines[3]};
+    for (int64_t i = 0; i < 4; ++i) {
+      if (k + i >= depth) {  // zeros fill the last group
+        std::memset(lines[i], 0, sizeof(lines[i]));
+        continue;
+      }
+      const uint8_t* const from = image + taps[tap];
+      if (runs.count == 1) {
+        source[i] = from + runs.run[0].from;
+      } else {
+        for (int r = 0; r < runs.count; ++r) {  // from the left, so that what a step writes too much is overwritten
+          const auto& run = runs.run[r];
+          for (int64_t j = 0; j < run.length; j += kStep) {
+            std::memcpy(lines[i] + run.column + j, from + run.from + j, static_cast<size_t>(kStep));
+          }
+        }
+      }
+      if (++tap == tap_count) {
+        tap = 0;
+        image += channel;
+      }
+    }
+    PackGroup(source[0], source[1], source[2], source[3], 0, panel);
+  }
+}
+
+/// The filters of a part pass by the pixels of its block, which are packed once and stay in L2.
+template <class Rows>
+void Conv(const IntegerConvParams& p, const Call& call, Range range) {
+  const int64_t depth = p.depth(), groups = groups_of(depth), panel_bytes = integer_panel_bytes(kPanel, depth), rows = p.rows();
+  auto* const panels = reinterpret_cast<uint8_t*>(call.scratch);
+  auto* const sums = reinterpret_cast<int32_t*>(panels + p.block * panel_bytes);
+  auto* const taps = reinterpret_cast<int64_t*>(sums + kTileRows * kPanel);
+  FindTaps(p, taps);
+  const Filters<Rows> filters{reinterpret_cast<typename Rows::Group*>(
+      p.shared_rows >= 0 ? call.shared + p.shared_rows : static_cast<std::byte*>(const_cast<void*>(call.src[3])))};
+  const auto* const image = reinterpret_cast<const uint8_t*>(call.shared + p.shared_image);
+  const auto filter_zero = [&](int64_t f) {
+    return p.w_zero ? signed_zero(p.w, call.src[5], p.w_zeros ? f : 0) : p.w == DType::kUint8 ? -128 : 0;
+  };
+  const int32_t x_zero = p.x_zero ? unsigned_zero(p.x, call.src[2], 0) : p.x == DType::kInt8 ? 128 : 0;
+  const bool scaled = p.y != DType::kInt32, requantised = scaled && p.y != DType::kFloat32;
+  float x_scale = 1, divisor = 1;
+  if (scaled) LoadRow(p.scale, call.src[1], 0, 1, 1, &x_scale);
+  if (requantised) LoadRow(p.scale, call.src[6], 0, 1, 1, &divisor);
+  RowFinish finish;
+  finish.to = p.y;
+  if (p.y_zero) finish.zero = p.y == DType::kInt8 ? *call.in<int8_t>(7) : *call.in<uint8_t>(7);
+  const size_t width = requantised ? 1 : 4;
+  int64_t held = -1;
+  for (int64_t index = range.begin; index < range.end; ++index) {
+    const int64_t part = index % p.tile_parts, place = index / p.tile_parts;
+    const int64_t block = place % p.blocks, group = place / p.blocks % p.groups, n = place / p.blocks / p.groups;
+    const int64_t tile_begin = part * p.tiles / p.tile_parts, tile_end = (part + 1) * p.tiles / p.tile_parts;
+    const int64_t pixel = block * p.block * kPanel, pixels = std::min(p.block * kPanel, p.pixels() - pixel);
+    if (held != place) {
+      held = place;
+      bool zeros = false;
+      for (int64_t f = 0; !zeros && f < (p.w_zeros ? rows : 1); ++f) zeros = filter_zero(group * rows + f) != 0;
+      Runs runs;
+      uint8_t* panel = panels;
+      for (int64_t at = 0; at < pixels; at += kPanel, panel += panel_bytes) {
+        runs.find(p, pixel + at, std::min(kPanel, pixels - at));
+        PackPatches(p, image + (n * p.channels + group * (p.channels / p.groups)) * p.channel_bytes(), runs, taps, panel);
+        if (zeros) SumColumns(panel, groups, reinterpret_cast<int32_t*>(panel + groups * kPanel * 4));
+      }
+    }
+    DotArgs t;
+    t.groups = groups;
+    t.sums = sums;
+    t.ahead = reinterpret_cast<uintptr_t>(panels);
+    for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
+      const int64_t first = group * rows + FilterOf(p, tile), height = group * rows + FilterOf(p, tile + 1) - first;
+      t.rows = filters.tile(p, first);
+      for (int64_t at = 0; at < pixels; at += kPanel) {
+        t.panel = panels + at / kPanel * panel_bytes;
+        kDotTiles<Rows>[static_cast<size_t>(height)](t);
+        for (int64_t r = 0; r < height; ++r) {
+          const int64_t f = first + r;
+          finish.row_zero = filter_zero(f);
+          finish.column_sums = finish.row_zero != 0 ? reinterpret_cast<const int32_t*>(t.panel + groups * kPanel * 4) : nullptr;
+          const uint32_t centred =
+              static_cast<uint32_t>(filters.sums(p)[f]) - wrapping_mul(static_cast<int32_t>(depth), finish.row_zero);
+          const uint32_t bias = p.bias ? static_cast<uint32_t>(call.in<int32_t>(8)[f]) : 0;
+          finish.constant = static_cast<int32_t>(bias - wrapping_mul(x_zero, static_cast<int32_t>(centred)));
+          if (scaled) {
+            LoadRow(p.scale, call.src[4], p.w_scales ? f : 0, 1, 1, &finish.scale);
+            finish.scale = x_scale * finish.scale / divisor;
+          }
+          const int64_t to = (n * p.filters + f) * p.pixels() + pixel + at;
+          FinishRow(finish, sums + r * kPanel, std::min(kPanel, pixels - at), call.out<uint8_t>(0) + static_cast<size_t>(to) * width);
+        }
+      }
+    }
+  }
+}
+
+/// Bytes [0, n) of a residue of an image row, of which x holds those from `first` on, `step` apart.
+void CopyLine(const uint8_t* HWY_RESTRICT x, int64_t in, int64_t first, int64_t step, int64_t n, uint8_t flip, uint8_t zero,
+              uint8_t* HWY_RESTRICT to) {
+  const int64_t begin = std::clamp<int64_t>(first < 0 ? (-first + step - 1) / step : 0, 0, n);
+  const int64_t end = std::clamp<int64_t>(first < in ? (in - first + step - 1) / step : 0, begin, n);
+  std::memset(to, zero, static_cast<size_t>(begin));
+  if (step == 1) {
+    for (int64_t i = begin; i < end; ++i) to[i] = x[first + i] ^ flip;
+  } else {
+    for (int64_t i = begin; i < end; ++i) to[i] = x[first + i * step] ^ flip;
+  }
+  std::memset(to + end, zero, static_cast<size_t>(n - end));
+}
+
+}  // namespace
+
+void ConvWords(const IntegerConvParams& p, const Call& call, Range range) { Conv<Words>(p, call, range); }
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+void ConvBytes(const IntegerConvParams& p, const Call& call, Range range) { Conv<Bytes>(p, call, range); }
+#else
+void ConvBytes(const IntegerConvParams& p, const Call& call, Range range) { Conv<Words>(p, call, range); }
+#endif
+
+void IntegerRows(const IntegerConvParams& p, const Call& call, Range range) {
+  const bool bytes = p.format == IntegerFormat::kByteRows6 || p.format == IntegerFormat::kByteRows14;
+  bytes ? PackFilters<Bytes>(p, call, range) : PackFilters<Words>(p, call, range);
+}
+
+void IntegerImage(const IntegerConvParams& p, const Call& call, Range range) {
+  const uint8_t flip = to_unsigned(p.x);
+  const auto zero = static_cast<uint8_t>(p.x_zero ? unsigned_zero(p.x, call.src[2], 0) : flip);
+  for (int64_t channel = range.begin; channel < range.end; ++channel) {
+    const uint8_t* const x = call.in<uint8_t>(0) + channel * p.in[0] * p.in[1] * p.in[2];
+    uint8_t* to = reinterpret_cast<uint8_t*>(call.shared + p.shared_image) + channel * p.channel_bytes();
+    for (int64_t plane = 0; plane < p.planes[0]; ++plane) {
+      const int64_t z = plane * (p.kernel[0] == 1 ? p.stride[0] : 1) - p.pad[0];
+      for (int64_t row = 0; row < p.planes[1]; ++row) {
+        const int64_t y = row * (p.kernel[1] == 1 ? p.stride[1] : 1) - p.pad[1];
+        if (z < 0 || z >= p.in[0] || y < 0 || y >= p.in[1]) {
+          std::memset(to, zero, static_cast<size_t>(p.slots * p.line));
+          to += p.slots * p.line;
+          continue;
+        }
+        for (int64_t slot = 0; slot < p.slots; ++slot, to += p.line) {
+          CopyLine(x + (z * p.in[1] + y) * p.in[2], p.in[2], slot - p.pad[2], p.stride[2], p.line, flip, zero, to);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace tenon::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tenon::kernels {
+namespace {
+HWY_EXPORT(ConvBytes);
+HWY_EXPORT(ConvWords);
+HWY_EXPORT(IntegerRows);
+HWY_EXPORT(IntegerImage);
+}  // namespace
+
+Kernel<IntegerConvParams> IntegerConvBytesPointer() { return TENON_POINTER(ConvBytes); }
+Kernel<IntegerConvParams> IntegerConvWordsPointer() { return TENON_POINTER(ConvWords); }
+Kernel<IntegerConvParams> IntegerRowsPointer() { return TENON_POINTER(IntegerRows); }
+Kernel<IntegerConvParams> IntegerImagePointer() { return TENON_POINTER(IntegerImage); }
+
+namespace {
+const Row<IntegerConvParams> kRows[] = {
+#define KERNEL(Name, when, why) TENON_KERNEL_ROW(IntegerConvParams, Name, when, why)
+#include "kernels/integer/conv.inc"
+#undef KERNEL
+};
+}  // namespace
+const Table<IntegerConvParams> integer_conv{"integer_conv", kRows, std::size(kRows)};
+
+}  // namespace tenon::kernels
+#endif

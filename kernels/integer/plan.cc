@@ -1,0 +1,90 @@
+#include <algorithm>
+
+#include "kernels/dispatch.h"
+#include "kernels/integer/blocking.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace tenon::kernels {
+
+namespace {
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+/// Bytes of B that make a part of a product with few rows, which lives on bandwidth.
+constexpr int64_t kStreamedBytes = 128 << 10;
+/// Products that make a part worth handing out.
+constexpr int64_t kPartWork = 4 << 20;
+/// Most rows of A packed at once, and most bytes of them: they stay in L2 while panels of B pass by.
+constexpr int64_t kBlockRows = 112;
+constexpr int64_t kBlockBytes = 512 << 10;
+
+/// a * b, held below what int64 can hold.
+int64_t capped_mul(int64_t a, int64_t b) {
+  int64_t r;
+  return __builtin_mul_overflow(a, b, &r) ? INT64_MAX / 4 : r;
+}
+}  // namespace
+
+bool has_byte_products() {
+#if defined(__x86_64__)
+  struct Features {
+    bool avx512_vnni = false, avx_vnni = false;
+  };
+  static const Features features = [] {
+    Features f;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return f;
+    f.avx512_vnni = (c & (1u << 11)) != 0;
+    const unsigned leaves = a;
+    if (leaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0) f.avx_vnni = (a & (1u << 4)) != 0;
+    return f;
+  }();
+  switch (float_lanes()) {
+    case 16: return features.avx512_vnni;
+    case 8: return features.avx_vnni;
+    default: return false;
+  }
+#else
+  return false;
+#endif
+}
+
+IntegerFormat integer_panels() {
+  switch (float_lanes()) {
+    case 16: return IntegerFormat::kPanels32;
+    case 8: return IntegerFormat::kPanels16;
+    default: return IntegerFormat::kPanels8;
+  }
+}
+
+IntegerFormat integer_rows(bool bytes) {
+  if (float_lanes() >= 16) return bytes ? IntegerFormat::kByteRows14 : IntegerFormat::kWordRows14;
+  return bytes ? IntegerFormat::kByteRows6 : IntegerFormat::kWordRows6;
+}
+
+void plan_integer_gemm(IntegerGemmParams& p) {
+  p.panel = integer_panel_width(integer_panels());
+  if (p.m == 0 || p.n == 0) {
+    p.row_parts = p.col_parts = 0;
+    return;
+  }
+  const int64_t height = integer_tile_rows(p.panel), panels = ceil_div(p.n, p.panel), depth = std::max<int64_t>(1, p.k);
+  p.row_tiles = ceil_div(p.m, height);
+  const int64_t rows = std::clamp<int64_t>(kBlockBytes / depth, height, kBlockRows);
+  p.row_parts = ceil_div(p.row_tiles, std::max<int64_t>(1, rows / height));
+  const int64_t panel_work = capped_mul(ceil_div(p.m, p.row_parts) * p.panel, depth);
+  int64_t width = ceil_div(kPartWork, panel_work);
+  if (p.m <= kFewRows) width = std::max<int64_t>(1, kStreamedBytes / capped_mul(depth, p.panel));
+  p.col_parts = ceil_div(panels, std::min(width, panels));
+}
+
+int64_t integer_gemm_scratch(const IntegerGemmParams& p) { return integer_scratch(p).total; }
+
+double integer_nanoseconds(double products) {
+  const double width = static_cast<double>(integer_panel_width(integer_panels()));
+  return products / (width * (has_byte_products() ? 8 : 2));
+}
+
+}  // namespace tenon::kernels

@@ -1,0 +1,68 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/quantize/range.cc"
+#include <algorithm>
+#include <cmath>
+
+#include "hwy/foreach_target.h"
+
+#include "hwy/highway.h"
+#include "kernels/dispatch.h"
+#include "kernels/quantize/range.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+void Range(const RangeParams& p, const Call& call, kernels::Range range) {
+  const hn::ScalableTag<float> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t part = range.begin; part < range.end; ++part) {
+    const float* x = call.in<float>(0) + part * p.chunk;
+    const int64_t n = std::min(p.chunk, p.count - part * p.chunk);
+    // Two of each, since a comparison takes longer than a load. NaN becomes 0, which the range holds anyway.
+    auto low0 = hn::Zero(d), low1 = low0, high0 = low0, high1 = low0;
+    int64_t i = 0;
+    for (; i + 2 * lanes <= n; i += 2 * lanes) {
+      auto a = hn::LoadU(d, x + i), b = hn::LoadU(d, x + i + lanes);
+      a = hn::IfThenElseZero(hn::Eq(a, a), a);
+      b = hn::IfThenElseZero(hn::Eq(b, b), b);
+      low0 = hn::Min(low0, a), low1 = hn::Min(low1, b), high0 = hn::Max(high0, a), high1 = hn::Max(high1, b);
+    }
+    float low = hn::GetLane(hn::MinOfLanes(d, hn::Min(low0, low1))), high = hn::GetLane(hn::MaxOfLanes(d, hn::Max(high0, high1)));
+    for (; i < n; ++i) {
+      if (x[i] < low) low = x[i];
+      if (x[i] > high) high = x[i];
+    }
+    reinterpret_cast<PartRange*>(call.shared + sizeof(DynamicScale))[part] = {low, high};
+  }
+}
+
+}  // namespace tenon::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace tenon::kernels {
+namespace {
+HWY_EXPORT(Range);
+
+void dynamic_scale(const RangeParams& p, const Call& call, struct Range) {
+  const auto* ranges = reinterpret_cast<const PartRange*>(call.shared + sizeof(DynamicScale));
+  float low = 0, high = 0;
+  for (int64_t i = 0; i < p.parts(); ++i) {
+    low = std::min(low, ranges[i].low);
+    high = std::max(high, ranges[i].high);
+  }
+  auto* const to = reinterpret_cast<DynamicScale*>(call.shared);
+  to->scale = low == high ? 1.0f : (high - low) / 255.0f;
+  const float zero = std::nearbyint(std::min(std::max(0.0f - low / to->scale, 0.0f), 255.0f));
+  to->zero = static_cast<uint8_t>(zero >= 0 ? zero : 0);
+  if (call.dst[1] != nullptr) *call.out<float>(1) = to->scale;
+  if (call.dst[2] != nullptr) *call.out<uint8_t>(2) = to->zero;
+}
+}  // namespace
+
+Kernel<RangeParams> RangePointer() { return TENON_POINTER(Range); }
+Kernel<RangeParams> DynamicScalePointer() { return &dynamic_scale; }
+
+}  // namespace tenon::kernels
+#endif

@@ -1,0 +1,77 @@
+#include <algorithm>
+#include <atomic>
+
+#include "base/parallel.h"
+#include "kernels/integer/integer.h"
+#include "ops/qlinear_matmul.h"
+
+namespace tenon::ops {
+
+namespace {
+
+constexpr int64_t kPackBytes = 256 << 10;  // of the source packed at a time: what has been read is in L2 when it is packed
+
+/// Calls piece(i, thread) for i in [0, pieces) on the threads of the load until one fails.
+template <class F>
+Status for_each_piece(int64_t pieces, F&& piece) {
+  std::atomic<bool> failed{false};
+  ReadFaults faults;
+  share_out(pieces, [&](int64_t begin, int64_t end, int thread) {
+    for (int64_t i = begin; i < end && !failed.load(std::memory_order_relaxed); ++i) {
+      Status status = piece(i, thread);
+      if (status.ok()) continue;
+      faults.report(std::move(status));
+      failed = true;
+    }
+  });
+  return faults.first();
+}
+
+}  // namespace
+
+Result<std::optional<PackedWeights>> pack_integer_weights(const Tensor& b, std::shared_ptr<Allocator> allocator) {
+  const bool packs = b.dtype() == DType::kInt8 || b.dtype() == DType::kUint8;
+  if (!packs || b.rank() < 2 || b.count() == 0 || b.dims().back() == 1) return std::optional<PackedWeights>();
+  const auto rank = b.dims().size();
+  const int64_t k = b.dims()[rank - 2], n = b.dims()[rank - 1], matrices = b.count() / (k * n);
+  kernels::IntegerPackParams p{
+      .dtype = b.dtype(), .format = kernels::integer_panels(), .input = 0, .to_shared = false, .sum = false, .k = k, .n = n};
+  const int64_t matrix = kernels::integer_panels_bytes(p.format, k, n);
+  const auto bytes = checked_mul(matrix, matrices);
+  if (!bytes) return limit_error("packing a constant of shape ", str(b.dims()), " overflows");
+  TENON_ASSIGN(auto buffer, Buffer::allocate(static_cast<size_t>(*bytes), std::move(allocator)));
+
+  // Some rows of a matrix at a time, read where they are late; then the sums of columns.
+  const int64_t rows = std::clamp<int64_t>(kPackBytes / n / 4 * 4, std::min<int64_t>(k, 8), k), blocks = (k + rows - 1) / rows;
+  const auto room = static_cast<size_t>(rows * n);
+  std::shared_ptr<Buffer> rooms;
+  if (!b.in_place()) {
+    TENON_ASSIGN(rooms, Buffer::scratch(room * static_cast<size_t>(LoadThreads::threads())));
+  }
+  kernels::Fault fault;
+  TENON_TRY(for_each_piece(matrices * blocks, [&](int64_t i, int thread) -> Status {
+    kernels::IntegerPackParams piece = p;
+    piece.row = i % blocks * rows;
+    piece.rows = std::min(rows, k - piece.row);
+    const auto from = static_cast<size_t>((i / blocks * k + piece.row) * n);
+    std::byte* const place = rooms ? rooms->data() + room * static_cast<size_t>(thread) : nullptr;
+    TENON_ASSIGN(const std::byte* data, b.peek(from, static_cast<size_t>(piece.rows * n), place));
+    const void* src[] = {data};
+    void* dst[] = {buffer->data() + i / blocks * matrix};
+    kernels::IntegerPackPointer()(piece, {.src = src, .dst = dst, .fault = &fault}, {0, piece.parts()});
+    return {};
+  }));
+  p.sum = true;
+  p.matrices = matrices;
+  TENON_TRY(for_each_piece(p.parts(), [&](int64_t i, int) -> Status {
+    const void* src[] = {nullptr};
+    void* dst[] = {buffer->data()};
+    kernels::IntegerPackPointer()(p, {.src = src, .dst = dst, .fault = &fault}, {i, i + 1});
+    return {};
+  }));
+  PackedWeights packed{Tensor::view(b.dtype(), b.dims(), std::move(buffer)),
+                       {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(p.format)}};
+  return std::optional<PackedWeights>(std::move(packed));
+}
+
+}  // namespace tenon::ops

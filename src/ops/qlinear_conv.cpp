@@ -1,0 +1,127 @@
+#include "ops/qlinear_conv.h"
+
+#include <algorithm>
+
+#include "base/parallel.h"
+#include "kernels/integer/conv.h"
+#include "ops/conv.h"
+#include "ops/elements.h"
+
+namespace tenon::ops {
+
+using kernels::IntegerConvParams;
+using kernels::IntegerFormat;
+
+namespace {
+
+constexpr const char* kNames[kQuantizedInputs] = {"x", "x_scale", "x_zero_point", "w", "w_scale", "w_zero_point", "y_scale", "y_zero_point",
+                                                  "B"};
+constexpr int kMostSpatial = 3;
+
+Status expect_one_a_filter(const Types& in, int i) {
+  if (!has(in, i) || !in[i].ranked()) return {};
+  const Shape& shape = in[i].shape;
+  const bool fits =
+      shape.rank() == 0 || (shape.rank() == 1 && (shape[0].is(1) || !in[kB].ranked() || dims_equal(shape[0], in[kB].shape[0]) != false));
+  if (fits) return {};
+  return shape_error(kNames[i], " has shape ", shape.str(), ", expected one element or one a filter of w ", in[kB].shape.str());
+}
+
+/// Sizes, strides and pads; dtypes and which inputs there are come from elsewhere.
+IntegerConvParams params_of(const QLinearConv& op, const Dims& x, const Dims& w, const Dims& y) {
+  IntegerConvParams p;
+  p.batch = x[0], p.groups = op.group, p.channels = x[1], p.filters = w[0];
+  const int spatial = static_cast<int>(x.size()) - 2;
+  for (int i = 0; i < spatial; ++i) {
+    const WindowDim d = window_dim(op.window, i, w[2 + i], x[2 + i], y[2 + i]);
+    const int at = kMostSpatial - spatial + i;
+    p.in[at] = d.in, p.out[at] = d.out, p.kernel[at] = d.kernel, p.stride[at] = d.stride, p.dilation[at] = d.dilation, p.pad[at] = d.pad;
+  }
+  return p;
+}
+
+}  // namespace
+
+Result<Types> infer(const QLinearConv& op, const Types& in) {
+  TENON_TRY(check_quantized_inputs(in, op.to, kNames));
+  const bool packed = in[kB].layout.kind == Layout::Kind::kPacked;
+  for (size_t i = 0; i < in.size(); ++i) {
+    if (in[i].present() && !in[i].layout.plain() && !(i == kB && packed)) {
+      return error(Code::kInternal, kNames[i], " has layout ", in[i].layout.str(), ", expected plain");
+    }
+  }
+  if (has(in, kBias) && in[kBias].dtype != DType::kInt32) return shape_error("B has dtype ", name_of(in[kBias].dtype), ", expected int32");
+  TENON_ASSIGN(Shape shape,
+               conv_shape(op.window, op.group, in[kA].shape, in[kB].shape, has(in, kBias) ? in[kBias].shape : Shape::unranked(),
+                          {.x = kNames[kA], .w = kNames[kB], .bias = kNames[kBias]}));
+  if (shape.ranked() && shape.rank() - 2 > kMostSpatial) {
+    return limit_error("convolves over ", shape.rank() - 2, " spatial dims, expected at most ", kMostSpatial);
+  }
+  for (const int i : {kAScale, kAZero, kYScale, kYZero}) TENON_TRY(expect_one_element(in, i, kNames));
+  for (const int i : {kBScale, kBZero}) TENON_TRY(expect_one_a_filter(in, i));
+  return Types{Type::of(op.to, std::move(shape))};
+}
+
+Result<Step> bind(const QLinearConv& op, const BindContext& ctx) {
+  const Dims &x = ctx.dims(kA), &w = ctx.dims(kB), &y = ctx.out_dims(0);
+  TENON_TRY(element_count(y));
+  Step step;
+  if (count_of(y) == 0) {
+    step.kernel = "IntegerConvEmpty";
+    return step;
+  }
+  IntegerConvParams p = params_of(op, x, w, y);
+  p.x = ctx.dtype(kA), p.w = ctx.dtype(kB), p.y = op.to;
+  if (ctx.has_input(kAScale)) p.scale = ctx.dtype(kAScale);
+  p.x_zero = ctx.has_input(kAZero), p.w_zero = ctx.has_input(kBZero), p.y_zero = ctx.has_input(kYZero), p.bias = ctx.has_input(kBias);
+  p.w_zeros = p.w_zero && count_of(ctx.dims(kBZero)) > 1;
+  p.w_scales = ctx.has_input(kBScale) && count_of(ctx.dims(kBScale)) > 1;
+  const double products = static_cast<double>(count_of(y)) * static_cast<double>(p.depth());
+  const bool packed = ctx.layout(kB).kind == Layout::Kind::kPacked;
+  p.format = kernels::integer_rows();
+  if (packed && static_cast<IntegerFormat>(ctx.layout(kB).format) != p.format) {
+    return error(Code::kInternal, "w is ", ctx.layout(kB).str(), ", expected packed:", static_cast<int>(p.format), " on this CPU");
+  }
+  if (!plan_integer_conv(p)) {
+    if (packed) return limit_error("strides, dilations or pads make the image that is convolved too large");
+    p.format = IntegerFormat::kNone;
+    return ctx.choose(kernels::integer_conv, p, p.parts(), products);
+  }
+  p.shared_image = 0;
+  step.shared_bytes = (static_cast<size_t>(p.image_bytes()) + 63) / 64 * 64;
+  if (!packed) {
+    p.shared_rows = static_cast<int64_t>(step.shared_bytes);
+    step.shared_bytes += static_cast<size_t>(kernels::integer_rows_bytes(p.format, p.filters, p.depth()));
+    step.phases.push_back(
+        Step::phase(kernels::IntegerRowsPointer(), p, kernels::integer_rows_parts(p), static_cast<double>(count_of(w)) * 0.5));
+  }
+  const auto bytes = static_cast<double>(p.image_bytes());
+  step.phases.push_back(Step::phase(kernels::IntegerImagePointer(), p, p.batch * p.channels, bytes * 0.05));
+  TENON_ASSIGN(Step one, ctx.choose(kernels::integer_conv, p, p.parts(), kernels::integer_nanoseconds(products) * 1.3));
+  step.kernel = one.kernel;
+  step.refusals = std::move(one.refusals);
+  step.phases.push_back(std::move(one.phases[0]));
+  step.scratch_bytes = static_cast<size_t>(kernels::integer_conv_scratch(p));
+  return step;
+}
+
+Result<std::optional<PackedWeights>> pack_integer_filters(const QLinearConv& op, const Tensor& w, std::shared_ptr<Allocator> allocator) {
+  const bool packs = w.dtype() == DType::kInt8 || w.dtype() == DType::kUint8;
+  if (!packs || w.rank() < 3 || w.rank() - 2 > kMostSpatial || w.count() == 0) return std::optional<PackedWeights>();
+  IntegerConvParams p;
+  p.w = w.dtype(), p.groups = op.group, p.channels = w.dims()[1] * op.group, p.filters = w.dims()[0], p.format = kernels::integer_rows();
+  std::copy(w.dims().begin() + 2, w.dims().end(), p.kernel);
+  if (!plan_integer_conv(p)) return std::optional<PackedWeights>();
+  const int64_t bytes = kernels::integer_rows_bytes(p.format, p.filters, p.depth());
+  TENON_ASSIGN(auto buffer, Buffer::allocate(static_cast<size_t>(bytes), std::move(allocator)));
+  const void* src[] = {w.data()};
+  void* dst[] = {buffer->data()};
+  kernels::Fault fault;
+  const kernels::Call call{.src = src, .dst = dst, .fault = &fault};
+  share_out(kernels::integer_rows_parts(p), [&](int64_t begin, int64_t end, int) { kernels::IntegerRowsPointer()(p, call, {begin, end}); });
+  PackedWeights packed{Tensor::view(w.dtype(), w.dims(), std::move(buffer)),
+                       {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(p.format)}};
+  return std::optional<PackedWeights>(std::move(packed));
+}
+
+}  // namespace tenon::ops
