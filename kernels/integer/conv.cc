@@ -41,28 +41,42 @@ void PackFilters(const IntegerConvParams& p, const Call& call, Range range) {
 }
 
 /// Runs of pixels of a panel whose bytes lie next to each other in the image.
-struct Runs {
-  struct Run {
-    int64_t column, length, from;
-  };
-  Run run[kPanel];
-  int count = 0;
+struct Run {
+  int64_t column, length, from;
+};
 
-  /// Pixels [pixel, pixel + columns) of the result, counted over all dims.
-  void find(const IntegerConvParams& p, int64_t pixel, int64_t columns) {
+/// Finds the runs of one panel after the other.
+class Walk {
+ public:
+  Walk(const IntegerConvParams& p, int64_t pixel)
+      : p_(p), x_(pixel % p.out[2]), y_(pixel / p.out[2] % p.out[1]), z_(pixel / p.out[2] / p.out[1]) {}
+
+  void next(int64_t columns) {
     count = 0;
     for (int64_t column = 0; column < columns;) {
-      const int64_t at = pixel + column, x = at % p.out[2], y = at / p.out[2] % p.out[1], z = at / p.out[2] / p.out[1];
-      const int64_t length = std::min(columns - column, p.out[2] - x);
-      const int64_t from = (z * p.step[0] * p.planes[1] + y * p.step[1]) * p.slots * p.line + x;
+      const int64_t length = std::min(columns - column, p_.out[2] - x_);
+      const int64_t from = (z_ * p_.step[0] * p_.planes[1] + y_ * p_.step[1]) * p_.slots * p_.line + x_;
       if (count > 0 && run[count - 1].from + run[count - 1].length == from) {
         run[count - 1].length += length;
       } else {
         run[count++] = {column, length, from};
       }
       column += length;
+      x_ += length;
+      if (x_ < p_.out[2]) continue;
+      x_ = 0;
+      if (++y_ < p_.out[1]) continue;
+      y_ = 0;
+      ++z_;
     }
   }
+
+  Run run[kPanel];
+  int count = 0;
+
+ private:
+  const IntegerConvParams& p_;
+  int64_t x_, y_, z_;
 };
 
 /// Where in a channel the bytes of each tap begin.
@@ -77,38 +91,51 @@ void FindTaps(const IntegerConvParams& p, int64_t* taps) {
   }
 }
 
+constexpr int64_t kStep = 16;
+
+/// The bytes of one line of a panel, which the image has in `count` runs: from the left, so that what a step writes too much is overwritten.
+/// Steps do not read beyond `end`.
+HWY_INLINE void JoinRuns(const Run* runs, int count, const uint8_t* HWY_RESTRICT from, const uint8_t* end, uint8_t* HWY_RESTRICT line) {
+  for (int r = 0; r < count; ++r) {
+    const uint8_t* const src = from + runs[r].from;
+    uint8_t* const to = line + runs[r].column;
+    const int64_t length = runs[r].length;
+    if (src + (length + kStep - 1) / kStep * kStep > end) {
+      std::memcpy(to, src, static_cast<size_t>(length));
+      continue;
+    }
+    for (int64_t j = 0; j < length; j += kStep) std::memcpy(to + j, src + j, static_cast<size_t>(kStep));
+  }
+}
+
 /// Packs the patches of one panel of pixels.
-void PackPatches(const IntegerConvParams& p, const uint8_t* HWY_RESTRICT image, const Runs& runs, const int64_t* HWY_RESTRICT taps,
-                 uint8_t* HWY_RESTRICT panel) {
-  constexpr int64_t kStep = 16;
+void PackPatches(const IntegerConvParams& p, const uint8_t* HWY_RESTRICT image, const uint8_t* end, const Walk& walk,
+                 const int64_t* HWY_RESTRICT taps, uint8_t* HWY_RESTRICT panel) {
+  // Lines are read well after they are written: what is still on its way to the cache cannot be read in pieces of another size.
+  constexpr int64_t kLines = 32;
+  alignas(64) static constexpr uint8_t kZeros[kPanel] = {};
   const int64_t depth = p.depth(), tap_count = p.taps(), channel = p.channel_bytes();
-  alignas(64) uint8_t lines[4][kPanel + kStep];
-  std::memset(lines, 0, sizeof(lines));
+  alignas(64) uint8_t lines[kLines][kPanel + kStep];
+  if (walk.count > 1 || walk.run[0].length < kPanel) std::memset(lines, 0, sizeof(lines));
+  const uint8_t* source[kLines];
   int64_t tap = 0;
-  for (int64_t k = 0; k < depth; k += 4, panel += 4 * kPanel) {
-    const uint8_t* source[4] = {lines[0], lines[1], lines[2], lines[3]};
-    for (int64_t i = 0; i < 4; ++i) {
-      if (k + i >= depth) {  // zeros fill the last group
-        std::memset(lines[i], 0, sizeof(lines[i]));
-        continue;
-      }
+  for (int64_t k = 0; k < depth; k += kLines) {
+    const int64_t n = std::min(kLines, depth - k);
+    for (int64_t i = 0; i < n; ++i) {
       const uint8_t* const from = image + taps[tap];
-      if (runs.count == 1) {
-        source[i] = from + runs.run[0].from;
+      if (walk.count == 1 && from + walk.run[0].from + kPanel <= end) {
+        source[i] = from + walk.run[0].from;
       } else {
-        for (int r = 0; r < runs.count; ++r) {  // from the left, so that what a step writes too much is overwritten
-          const auto& run = runs.run[r];
-          for (int64_t j = 0; j < run.length; j += kStep) {
-            std::memcpy(lines[i] + run.column + j, from + run.from + j, static_cast<size_t>(kStep));
-          }
-        }
+        JoinRuns(walk.run, walk.count, from, end, lines[i]);
+        source[i] = lines[i];
       }
       if (++tap == tap_count) {
         tap = 0;
         image += channel;
       }
     }
-    PackGroup(source[0], source[1], source[2], source[3], 0, panel);
+    for (int64_t i = n; i < (n + 3) / 4 * 4; ++i) source[i] = kZeros;  // fill the last group
+    for (int64_t i = 0; i < n; i += 4, panel += 4 * kPanel) PackGroup(source[i], source[i + 1], source[i + 2], source[i + 3], 0, panel);
   }
 }
 
@@ -122,7 +149,8 @@ void Conv(const IntegerConvParams& p, const Call& call, Range range) {
   FindTaps(p, taps);
   const Filters<Rows> filters{reinterpret_cast<typename Rows::Group*>(
       p.shared_rows >= 0 ? call.shared + p.shared_rows : static_cast<std::byte*>(const_cast<void*>(call.src[3])))};
-  const auto* const image = reinterpret_cast<const uint8_t*>(call.shared + p.shared_image);
+  const auto* const image = p.in_place ? call.in<uint8_t>(0) : reinterpret_cast<const uint8_t*>(call.shared + p.shared_image);
+  const uint8_t* const end = image + p.batch * p.channels * p.channel_bytes() + (p.in_place ? 0 : kImageSlack);
   const auto filter_zero = [&](int64_t f) {
     return p.w_zero ? signed_zero(p.w, call.src[5], p.w_zeros ? f : 0) : p.w == DType::kUint8 ? -128 : 0;
   };
@@ -145,11 +173,11 @@ void Conv(const IntegerConvParams& p, const Call& call, Range range) {
       held = place;
       bool zeros = false;
       for (int64_t f = 0; !zeros && f < (p.w_zeros ? rows : 1); ++f) zeros = filter_zero(group * rows + f) != 0;
-      Runs runs;
+      Walk walk(p, pixel);
       uint8_t* panel = panels;
       for (int64_t at = 0; at < pixels; at += kPanel, panel += panel_bytes) {
-        runs.find(p, pixel + at, std::min(kPanel, pixels - at));
-        PackPatches(p, image + (n * p.channels + group * (p.channels / p.groups)) * p.channel_bytes(), runs, taps, panel);
+        walk.next(std::min(kPanel, pixels - at));
+        PackPatches(p, image + (n * p.channels + group * (p.channels / p.groups)) * p.channel_bytes(), end, walk, taps, panel);
         if (zeros) SumColumns(panel, groups, reinterpret_cast<int32_t*>(panel + groups * kPanel * 4));
       }
     }
@@ -160,23 +188,27 @@ void Conv(const IntegerConvParams& p, const Call& call, Range range) {
     for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
       const int64_t first = group * rows + FilterOf(p, tile), height = group * rows + FilterOf(p, tile + 1) - first;
       t.rows = filters.tile(p, first);
+      RowFinish rows_finish[kTileRows];
+      for (int64_t r = 0; r < height; ++r) {
+        const int64_t f = first + r;
+        finish.row_zero = filter_zero(f);
+        const uint32_t centred = static_cast<uint32_t>(filters.sums(p)[f]) - wrapping_mul(static_cast<int32_t>(depth), finish.row_zero);
+        const uint32_t bias = p.bias ? static_cast<uint32_t>(call.in<int32_t>(8)[f]) : 0;
+        finish.constant = static_cast<int32_t>(bias - wrapping_mul(x_zero, static_cast<int32_t>(centred)));
+        if (scaled) {
+          LoadRow(p.scale, call.src[4], p.w_scales ? f : 0, 1, 1, &finish.scale);
+          finish.scale = x_scale * finish.scale / divisor;
+        }
+        rows_finish[r] = finish;
+      }
       for (int64_t at = 0; at < pixels; at += kPanel) {
         t.panel = panels + at / kPanel * panel_bytes;
         kDotTiles<Rows>[static_cast<size_t>(height)](t);
-        for (int64_t r = 0; r < height; ++r) {
-          const int64_t f = first + r;
-          finish.row_zero = filter_zero(f);
-          finish.column_sums = finish.row_zero != 0 ? reinterpret_cast<const int32_t*>(t.panel + groups * kPanel * 4) : nullptr;
-          const uint32_t centred =
-              static_cast<uint32_t>(filters.sums(p)[f]) - wrapping_mul(static_cast<int32_t>(depth), finish.row_zero);
-          const uint32_t bias = p.bias ? static_cast<uint32_t>(call.in<int32_t>(8)[f]) : 0;
-          finish.constant = static_cast<int32_t>(bias - wrapping_mul(x_zero, static_cast<int32_t>(centred)));
-          if (scaled) {
-            LoadRow(p.scale, call.src[4], p.w_scales ? f : 0, 1, 1, &finish.scale);
-            finish.scale = x_scale * finish.scale / divisor;
-          }
-          const int64_t to = (n * p.filters + f) * p.pixels() + pixel + at;
-          FinishRow(finish, sums + r * kPanel, std::min(kPanel, pixels - at), call.out<uint8_t>(0) + static_cast<size_t>(to) * width);
+        uint8_t* to = call.out<uint8_t>(0) + static_cast<size_t>((n * p.filters + first) * p.pixels() + pixel + at) * width;
+        for (int64_t r = 0; r < height; ++r, to += static_cast<size_t>(p.pixels()) * width) {
+          RowFinish& f = rows_finish[r];
+          if (f.row_zero != 0) f.column_sums = reinterpret_cast<const int32_t*>(t.panel + groups * kPanel * 4);
+          FinishRow(f, sums + r * kPanel, std::min(kPanel, pixels - at), to);
         }
       }
     }
@@ -184,17 +216,17 @@ void Conv(const IntegerConvParams& p, const Call& call, Range range) {
 }
 
 /// Bytes [0, n) of a residue of an image row, of which x holds those from `first` on, `step` apart.
-void CopyLine(const uint8_t* HWY_RESTRICT x, int64_t in, int64_t first, int64_t step, int64_t n, uint8_t flip, uint8_t zero,
-              uint8_t* HWY_RESTRICT to) {
+HWY_INLINE void CopyLine(const uint8_t* HWY_RESTRICT x, int64_t in, int64_t first, int64_t step, int64_t n, uint8_t flip, uint8_t zero,
+                         uint8_t* HWY_RESTRICT to) {
   const int64_t begin = std::clamp<int64_t>(first < 0 ? (-first + step - 1) / step : 0, 0, n);
   const int64_t end = std::clamp<int64_t>(first < in ? (in - first + step - 1) / step : 0, begin, n);
-  std::memset(to, zero, static_cast<size_t>(begin));
+  for (int64_t i = 0; i < begin; ++i) to[i] = zero;
   if (step == 1) {
     for (int64_t i = begin; i < end; ++i) to[i] = x[first + i] ^ flip;
   } else {
     for (int64_t i = begin; i < end; ++i) to[i] = x[first + i * step] ^ flip;
   }
-  std::memset(to + end, zero, static_cast<size_t>(n - end));
+  for (int64_t i = end; i < n; ++i) to[i] = zero;
 }
 
 }  // namespace

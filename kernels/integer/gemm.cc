@@ -82,8 +82,8 @@ class Columns {
     }
     if (p_.c == DType::kInt32) return;
     if (p_.b_scales.step != 0) std::memset(scales_, 0, static_cast<size_t>(kPanel) * sizeof(float));
-    LoadRow(p_.scale, call_.src[4], batch_offset(p_, part, p_.b_scales.batch) + column * p_.b_scales.step, 1,
-            p_.b_scales.step != 0 ? n : 1, scales_);
+    LoadRow(p_.scale, call_.src[4], batch_offset(p_, part, p_.b_scales.batch) + column * p_.b_scales.step, 1, p_.b_scales.step != 0 ? n : 1,
+            scales_);
     if (!p_.bias) return;
     std::memset(bias_, 0, static_cast<size_t>(kPanel) * sizeof(float));
     std::memcpy(bias_, call_.in<float>(8) + column, static_cast<size_t>(n) * sizeof(float));

@@ -59,9 +59,9 @@ struct Spread {
 /// saturate(round(sum * (scale of A * scale of B / scale of C)) + zero point of C), round half to even, without bias.
 struct IntegerGemmParams {
   DType a = DType::kUint8, b = DType::kInt8, c = DType::kInt32;
-  DType scale = DType::kFloat32;  ///< of all scales: float32, float16 or bfloat16
-  IntegerFormat format = IntegerFormat::kNone;  ///< of B; kNone: plain
-  bool shared_b = false;                        ///< packed B is at the start of Call::shared (an earlier phase made it)
+  DType scale = DType::kFloat32;                        ///< of all scales: float32, float16 or bfloat16
+  IntegerFormat format = IntegerFormat::kNone;          ///< of B; kNone: plain
+  bool shared_b = false;                                ///< packed B is at the start of Call::shared (an earlier phase made it)
   bool a_zero = false, b_zero = false, c_zero = false;  ///< there are zero points
   bool bias = false;
   int64_t m = 0, n = 0, k = 0;

@@ -28,6 +28,8 @@ bool plan_integer_conv(IntegerConvParams& p) {
   for (int i = 0; i < 2; ++i) p.planes[i] = extent[i], p.step[i] = p.kernel[i] == 1 ? 1 : p.stride[i];
   p.slots = p.kernel[2] == 1 ? 1 : p.stride[2];
   p.line = ceil_div(extent[2], p.slots);
+  p.in_place = p.x == DType::kUint8 && extent[0] == p.in[0] && extent[1] == p.in[1] && extent[2] == p.in[2] && p.pad[0] == 0 &&
+               p.pad[1] == 0 && p.pad[2] == 0 && p.stride[0] == 1 && p.stride[1] == 1 && p.stride[2] == 1;
 
   p.panel = integer_panel_width(integer_panels());
   const int64_t height = integer_tile_rows(p.panel), panels = ceil_div(p.pixels(), p.panel);

@@ -23,7 +23,8 @@ float scale_at(DType dtype, const void* values, int64_t i) {
 /// saturate(round(sum * scale) + zero)
 uint8_t quantized(int32_t sum, float scale, int32_t zero, DType to) {
   const int32_t low = to == DType::kInt8 ? -128 : 0;
-  const float y = std::fmin(std::fmax(static_cast<float>(sum) * scale, static_cast<float>(low - zero)), static_cast<float>(low + 255 - zero));
+  const float y =
+      std::fmin(std::fmax(static_cast<float>(sum) * scale, static_cast<float>(low - zero)), static_cast<float>(low + 255 - zero));
   return static_cast<uint8_t>(static_cast<int32_t>(std::nearbyint(y)) + zero);
 }
 
@@ -65,7 +66,8 @@ void IntegerGemmReference(const IntegerGemmParams& p, const Call& call, Range ra
 int32_t sum_at(const IntegerConvParams& p, const Call& call, int64_t n, int64_t f, const int64_t* pixel) {
   const int64_t channels = p.channels / p.groups, plane = p.in[0] * p.in[1] * p.in[2];
   const int64_t x = (n * p.channels + f / p.rows() * channels) * plane, w = f * p.depth();
-  const int32_t x_zero = p.x_zero ? integer_at(p.x, call.src[2], 0) : 0, w_zero = p.w_zero ? integer_at(p.w, call.src[5], p.w_zeros ? f : 0) : 0;
+  const int32_t x_zero = p.x_zero ? integer_at(p.x, call.src[2], 0) : 0,
+                w_zero = p.w_zero ? integer_at(p.w, call.src[5], p.w_zeros ? f : 0) : 0;
   uint32_t sum = p.bias ? static_cast<uint32_t>(call.in<int32_t>(8)[f]) : 0;
   for (int64_t tap = 0; tap < p.taps(); ++tap) {
     const int64_t at[3] = {tap / p.kernel[2] / p.kernel[1], tap / p.kernel[2] % p.kernel[1], tap % p.kernel[2]};

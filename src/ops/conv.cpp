@@ -130,7 +130,8 @@ Result<Shape> conv_shape(const Window& window, int64_t group, const Shape& x, co
   const int rank = x.ranked() ? x.rank() : w.ranked() ? w.rank() : -1;
   TENON_TRY(check_window(window, rank < 0 ? -1 : rank - 2));
   if (rank < 0) return Shape::unranked();
-  if (rank < 3) return shape_error(x.ranked() ? names.x : names.w, " has rank ", rank, " ", (x.ranked() ? x : w).str(), ", expected 3 or more");
+  if (rank < 3)
+    return shape_error(x.ranked() ? names.x : names.w, " has rank ", rank, " ", (x.ranked() ? x : w).str(), ", expected 3 or more");
   if (x.ranked() && w.ranked() && w.rank() != x.rank()) {
     return shape_error(names.w, " has rank ", w.rank(), " ", w.str(), ", expected rank ", x.rank(), " like ", names.x, " ", x.str());
   }
@@ -146,8 +147,8 @@ Result<Shape> conv_shape(const Window& window, int64_t group, const Shape& x, co
       const auto channels = checked_mul(w[1].value(), group);
       if (!channels || *channels != x[1].value()) {
         return shape_error(names.w, " ", w.str(), " has ", w[1].value(), " channels a group, expected ",
-                           x[1].value() % group == 0 ? str(std::vector<int64_t>{x[1].value() / group}) : "a divisor",
-                           " (", names.x, " has ", x[1].value(), " channels, group is ", group, ")");
+                           x[1].value() % group == 0 ? str(std::vector<int64_t>{x[1].value() / group}) : "a divisor", " (", names.x,
+                           " has ", x[1].value(), " channels, group is ", group, ")");
       }
     }
   }

@@ -88,15 +88,17 @@ Result<Step> bind(const QLinearConv& op, const BindContext& ctx) {
     return ctx.choose(kernels::integer_conv, p, p.parts(), products);
   }
   p.shared_image = 0;
-  step.shared_bytes = (static_cast<size_t>(p.image_bytes()) + 63) / 64 * 64;
+  if (!p.in_place) step.shared_bytes = (static_cast<size_t>(p.image_bytes()) + 63) / 64 * 64;
   if (!packed) {
     p.shared_rows = static_cast<int64_t>(step.shared_bytes);
     step.shared_bytes += static_cast<size_t>(kernels::integer_rows_bytes(p.format, p.filters, p.depth()));
     step.phases.push_back(
         Step::phase(kernels::IntegerRowsPointer(), p, kernels::integer_rows_parts(p), static_cast<double>(count_of(w)) * 0.5));
   }
-  const auto bytes = static_cast<double>(p.image_bytes());
-  step.phases.push_back(Step::phase(kernels::IntegerImagePointer(), p, p.batch * p.channels, bytes * 0.05));
+  if (!p.in_place) {
+    const auto bytes = static_cast<double>(p.image_bytes());
+    step.phases.push_back(Step::phase(kernels::IntegerImagePointer(), p, p.batch * p.channels, bytes * 0.1));
+  }
   TENON_ASSIGN(Step one, ctx.choose(kernels::integer_conv, p, p.parts(), kernels::integer_nanoseconds(products) * 1.3));
   step.kernel = one.kernel;
   step.refusals = std::move(one.refusals);

@@ -12,7 +12,7 @@ using kernels::IntegerGemmParams;
 
 namespace {
 
-constexpr const char* kNames[kQuantizedInputs] = {"a",       "a_scale", "a_zero_point", "b",   "b_scale", "b_zero_point",
+constexpr const char* kNames[kQuantizedInputs] = {"a",       "a_scale",      "a_zero_point", "b", "b_scale", "b_zero_point",
                                                   "y_scale", "y_zero_point", "bias"};
 
 /// Scale or zero point i has one element, one a line [lines], or the operand's dims with 1 for the one of the last two along which it does
@@ -155,9 +155,13 @@ Result<Step> bind(const QLinearMatMul& op, const BindContext& ctx) {
   const int rank = static_cast<int>(out.size()) - (a_vector ? 0 : 1) - (b_vector ? 0 : 1);
   std::vector<Batch> batch(static_cast<size_t>(rank));
   const std::vector<int64_t> walked[Batch::kWalked] = {
-      batch_strides(a, a_vector ? 1 : 2, rank, p.m * p.k),      batch_strides(b, b_vector ? 1 : 2, rank, matrix), {},
-      spread(ctx, kAZero, rank, true, p.a_zeros.step),          spread(ctx, kAScale, rank, true, p.a_scales.step),
-      spread(ctx, kBZero, rank, false, p.b_zeros.step),         spread(ctx, kBScale, rank, false, p.b_scales.step),
+      batch_strides(a, a_vector ? 1 : 2, rank, p.m * p.k),
+      batch_strides(b, b_vector ? 1 : 2, rank, matrix),
+      {},
+      spread(ctx, kAZero, rank, true, p.a_zeros.step),
+      spread(ctx, kAScale, rank, true, p.a_scales.step),
+      spread(ctx, kBZero, rank, false, p.b_zeros.step),
+      spread(ctx, kBScale, rank, false, p.b_scales.step),
   };
   int64_t step_c = p.m * p.n;
   for (size_t i = batch.size(); i-- > 0;) {
@@ -188,7 +192,8 @@ Result<Step> bind(const QLinearMatMul& op, const BindContext& ctx) {
   const auto bytes = checked_mul(matrix, pack.matrices);
   if (!bytes) return limit_error("packing b overflows: ", matrix, " bytes times ", pack.matrices);
   step.shared_bytes = static_cast<size_t>(*bytes);
-  step.phases.insert(step.phases.begin(), Step::phase(kernels::IntegerPackPointer(), pack, pack.parts(), static_cast<double>(*bytes) * 0.1));
+  step.phases.insert(step.phases.begin(),
+                     Step::phase(kernels::IntegerPackPointer(), pack, pack.parts(), static_cast<double>(*bytes) * 0.1));
   return step;
 }
 

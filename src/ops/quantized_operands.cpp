@@ -22,7 +22,8 @@ Status check_quantized_inputs(const Types& in, DType to, const char* const* name
   const bool scaled = to != DType::kInt32, quantized = scaled && to != DType::kFloat32;
   const bool needed[kQuantizedInputs] = {true, scaled, false, true, scaled, false, quantized, false, false};
   const bool allowed[kQuantizedInputs] = {true, scaled, true, true, scaled, true, quantized, quantized, true};
-  if (static_cast<int>(in.size()) > kQuantizedInputs) return shape_error("has ", in.size(), " inputs, expected at most ", +kQuantizedInputs);
+  if (static_cast<int>(in.size()) > kQuantizedInputs)
+    return shape_error("has ", in.size(), " inputs, expected at most ", +kQuantizedInputs);
   for (int i = 0; i < kQuantizedInputs; ++i) {
     if (needed[i] && !has(in, i)) return shape_error(names[i], " is left out, but it is required");
     if (!allowed[i] && has(in, i)) return shape_error(names[i], " is given, but results of dtype ", name_of(to), " have none");

@@ -111,7 +111,7 @@ void check(const Case& c) {
           bias.data()};
       void* dst[] = {out.data()};
       const Call call{.src = src, .dst = dst, .scratch = scratch.data(), .fault = &fault, .shared = shared.data()};
-      IntegerImagePointer()(p, call, {0, p.batch * p.channels});
+      if (!p.in_place) IntegerImagePointer()(p, call, {0, p.batch * p.channels});
       for (int64_t i = 0; i < p.parts(); i += 2) row.pointer()(p, call, {i, std::min(p.parts(), i + 2)});
       ASSERT_TRUE(scratch.intact() && rows.intact());
       for (size_t i = 0; i < 8; ++i) ASSERT_EQ(out[count * width + i], 0x77);

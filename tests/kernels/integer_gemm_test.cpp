@@ -82,15 +82,8 @@ void check(const Case& c) {
       const size_t need = static_cast<size_t>(integer_gemm_scratch(p));
       std::vector<uint8_t> scratch(need + 72, 0x55);
       auto* room = scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64;
-      const void* src[] = {a.data(),
-                           as.data(),
-                           az.data(),
-                           pack ? static_cast<const void*>(panels) : b.data(),
-                           bs.data(),
-                           bz.data(),
-                           &cs,
-                           cz.data(),
-                           bias.data()};
+      const void* src[] = {a.data(), as.data(), az.data(),  pack ? static_cast<const void*>(panels) : b.data(), bs.data(), bz.data(),
+                           &cs,      cz.data(), bias.data()};
       void* dst[] = {out.data()};
       Fault fault;
       const Call call{.src = src, .dst = dst, .scratch = reinterpret_cast<std::byte*>(room), .fault = &fault};
@@ -111,13 +104,15 @@ void check(const Case& c) {
             const double scaled = static_cast<double>(sum) * static_cast<double>(as[c.scales ? static_cast<size_t>(i) : 0]) *
                                   static_cast<double>(bs[c.scales ? static_cast<size_t>(j) : 0]);
             if (c.c == DType::kInt32) {
-              ASSERT_EQ(reinterpret_cast<const int32_t*>(out.data())[at], static_cast<int32_t>(static_cast<uint64_t>(sum))) << i << " " << j;
+              ASSERT_EQ(reinterpret_cast<const int32_t*>(out.data())[at], static_cast<int32_t>(static_cast<uint64_t>(sum)))
+                  << i << " " << j;
             } else if (c.c == DType::kFloat32) {
               const double want = scaled + (c.bias ? static_cast<double>(bias[static_cast<size_t>(j)]) : 0);
               ASSERT_NEAR(static_cast<double>(reinterpret_cast<const float*>(out.data())[at]), want, 1e-6 * (std::fabs(scaled) + 10));
             } else {
               // Rounded from float32, so a tie in double may fall either way.
-              const double exact = scaled / static_cast<double>(cs) + static_cast<double>(value(c.c, cz[0])), low = c.c == DType::kInt8 ? -128 : 0;
+              const double exact = scaled / static_cast<double>(cs) + static_cast<double>(value(c.c, cz[0])),
+                           low = c.c == DType::kInt8 ? -128 : 0;
               ASSERT_NEAR(static_cast<double>(value(c.c, out[at])), std::min(std::max(exact, low), low + 255), 0.5001);
             }
           }

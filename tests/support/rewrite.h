@@ -47,9 +47,9 @@ class RewriteTest : public ::testing::Test {
       for (const ValueId v : node.inputs) {
         in.push_back(v == kNone ? nullptr : graph_.value(v).constant ? graph_.value(v).constant.get() : &known.at(v));
       }
-      auto out = evaluate(node.op, in);
+      auto out = evaluate(node.op, in, static_cast<int>(node.outputs.size()));
       EXPECT_TRUE(out.ok()) << out.status().message();
-      known[node.outputs[0]] = (*out)[0];
+      for (size_t i = 0; i < node.outputs.size(); ++i) known[node.outputs[i]] = (*out)[i];
     }
     return known.at(graph_.region(0).outputs[0]);
   }

@@ -31,8 +31,8 @@ Status convert_einsum(NodeContext& ctx) {
 }
 
 Status convert_matmul_integer(NodeContext& ctx) {
-  TENON_ASSIGN(const ValueId y, ctx.add1(ops::QLinearMatMul{DType::kInt32},
-                                         {ctx.input(0), kNone, ctx.input(2), ctx.input(1), kNone, ctx.input(3)}));
+  TENON_ASSIGN(const ValueId y,
+               ctx.add1(ops::QLinearMatMul{DType::kInt32}, {ctx.input(0), kNone, ctx.input(2), ctx.input(1), kNone, ctx.input(3)}));
   return ctx.set_outputs({y});
 }
 
