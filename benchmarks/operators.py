@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from peers import reference, stats
 from peers.engines import ENGINES, Setup
 
-F, F16, I64, BOOL = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.BOOL
+F, F16, I64, BOOL, U8 = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.BOOL, TensorProto.UINT8)
 OPSET = 18
 ROUNDS = 10  # of one case; in each, the engines alternate run by run
 
@@ -48,6 +48,8 @@ class Case:
         for name, dtype, dims in self.inputs:
             if dtype == I64:
                 made[name] = rng.integers(0, 100, dims)
+            elif dtype == U8:
+                made[name] = rng.integers(0, 256, dims, np.uint8)
             elif dtype == BOOL:
                 made[name] = rng.integers(0, 2, dims).astype(bool)
             else:
@@ -61,6 +63,16 @@ def ints(*values):
 
 def floats(*dims):
     return np.random.default_rng(2).uniform(-1, 1, dims).astype(np.float32)
+
+
+def int8(*dims):
+    return np.random.default_rng(2).integers(-127, 128, dims, np.int8)
+
+
+def quantised_conv(filters, *dims):
+    """The inputs of QLinearConv behind x."""
+    return {"xs": np.float32(0.02), "xz": np.uint8(120), "w": int8(filters, *dims), "ws": np.linspace(0.001, 0.002, filters, dtype=np.float32),
+            "wz": np.zeros(filters, np.int8), "ys": np.float32(0.5), "yz": np.uint8(128), "b": np.arange(filters, dtype=np.int32)}
 
 
 IMAGE = [("x", F, [1, 64, 112, 112])]
@@ -140,6 +152,19 @@ def cases():
         for m in (1, 8, 128):
             yield Case(f"MatMulNBits {m}x4096x4096 {bits} bits of {block}", "MatMulNBits", [("x", F, [m, 4096])], weights,
                        domain="com.microsoft", K=4096, N=4096, bits=bits, block_size=block)
+    for m, k, n in ((1, 1024, 4096), (16, 768, 3072), (128, 768, 3072), (128, 3072, 768), (512, 512, 512)):
+        yield Case(f"MatMulInteger {m}x{k}x{n}", "MatMulInteger", [("x", U8, [m, k])], {"w": int8(k, n), "xz": np.uint8(120), "wz": np.int8(0)})
+    yield Case("QLinearMatMul 128x768x768", "QLinearMatMul", [("x", U8, [128, 768])],
+               {"xs": np.float32(0.02), "xz": np.uint8(120), "w": int8(768, 768), "ws": np.float32(0.001), "wz": np.int8(0), "ys": np.float32(0.5),
+                "yz": np.uint8(128)})
+    yield Case("DynamicQuantizeLinear", "DynamicQuantizeLinear", [("x", F, [128, 768])], outputs=("y", "s", "z"))
+    for channels, filters, size, kernel, stride in ((64, 64, 56, 1, 1), (64, 64, 56, 3, 1), (64, 256, 56, 1, 1), (256, 64, 56, 1, 1),
+                                                    (128, 128, 56, 3, 2), (128, 128, 28, 3, 1), (256, 256, 14, 3, 1), (1024, 512, 14, 1, 1),
+                                                    (512, 512, 7, 3, 1), (2048, 512, 7, 1, 1)):
+        yield Case(f"QLinearConv {kernel}x{kernel}/{stride} {channels} to {filters} of {size}", "QLinearConv", [("x", U8, [1, channels, size, size])],
+                   quantised_conv(filters, channels, kernel, kernel), pads=[kernel // 2] * 4, strides=[stride] * 2)
+    yield Case("QLinearConv 7x7/2 image", "QLinearConv", [("x", U8, [1, 3, 224, 224])], quantised_conv(64, 3, 7, 7), pads=[3] * 4, strides=[2, 2])
+    yield Case("QLinearConv depthwise", "QLinearConv", [("x", U8, [1, 96, 56, 56])], quantised_conv(96, 1, 3, 3), pads=[1] * 4, group=96)
     yield Case("MatMul 512", "MatMul", [("a", F, [512, 512]), ("b", F, [512, 512])])
     yield Case("MatMul heads", "MatMul", [("a", F, [1, 12, 128, 64]), ("b", F, [1, 12, 64, 128])])
     yield Case("Gemm transB", "Gemm", [("x", F, [8, 1024])], {"w": floats(1000, 1024), "c": floats(1000)}, transB=1)
