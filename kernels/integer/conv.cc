@@ -40,44 +40,74 @@ void PackFilters(const IntegerConvParams& p, const Call& call, Range range) {
   }
 }
 
-/// Runs of pixels of a panel whose bytes lie next to each other in the image.
+/// Columns of a panel, from `column` on, that are neighbours elsewhere too: in the image or in the result, from `at` on.
 struct Run {
-  int64_t column, length, from;
+  int64_t column, length, at;
 };
 
-/// Finds the runs of one panel after the other.
+/// Finds the runs of columns of one panel after the other.
 class Walk {
  public:
-  Walk(const IntegerConvParams& p, int64_t pixel)
-      : p_(p), x_(pixel % p.out[2]), y_(pixel / p.out[2] % p.out[1]), z_(pixel / p.out[2] / p.out[1]) {}
+  Walk(const IntegerConvParams& p, int64_t first)
+      : p_(p),
+        row_(p.wide ? p.line : p.out[2]),
+        rows_(p.wide ? p.planes[1] : p.out[1]),
+        x_(first % row_),
+        y_(first / row_ % rows_),
+        z_(first / row_ / rows_),
+        place_(first) {}
 
   void next(int64_t columns) {
-    count = 0;
+    pixels = places = 0;
     for (int64_t column = 0; column < columns;) {
-      const int64_t length = std::min(columns - column, p_.out[2] - x_);
-      const int64_t from = (z_ * p_.step[0] * p_.planes[1] + y_ * p_.step[1]) * p_.slots * p_.line + x_;
-      if (count > 0 && run[count - 1].from + run[count - 1].length == from) {
-        run[count - 1].length += length;
-      } else {
-        run[count++] = {column, length, from};
+      const int64_t length = std::min(columns - column, row_ - x_);
+      if (const int64_t seen = std::min(length, p_.out[2] - x_); seen > 0 && y_ < p_.out[1]) {
+        add(pixel, pixels, column, seen, (z_ * p_.out[1] + y_) * p_.out[2] + x_);
       }
+      if (!p_.wide) add(place, places, column, length, (z_ * p_.step[0] * p_.planes[1] + y_ * p_.step[1]) * p_.slots * p_.line + x_);
       column += length;
       x_ += length;
-      if (x_ < p_.out[2]) continue;
+      if (x_ < row_) continue;
       x_ = 0;
-      if (++y_ < p_.out[1]) continue;
+      if (++y_ < rows_) continue;
       y_ = 0;
       ++z_;
     }
+    if (p_.wide) add(place, places, 0, columns, place_);
+    place_ += columns;
   }
 
-  Run run[kPanel];
-  int count = 0;
+  Run pixel[kPanel], place[kPanel];  ///< of the result; of the image
+  int pixels = 0, places = 0;
 
  private:
+  static void add(Run* runs, int& count, int64_t column, int64_t length, int64_t at) {
+    if (count > 0 && runs[count - 1].at + runs[count - 1].length == at && runs[count - 1].column + runs[count - 1].length == column) {
+      runs[count - 1].length += length;
+    } else {
+      runs[count++] = {column, length, at};
+    }
+  }
+
   const IntegerConvParams& p_;
-  int64_t x_, y_, z_;
+  int64_t row_, rows_, x_, y_, z_, place_;
 };
+
+/// n bytes, by few instructions.
+HWY_INLINE void CopyShort(const uint8_t* HWY_RESTRICT from, int64_t n, uint8_t* HWY_RESTRICT to) {
+  if (n >= 16) {
+    for (int64_t i = 0; i + 16 < n; i += 16) std::memcpy(to + i, from + i, 16);
+    std::memcpy(to + n - 16, from + n - 16, 16);
+  } else if (n >= 8) {
+    std::memcpy(to, from, 8);
+    std::memcpy(to + n - 8, from + n - 8, 8);
+  } else if (n >= 4) {
+    std::memcpy(to, from, 4);
+    std::memcpy(to + n - 4, from + n - 4, 4);
+  } else {
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i];
+  }
+}
 
 /// Where in a channel the bytes of each tap begin.
 void FindTaps(const IntegerConvParams& p, int64_t* taps) {
@@ -97,7 +127,7 @@ constexpr int64_t kStep = 16;
 /// Steps do not read beyond `end`.
 HWY_INLINE void JoinRuns(const Run* runs, int count, const uint8_t* HWY_RESTRICT from, const uint8_t* end, uint8_t* HWY_RESTRICT line) {
   for (int r = 0; r < count; ++r) {
-    const uint8_t* const src = from + runs[r].from;
+    const uint8_t* const src = from + runs[r].at;
     uint8_t* const to = line + runs[r].column;
     const int64_t length = runs[r].length;
     if (src + (length + kStep - 1) / kStep * kStep > end) {
@@ -116,17 +146,17 @@ void PackPatches(const IntegerConvParams& p, const uint8_t* HWY_RESTRICT image, 
   alignas(64) static constexpr uint8_t kZeros[kPanel] = {};
   const int64_t depth = p.depth(), tap_count = p.taps(), channel = p.channel_bytes();
   alignas(64) uint8_t lines[kLines][kPanel + kStep];
-  if (walk.count > 1 || walk.run[0].length < kPanel) std::memset(lines, 0, sizeof(lines));
+  if (walk.places > 1 || walk.place[0].length < kPanel) std::memset(lines, 0, sizeof(lines));
   const uint8_t* source[kLines];
   int64_t tap = 0;
   for (int64_t k = 0; k < depth; k += kLines) {
     const int64_t n = std::min(kLines, depth - k);
     for (int64_t i = 0; i < n; ++i) {
       const uint8_t* const from = image + taps[tap];
-      if (walk.count == 1 && from + walk.run[0].from + kPanel <= end) {
-        source[i] = from + walk.run[0].from;
+      if (walk.places == 1 && from + walk.place[0].at + kPanel <= end) {
+        source[i] = from + walk.place[0].at;
       } else {
-        JoinRuns(walk.run, walk.count, from, end, lines[i]);
+        JoinRuns(walk.place, walk.places, from, end, lines[i]);
         source[i] = lines[i];
       }
       if (++tap == tap_count) {
@@ -168,15 +198,15 @@ void Conv(const IntegerConvParams& p, const Call& call, Range range) {
     const int64_t part = index % p.tile_parts, place = index / p.tile_parts;
     const int64_t block = place % p.blocks, group = place / p.blocks % p.groups, n = place / p.blocks / p.groups;
     const int64_t tile_begin = part * p.tiles / p.tile_parts, tile_end = (part + 1) * p.tiles / p.tile_parts;
-    const int64_t pixel = block * p.block * kPanel, pixels = std::min(p.block * kPanel, p.pixels() - pixel);
+    const int64_t first_place = block * p.block * kPanel, places = std::min(p.block * kPanel, p.places() - first_place);
     if (held != place) {
       held = place;
       bool zeros = false;
       for (int64_t f = 0; !zeros && f < (p.w_zeros ? rows : 1); ++f) zeros = filter_zero(group * rows + f) != 0;
-      Walk walk(p, pixel);
+      Walk walk(p, first_place);
       uint8_t* panel = panels;
-      for (int64_t at = 0; at < pixels; at += kPanel, panel += panel_bytes) {
-        walk.next(std::min(kPanel, pixels - at));
+      for (int64_t at = 0; at < places; at += kPanel, panel += panel_bytes) {
+        walk.next(std::min(kPanel, places - at));
         PackPatches(p, image + (n * p.channels + group * (p.channels / p.groups)) * p.channel_bytes(), end, walk, taps, panel);
         if (zeros) SumColumns(panel, groups, reinterpret_cast<int32_t*>(panel + groups * kPanel * 4));
       }
@@ -201,14 +231,23 @@ void Conv(const IntegerConvParams& p, const Call& call, Range range) {
         }
         rows_finish[r] = finish;
       }
-      for (int64_t at = 0; at < pixels; at += kPanel) {
+      Walk walk(p, first_place);
+      for (int64_t at = 0; at < places; at += kPanel) {
         t.panel = panels + at / kPanel * panel_bytes;
         kDotTiles<Rows>[static_cast<size_t>(height)](t);
-        uint8_t* to = call.out<uint8_t>(0) + static_cast<size_t>((n * p.filters + first) * p.pixels() + pixel + at) * width;
+        walk.next(std::min(kPanel, places - at));
+        const bool whole = walk.pixels == 1 && walk.pixel[0].length == kPanel;
+        uint8_t* to = call.out<uint8_t>(0) + static_cast<size_t>((n * p.filters + first) * p.pixels()) * width;
         for (int64_t r = 0; r < height; ++r, to += static_cast<size_t>(p.pixels()) * width) {
           RowFinish& f = rows_finish[r];
           if (f.row_zero != 0) f.column_sums = reinterpret_cast<const int32_t*>(t.panel + groups * kPanel * 4);
-          FinishRow(f, sums + r * kPanel, std::min(kPanel, pixels - at), to);
+          alignas(64) uint8_t row[kPanel * 4];
+          FinishRow(f, sums + r * kPanel, kPanel, whole ? to + static_cast<size_t>(walk.pixel[0].at) * width : row);
+          for (int i = 0; !whole && i < walk.pixels; ++i) {
+            const Run& run = walk.pixel[i];
+            CopyShort(row + static_cast<size_t>(run.column) * width, run.length * static_cast<int64_t>(width),
+                      to + static_cast<size_t>(run.at) * width);
+          }
         }
       }
     }

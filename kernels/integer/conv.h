@@ -36,6 +36,7 @@ struct IntegerConvParams {
   int64_t slots = 1;           ///< residues
   int64_t line = 1;            ///< bytes of a residue of a row
   bool in_place = false;       ///< x is such an image already, and is read where it lies
+  bool wide = false;           ///< columns of panels are places of the image, whether there are pixels of the result or not
   int64_t panel = 0;
   int64_t tiles = 1, tile_parts = 1;  ///< of the filters of a group
   int64_t block = 1, blocks = 1;      ///< panels of pixels a part, and how many such parts there are
@@ -44,6 +45,8 @@ struct IntegerConvParams {
   int64_t depth() const { return channels / groups * taps(); }  ///< terms of a sum
   int64_t rows() const { return filters / groups; }
   int64_t pixels() const { return out[0] * out[1] * out[2]; }
+  /// What panels count: pixels, or when `wide` places of the image from the first pixel's to the last one's.
+  int64_t places() const { return wide ? ((out[0] - 1) * planes[1] + out[1] - 1) * line + out[2] : pixels(); }
   int64_t channel_bytes() const { return planes[0] * planes[1] * slots * line; }
   int64_t image_bytes() const { return batch * channels * channel_bytes() + kImageSlack; }
   int64_t parts() const { return format == IntegerFormat::kNone ? batch * filters : batch * groups * blocks * tile_parts; }

@@ -13,6 +13,8 @@ constexpr int64_t kBlockBytes = 192 << 10;
 constexpr int64_t kPartWork = 1 << 20, kEnoughParts = 16;
 /// Most bytes of a padded image, and of a panel.
 constexpr double kMaxImage = 1 << 30, kMaxPanel = 1 << 28;
+/// How many places there may be for a pixel, before it costs less to put lines of panels together.
+constexpr double kMostPlaces = 1.35;
 }  // namespace
 
 bool plan_integer_conv(IntegerConvParams& p) {
@@ -31,8 +33,11 @@ bool plan_integer_conv(IntegerConvParams& p) {
   p.in_place = p.x == DType::kUint8 && extent[0] == p.in[0] && extent[1] == p.in[1] && extent[2] == p.in[2] && p.pad[0] == 0 &&
                p.pad[1] == 0 && p.pad[2] == 0 && p.stride[0] == 1 && p.stride[1] == 1 && p.stride[2] == 1;
 
+  p.wide = p.step[0] == 1 && p.step[1] == 1 && p.slots == 1;
+  if (static_cast<double>(p.places()) > kMostPlaces * static_cast<double>(p.pixels())) p.wide = false;
+
   p.panel = integer_panel_width(integer_panels());
-  const int64_t height = integer_tile_rows(p.panel), panels = ceil_div(p.pixels(), p.panel);
+  const int64_t height = integer_tile_rows(p.panel), panels = ceil_div(p.places(), p.panel);
   if (static_cast<double>(p.depth()) * static_cast<double>(p.panel) > kMaxPanel) return false;
   const int64_t panel_work = std::max<int64_t>(1, p.rows() * p.panel * std::max<int64_t>(1, p.depth()));
   p.tiles = std::max<int64_t>(1, ceil_div(p.rows(), height));

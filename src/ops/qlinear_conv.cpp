@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/parallel.h"
+#include "base/weight_cache.h"
 #include "kernels/integer/conv.h"
 #include "ops/conv.h"
 #include "ops/elements.h"
@@ -115,12 +116,20 @@ Result<std::optional<PackedWeights>> pack_integer_filters(const QLinearConv& op,
   std::copy(w.dims().begin() + 2, w.dims().end(), p.kernel);
   if (!plan_integer_conv(p)) return std::optional<PackedWeights>();
   const int64_t bytes = kernels::integer_rows_bytes(p.format, p.filters, p.depth());
-  TENON_ASSIGN(auto buffer, Buffer::allocate(static_cast<size_t>(bytes), std::move(allocator)));
-  const void* src[] = {w.data()};
-  void* dst[] = {buffer->data()};
-  kernels::Fault fault;
-  const kernels::Call call{.src = src, .dst = dst, .fault = &fault};
-  share_out(kernels::integer_rows_parts(p), [&](int64_t begin, int64_t end, int) { kernels::IntegerRowsPointer()(p, call, {begin, end}); });
+  const std::string recipe = "integer rows " + std::to_string(static_cast<int>(p.format)) + " of " + std::string(name_of(w.dtype())) +
+                             str(w.dims()) + " in groups " + std::to_string(op.group);
+  const auto pack = [&](std::byte* to) -> Status {
+    TENON_TRY(settle({&w.buffer(), 1}));
+    const void* src[] = {w.data()};
+    void* dst[] = {to};
+    kernels::Fault fault;
+    const kernels::Call call{.src = src, .dst = dst, .fault = &fault};
+    share_out(kernels::integer_rows_parts(p), [&](int64_t begin, int64_t end, int) {
+      kernels::IntegerRowsPointer()(p, call, {begin, end});
+    });
+    return {};
+  };
+  TENON_ASSIGN(auto buffer, kept_or_made({&w}, recipe, static_cast<size_t>(bytes), std::move(allocator), pack));
   PackedWeights packed{Tensor::view(w.dtype(), w.dims(), std::move(buffer)),
                        {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(p.format)}};
   return std::optional<PackedWeights>(std::move(packed));
