@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <set>
-#include <unordered_map>
 
 #include "ops/evaluate.h"
 #include "ops/regions.h"
@@ -21,7 +20,8 @@ class Compiler {
         region_(graph.region(region)),
         options_(options),
         demand_(demand_of(graph, region, wanted)),
-        plan_(std::make_shared<Plan>()) {
+        plan_(std::make_shared<Plan>()),
+        entry_(static_cast<size_t>(graph.values()), -1) {
     plan_->region = region;
     plan_->wanted = wanted;
     plan_->captures = demand_.captures;
@@ -37,7 +37,7 @@ class Compiler {
       s.type = inputs[static_cast<size_t>(index)];
       s.type.constant = nullptr;
       ++index;
-      place(v, s);
+      place(v, std::move(s));
     };
     if (inputs.size() != region_.inputs.size() + plan_->captures.size()) {
       return error(Code::kInternal, "region expects ", region_.inputs.size() + plan_->captures.size(), " inputs, given ", inputs.size());
@@ -47,8 +47,12 @@ class Compiler {
     for (const NodeId id : demand_.nodes) TENON_TRY(node(id));
     TENON_TRY(finish_outputs());
     plan_memory();
-    for (const auto& [v, o] : where_) plan_->places.push_back({v, o, types_[v]});
-    std::sort(plan_->places.begin(), plan_->places.end(), [](const Plan::Place& a, const Plan::Place& b) { return a.value < b.value; });
+    // Only bodies look values up.
+    const auto& steps = plan_->steps;
+    if (std::any_of(steps.begin(), steps.end(), [](const PlanStep& s) { return !s.bodies.empty(); })) {
+      plan_->places = std::move(entries_);
+      std::sort(plan_->places.begin(), plan_->places.end(), [](const Plan::Place& a, const Plan::Place& b) { return a.value < b.value; });
+    }
     if (options_.max_bytes != 0 && plan_->arena_bytes > options_.max_bytes) {
       return limit_error("memory limit of ", options_.max_bytes, " bytes: this run needs ", plan_->arena_bytes,
                          " bytes for intermediate values")
@@ -58,33 +62,38 @@ class Compiler {
   }
 
  private:
+  /// Notes where `v` is and what it is.
+  void note(ValueId v, Operand operand, Type type) {
+    int32_t& entry = entry_[static_cast<size_t>(v)];
+    if (entry < 0) {
+      entry = static_cast<int32_t>(entries_.size());
+      entries_.emplace_back();
+    }
+    entries_[static_cast<size_t>(entry)] = {v, operand, std::move(type)};
+  }
+
   /// Adds the slot of `v`, or of an output without a name (kNone).
   int32_t place(ValueId v, Slot slot) {
     plan_->slots.push_back(std::move(slot));
     const auto id = static_cast<int32_t>(plan_->slots.size() - 1);
-    if (v == kNone) return id;
-    where_[v] = {id, 0};
-    types_[v] = plan_->slots.back().type;
+    if (v != kNone) note(v, {id, 0}, plan_->slots.back().type);
     return id;
   }
 
-  Operand operand(ValueId v) {
-    if (v == kNone) return {};
-    if (const auto it = where_.find(v); it != where_.end()) return it->second;
-    const Value& value = graph_.value(v);
-    Slot s;
-    s.kind = Slot::Kind::kConstant;
-    s.type = value.type;
-    s.data = value.constant ? value.constant->data() : nullptr;
-    place(v, s);
-    return where_[v];
+  /// Where a value is that is computed, given, or constant; valid until the next one is noted.
+  const Plan::Place& entry(ValueId v) {
+    if (entry_[static_cast<size_t>(v)] < 0) {
+      const Value& value = graph_.value(v);
+      Slot s;
+      s.kind = Slot::Kind::kConstant;
+      s.type = value.type;
+      s.data = value.constant ? value.constant->data() : nullptr;
+      place(v, std::move(s));
+    }
+    return entries_[static_cast<size_t>(entry_[static_cast<size_t>(v)])];
   }
-
-  Type type(ValueId v) {
-    if (v == kNone) return Type::none();
-    operand(v);
-    return types_[v];
-  }
+  Operand operand(ValueId v) { return v == kNone ? Operand() : entry(v).operand; }
+  Type type(ValueId v) { return v == kNone ? Type::none() : entry(v).type; }
 
   /// Makes `v` a constant of the plan.
   void constant(ValueId v, Tensor tensor) {
@@ -95,7 +104,7 @@ class Compiler {
     s.type = Type::of(kept.dtype(), Shape::of(kept.dims()));
     s.type.constant = &kept;
     s.data = kept.data();
-    place(v, s);
+    place(v, std::move(s));
   }
 
   static bool known(const Type& t) {
@@ -105,6 +114,7 @@ class Compiler {
   Status node(NodeId id) {
     const Node& n = graph_.node(id);
     std::vector<Type> in;
+    in.reserve(n.inputs.size());
     for (const ValueId v : n.inputs) in.push_back(type(v));
     auto inferred = infer(n.op, in);
     if (!inferred.ok()) return at(graph_, id, std::move(inferred).status(), in);
@@ -133,8 +143,8 @@ class Compiler {
 
     PlanStep s;
     s.node = id;
+    s.inputs.reserve(n.inputs.size());
     for (const ValueId v : n.inputs) s.inputs.push_back(operand(v));
-    s.input_types = in;
     s.deferred = !in_static || !out_static;
     if (!s.deferred) {
       const TypedBindContext ctx(in, out, wanted, options_.choices != nullptr);
@@ -151,13 +161,10 @@ class Compiler {
     choose(id, s.step, s.deferred ? waits_for(n, in) : std::string());
     if (control) bodies(n, wanted, in, s);
     const bool dynamic = s.deferred || s.step.dynamic != nullptr;
+    s.outputs.resize(n.outputs.size());
     for (size_t i = 0; i < n.outputs.size(); ++i) {
+      if (!wanted[i]) continue;
       const ValueId v = n.outputs[i];
-      if (!wanted[i]) {
-        s.outputs.push_back({});
-        s.output_types.push_back(out[i]);
-        continue;
-      }
       out[i].constant = nullptr;
       if (!dynamic) {
         const auto view =
@@ -165,12 +172,8 @@ class Compiler {
         if (view != s.step.views.end()) {
           Operand o = s.inputs[static_cast<size_t>(view->in)];
           o.offset += view->offset;
-          if (v != kNone) {
-            where_[v] = o;
-            types_[v] = out[i];
-          }
-          s.outputs.push_back(o);
-          s.output_types.push_back(out[i]);
+          if (v != kNone) note(v, o, out[i]);
+          s.outputs[i] = o;
           continue;
         }
       }
@@ -188,8 +191,7 @@ class Compiler {
               in);
         }
       }
-      s.outputs.push_back({place(v, slot), 0});
-      s.output_types.push_back(out[i]);
+      s.outputs[i] = {place(v, std::move(slot)), 0};
     }
     // A step of views alone does nothing at run time.
     if (!dynamic && s.step.phases.empty()) return {};
@@ -197,6 +199,9 @@ class Compiler {
     plan_->shared_bytes = std::max(plan_->shared_bytes, s.step.shared_bytes);
     for (const Phase& p : s.step.phases) plan_->worth_threads |= p.parts > 1 && p.nanoseconds >= kParallelNanoseconds;
     plan_->worth_threads |= dynamic;
+    out.resize(n.outputs.size());
+    s.input_types = std::move(in);
+    s.output_types = std::move(out);
     plan_->steps.push_back(std::move(s));
     return {};
   }
@@ -361,8 +366,8 @@ class Compiler {
   }
 
   int32_t operand_if_known(ValueId v) const {
-    const auto it = where_.find(v);
-    return it == where_.end() ? -1 : it->second.slot;
+    const int32_t entry = entry_[static_cast<size_t>(v)];
+    return entry < 0 ? -1 : entries_[static_cast<size_t>(entry)].operand.slot;
   }
 
   const Graph& graph_;
@@ -370,8 +375,8 @@ class Compiler {
   const CompileOptions& options_;
   const Demand demand_;
   std::shared_ptr<Plan> plan_;
-  std::unordered_map<ValueId, Operand> where_;
-  std::unordered_map<ValueId, Type> types_;
+  std::vector<Plan::Place> entries_;  ///< of the values met so far
+  std::vector<int32_t> entry_;        ///< a value of the graph: its place in entries_, or -1
 };
 
 }  // namespace

@@ -1,7 +1,6 @@
 // Which nodes of a region must run when only some of its outputs are wanted.
 #pragma once
 
-#include <set>
 #include <vector>
 
 #include "graph/graph.h"
@@ -13,8 +12,8 @@ using Wanted = std::vector<bool>;
 
 struct Demand {
   std::vector<NodeId> nodes;      ///< those to run, in order
-  std::set<ValueId> values;       ///< what they, their bodies and the wanted outputs read; no constants
-  std::vector<ValueId> captures;  ///< of `values` those of enclosing regions, in a fixed order
+  std::vector<bool> values;       ///< a flag a value of the graph: they, their bodies or the wanted outputs read it; no constants
+  std::vector<ValueId> captures;  ///< of these values those of enclosing regions, in a fixed order
 };
 
 Demand demand_of(const Graph& graph, RegionId region, const Wanted& wanted);
