@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Tenon beside onnxruntime (or other engines) over the models of the zoo: latency, load time and memory, as tables on the terminal.
+"""Tenon beside onnxruntime (or other engines) over the models of the zoo: latency, load time, memory and the cost of a node, as tables on the
+terminal.
 
     make bench                                      all models, 1 and 2 threads
     make bench BENCH_ARGS='resnet50 --rounds 9'     some, longer
@@ -53,7 +54,8 @@ def main():
     session = Session(list(versions), effort, [int(n) for n in options.threads.split(",")], Weather(), folder)
     results = {"tier": tier(), "cpus": len(os.sched_getaffinity(0)), "sections": {}}
     page = report.Page(None, results["tier"])
-    for name in ("load",) if options.load else ("latency", "load"):
+    names = ("load",) if options.load else ("latency", "load") if options.models else ("latency", "load", "overhead")
+    for name in names:
         session.weather.restart()
         section = results["sections"][name] = {"rows": [], "versions": versions, "quick": False}
         for row in SECTIONS[name](session, models):

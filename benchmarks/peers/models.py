@@ -14,6 +14,7 @@ class Model:
     inputs: list  # [(name, dtype name, dims)], symbols by name, without initializers
     outputs: list
     sizes: dict   # symbol -> its usual size
+    options: dict = dataclasses.field(default_factory=dict)  # engine -> settings of its own for this model
 
     @property
     def path(self):
@@ -35,6 +36,18 @@ def find(word, forms=("external",)):
         files, name, sizes = {"": Path(word)}, Path(word).stem, {}
     inputs, outputs = interface(next(iter(files.values())))
     return Model(name, files, inputs, outputs, sizes)
+
+
+def chain(path, count):
+    """A model that adds a vector of 16 to another, `count` times in a row, each time in a node of its own, which Tenon would fuse. It is
+    written to `path`."""
+    names = [f"t{i}" for i in range(count + 1)]
+    nodes = [onnx.helper.make_node("Add", [a, "y"], [b]) for a, b in zip(names, names[1:])]
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [16]) for name in (names[0], "y", names[-1])]
+    graph = onnx.helper.make_graph(nodes, "chain", values[:2], values[2:])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), path)
+    inputs, outputs = interface(path)
+    return Model(f"chain of {count:,} Adds", {"": path}, inputs, outputs, {}, {"tenon": {"disabled_passes": ["fuse_elementwise"]}})
 
 
 def interface(path):

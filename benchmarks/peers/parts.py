@@ -210,15 +210,31 @@ def scaling(page, section):
 
 
 def shapes(page, section):
-    page.prose("One loaded model, one thread; the inputs' sizes are the same in every run, eight in turn, or random within a "
-               "range, the same for every engine. Binding the inputs counts. Growth is of the process' memory, in the last "
-               "three quarters of the runs.")
+    page.prose("One loaded model, one thread; the inputs' sizes are eight, each for a while or in turn, or random within a range, the same "
+               "for every engine. Binding the inputs counts, and so does what an engine does when it meets a shape. Growth is of the "
+               "process' memory over all of these, in the last three quarters of the rounds.")
     names = peers(section)
-    table = Table("model", "shapes", "runs", "Tenon, a run", *names, *(f"growth, {e}" for e in engines(section)))
+    table = Table("model", "shapes", "runs", "Tenon, a run", *names)
     for r in section["rows"]:
-        cells = r["engines"]
-        growth = (bytes_(cells[e]["growth"]) if e in cells else "-" for e in engines(section))
-        table.row(r["model"], r["pattern"], r["runs"], ours(r, figure="each"), *ratios(r, names), *growth)
+        table.row(r["model"], r["pattern"], r["runs"], ours(r, figure="each"), *ratios(r, names))
+    page.add(*table.markdown(), "")
+    turns = Table("model", *(f"in turn, {e}" for e in engines(section)), *(f"growth, {e}" for e in engines(section)))
+    for r in (r for r in section["rows"] if r["pattern"] == "eight in turn"):
+        cells = [r["engines"].get(e) for e in engines(section)]
+        turns.row(r["model"], *(f"{c['turns']['value']:.2f} [{c['turns']['low']:.2f}, {c['turns']['high']:.2f}]" if c else "-" for c in cells),
+                  *(bytes_(c["growth"]) if c else "-" for c in cells))
+    page.prose("*In turn* is the time of eight shapes in turn over that of the same runs shape by shape.")
+    page.add(*turns.markdown(), "")
+
+
+def overhead(page, section):
+    page.prose("Runs that have next to nothing to compute: a chain of additions of 16 numbers, each a node of its own (Tenon's fusion is "
+               "off), and a small network. *From C++* is Tenon without Python's call.")
+    names = peers(section)
+    table = Table("model", "threads", "Tenon, from C++", "Tenon", *names, "a node", *(f"a node, {e}" for e in names))
+    for r in section["rows"]:
+        nodes = [seconds(r["engines"][e]["value"] / r["nodes"]) if e in r["engines"] and "nodes" in r else "-" for e in [OURS, *names]]
+        table.row(r["model"], r["threads"], seconds(r["direct"]) if r["direct"] else "-", ours(r), *ratios(r, names), *nodes)
     page.add(*table.markdown(), "")
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import zoo
 
+from . import models as models_of
 from . import parts, reference, stats
 from .engines import ENGINES, Engine, Setup, files_of
 from .process import ROOT, EngineFailed, Process, interleave, started
 
 OURS = "tenon"
+CLI = ROOT / "build/release/bin/tenon"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Session:
     references: dict = dataclasses.field(default_factory=dict)  # (file, sizes) -> (outputs, operations)
 
     def setup(self, model, engine, **fields):
-        return Setup(model.path, model.inputs, model.outputs, folder=str(self.folder), options=self.options.get(engine, {}),
-                     **({"sizes": model.sizes} | fields))
+        options = self.options.get(engine, {}) | model.options.get(engine, {})
+        return Setup(model.path, model.inputs, model.outputs, folder=str(self.folder), options=options, **({"sizes": model.sizes} | fields))
 
     def refusal(self, engine, setup):
         """Why an engine is left out before it is asked, or None; writes its own model file when it needs one."""
@@ -247,7 +249,7 @@ def loaded(engine, setup):
 
 
 def shapes(session, models):
-    """Runs whose shapes change: one shape, eight in turn, many at random (the same for every engine)."""
+    """Runs whose shapes change: eight shapes each by itself, the same in turn, and many at random, the same for every engine."""
     for model in (m for m in models if m.name in SHAPED):
         rng = random.Random(1)
 
@@ -255,19 +257,46 @@ def shapes(session, models):
             return model.sizes | {s: rng.randrange(low, high + 1, step) for s, (low, high, step) in SHAPED[model.name].items()}
 
         rounds = 10
-        per_round = session.effort.shapes // rounds
-        eight, many = [draw() for _ in range(8)], [[draw() for _ in range(per_round)] for _ in range(rounds)]
-        patterns = {"one": lambda _: [eight[0]] * per_round, "eight in turn": lambda _: (eight * per_round)[:per_round],
-                    "random": lambda k: many[k]}
+        times = max(1, session.effort.shapes // rounds // 8)
+        eight, many = [draw() for _ in range(8)], [[draw() for _ in range(8 * times)] for _ in range(rounds)]
+        by_itself = [sizes for sizes in eight for _ in range(times)]
         with Running(session, model, 1, dynamic=True) as running:
-            for pattern, sequence in patterns.items():
-                answers = running.rounds(lambda k: ("shapes", sequence(k)), rounds, 1)
-                engines = cells(answers, "seconds")
+            answers = running.rounds(lambda k: ("shapes", {"each of eight": by_itself, "eight in turn": eight * times, "random": many[k]}),
+                                     rounds, 1)
+            for pattern in ("each of eight", "eight in turn", "random"):
+                engines = cells(answers, pattern)
                 for engine, cell in engines.items():
                     held = [a["resident"] for a in answers[engine]]
-                    cell |= {"each": cell["value"] / per_round, "growth": held[-1] - held[len(held) // 4]}
-                yield {"model": model.name, "pattern": pattern, "runs": per_round * rounds, "engines": engines,
+                    cell |= {"each": cell["value"] / (8 * times), "growth": held[-1] - held[len(held) // 4]}
+                    if pattern == "eight in turn":
+                        by_turns, one_by_one = ([a[name] for a in answers[engine]] for name in (pattern, "each of eight"))
+                        cell["turns"] = stats.as_dict(stats.ratio(by_turns, one_by_one))
+                yield {"model": model.name, "pattern": pattern, "runs": 8 * times * rounds, "engines": engines,
                        "left_out": dict(running.left_out)}
+
+
+CHAIN = 1000
+
+
+def overhead(session, _):
+    """What runs cost that have next to nothing to compute: a chain of tiny nodes that are not fused, and a small network."""
+    chain = models_of.chain(session.folder / "chain.onnx", CHAIN)
+    small = [models_of.find("mlp_small")] if zoo.home() else []
+    for model in [chain, *small]:
+        for threads in session.threads:
+            nodes = {"nodes": CHAIN} if model is chain else {}
+            yield timed(session, model, threads, model.sizes) | nodes | {"direct": direct(session, model, threads)}
+
+
+def direct(session, model, threads):
+    """Seconds of a run from C++, by the command line's bench; None where that is not built."""
+    if OURS not in session.engines or not CLI.is_file():
+        return None
+    command = [CLI, "bench", model.path, "--threads", str(threads), "--seconds", str(session.effort.seconds), "--json", "--no-operators"]
+    command += [word for name, size in model.sizes.items() for word in ("--dim", f"{name}={size}")]
+    command += [word for name in model.options.get(OURS, {}).get("disabled_passes", ()) for word in ("--disable-pass", name)]
+    found = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+    return found["p50"]
 
 
 def trials(session, models):
@@ -312,4 +341,5 @@ def operators(session, _):
         yield {"operator": label, "left_out": why}
 
 
-SECTIONS = {"latency": latency, "load": load, "throughput": throughput, "scaling": scaling, "shapes": shapes, "operators": operators}
+SECTIONS = {"latency": latency, "load": load, "throughput": throughput, "scaling": scaling, "shapes": shapes, "overhead": overhead,
+            "operators": operators}

@@ -3,7 +3,7 @@
     python -m peers.worker '{"engine": "tenon", "setup": {...}, "cpus": 1}'
 
 Requests are lists: ["prepare"], ["load"] before the others, ["warm", seconds], ["time", seconds], ["outputs", file],
-["callers", count, seconds], ["shapes", [sizes...]]. An answer {"error": text} tells why not; the process goes on.
+["callers", count, seconds], ["shapes", {name: [sizes...]}]. An answer {"error": text} tells why not; the process goes on.
 """
 import ctypes
 import json
@@ -126,16 +126,19 @@ class Worker:
             raise errors[0]
         return {"rate": sum(rates), "resident": resident()[0]}
 
-    def shapes(self, sequence):
-        """Seconds of one run for each of the sizes, in turn: binding the arrays counts, making them does not."""
-        caller, total = self.callers[0], 0.0
-        for sizes in sequence:
-            arrays = self.arrays(sizes)
-            start = clock()
-            caller.feed(arrays)
-            caller.run()
-            total += clock() - start
-        return {"seconds": total, "resident": resident()[0]}
+    def shapes(self, sequences):
+        """Of every sequence, one after the other, the seconds of one run for each of its sizes: binding the arrays counts, making them
+        does not. And the bytes held after the last."""
+        caller, answer = self.callers[0], {}
+        for name, sequence in sequences.items():
+            answer[name] = 0.0
+            for sizes in sequence:
+                arrays = self.arrays(sizes)
+                start = clock()
+                caller.feed(arrays)
+                caller.run()
+                answer[name] += clock() - start
+        return answer | {"resident": resident()[0]}
 
     def prepare(self):
         self.engine.prepare(self.setup)

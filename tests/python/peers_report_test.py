@@ -27,7 +27,8 @@ def results(tmp_path_factory):
     kept = {"tier": "AVX2", "cpus": 2, "cap": "", "sections": {}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sections, "SHAPED", {"digits": {"batch": (1, 8, 1)}})
-        rows = {name: list(sections.SECTIONS[name](session, [model])) for name in ("latency", "load", "throughput", "scaling", "shapes")}
+        rows = {name: list(sections.SECTIONS[name](session, [model]))
+                for name in ("latency", "load", "throughput", "scaling", "shapes", "overhead")}
     ratio = {"value": 1.5, "low": 1.4, "high": 1.6, "verdict": "faster"}
     rows["operators"] = [{"operator": "Relu", "tenon": 2e-6, "onnxruntime": 3e-6, "least": 1e-6, "ratio": ratio},
                          {"operator": "Odd", "left_out": "not implemented"}]
@@ -42,8 +43,8 @@ def test_report(results, tmp_path):
     report.keep(tmp_path, results)
     assert report.kept(tmp_path, "AVX2") == json.loads(json.dumps(results))
     text = report.write(tmp_path).read_text()
-    for title in ("## AVX2", "### Where Tenon is slower", "### Latency", "#### 2 threads over one", "### Load time and memory", "#### onnxruntime over each way",
-                  "### Throughput", "### Batch", "### Changing shapes", "### Operators"):
+    for title in ("## AVX2", "### Where Tenon is slower", "### Latency", "#### 2 threads over one", "### Load time and memory",
+                  "#### onnxruntime over each way", "### Throughput", "### Batch", "### Changing shapes", "### Cost of a run", "### Operators"):
         assert title in text
     pictures = re.findall(r"\(benchmarks/(\S+\.svg)\)", text)
     assert pictures

@@ -16,7 +16,7 @@ class Tenon(Engine):
         return cls.open().__version__
 
     def settings(self):
-        return {"threads": self.setup.threads, "dims": self.setup.symbols()}
+        return {"threads": self.setup.threads, "dims": self.setup.symbols()} | self.setup.options
 
     def load(self):
         self.model = self.open().load(self.setup.source, **self.settings())
