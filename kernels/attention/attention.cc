@@ -67,8 +67,8 @@ struct ScoreRow {
 struct Head {
   int64_t b, h, kv;
   Head(const AttentionParams& p, int64_t index) : b(index / p.heads), h(index % p.heads), kv(h / (p.heads / p.kv_heads)) {}
-  int64_t at(const AttentionParams::Operand& o) const { return b * o.batch + h * o.head; }
-  int64_t kv_at(const AttentionParams::Operand& o) const { return b * o.batch + kv * o.head; }
+  int64_t at(const AttentionParams::Operand& o) const { return o.from + b * o.batch + h * o.head; }
+  int64_t kv_at(const AttentionParams::Operand& o) const { return o.from + b * o.batch + kv * o.head; }
 };
 
 /// y = sums / total, for a row of value_size elements given panel by panel.

@@ -16,6 +16,7 @@ struct AttentionParams {
   bool nan_to_zero = false;  ///< rows whose softmax is NaN (everything masked with -inf) give 0
   struct Operand {
     int64_t batch = 0, head = 0, row = 0;
+    int64_t from = 0;  ///< where the first head begins
   };
   Operand q, k, v, y, mask;
   int64_t k_size = 1;    ///< stride of K along the head size

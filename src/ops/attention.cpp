@@ -9,13 +9,23 @@ namespace {
 struct Heads {
   Dim batch = Dim::unknown(), heads = Dim::unknown(), rows = Dim::unknown(), size = Dim::unknown();
 };
-Heads heads_of(const Shape& s, bool by_row, bool transposed) {
+Heads heads_of(const Shape& s, bool by_row, bool transposed, const Attention::Window& window = {}) {
   if (!s.ranked()) return {};
   const size_t at = s.rank() == 4 ? 1 : 0;
   Heads h{at == 1 ? s[0] : Dim(1), s[at], s[at + 1], s[at + 2]};
   if (by_row) std::swap(h.heads, h.rows);
   if (transposed) std::swap(h.rows, h.size);
+  if (window.heads > 0) h.heads = window.heads;
   return h;
+}
+
+Status expect_window(const Type& in, bool by_row, const Attention::Window& window, int input) {
+  if (window == Attention::Window{} || !in.ranked()) return {};
+  const Dim& heads = in.shape[static_cast<size_t>(in.rank() == 4 ? 2 : 1)];
+  const bool inside = window.first >= 0 && window.heads > 0 && (!heads.is_const() || heads.value() - window.first >= window.heads);
+  if (by_row && inside) return {};
+  return input_error(input, "has ", heads.str(), " heads", by_row ? "" : ", not by row", ", of which it should give ", window.heads,
+                     " from ", window.first, " on");
 }
 
 Status expect_equal_dims(const Dim& a, const Dim& b, int input, std::string_view what) {
@@ -40,8 +50,12 @@ Result<Types> infer(const Attention& op, const Types& in) {
       return input_error(i, "has rank ", t.rank(), ", expected rank 3 or 4, equal for Q, K and V");
   }
   if (rank == 0) return Types{Type::unranked(in[0].dtype)};
-  const Heads q = heads_of(in[0].shape, op.q_by_row, false), k = heads_of(in[1].shape, op.k_by_row, op.k_transposed),
-              v = heads_of(in[2].shape, op.v_by_row, false);
+  TENON_TRY(expect_window(in[0], op.q_by_row, op.q_heads, 0));
+  TENON_TRY(expect_window(in[1], op.k_by_row, op.k_heads, 1));
+  TENON_TRY(expect_window(in[2], op.v_by_row, op.v_heads, 2));
+  const Heads q = heads_of(in[0].shape, op.q_by_row, false, op.q_heads),
+              k = heads_of(in[1].shape, op.k_by_row, op.k_transposed, op.k_heads),
+              v = heads_of(in[2].shape, op.v_by_row, false, op.v_heads);
   TENON_TRY(expect_equal_dims(k.batch, q.batch, 1, "batches"));
   TENON_TRY(expect_equal_dims(v.batch, q.batch, 2, "batches"));
   TENON_TRY(expect_equal_dims(v.heads, k.heads, 2, "heads"));
@@ -79,7 +93,7 @@ struct Strides {
   kernels::AttentionParams::Operand operand;
   int64_t last = 1;  ///< stride along the size of a head
 };
-Strides strides_of(const Dims& dims, bool by_row, bool transposed) {
+Strides strides_of(const Dims& dims, bool by_row, bool transposed, const Attention::Window& window = {}) {
   const size_t at = dims.size() == 4 ? 1 : 0;
   Strides s{at == 1 ? dims[0] : 1, dims[at], dims[at + 1], dims[at + 2], {}};
   s.operand.batch = dims[at] * dims[at + 1] * dims[at + 2];
@@ -93,25 +107,31 @@ Strides strides_of(const Dims& dims, bool by_row, bool transposed) {
     std::swap(s.rows, s.size);
     std::swap(s.operand.row, s.last);
   }
+  if (window.heads > 0) {
+    s.heads = window.heads;
+    s.operand.from = window.first * s.operand.head;
+  }
   return s;
 }
 
 Phase pack(int input, const Strides& s, int64_t k, int64_t n, int64_t b_k, int64_t b_n, int64_t to) {
-  kernels::GemmPackParams q{.format = kernels::gemm_format(), .input = input, .to = to, .k = k, .n = n, .b_k = b_k, .b_n = b_n};
+  kernels::GemmPackParams q{
+      .format = kernels::gemm_format(), .input = input, .to = to, .from = s.operand.from, .k = k, .n = n, .b_k = b_k, .b_n = b_n};
   q.batch_rank = 2;
   q.batch[0] = s.batch;
   q.b_batch[0] = s.operand.batch;
   q.batch[1] = s.heads;
   q.b_batch[1] = s.operand.head;
   return Step::phase<kernels::GemmPackParams>(kernels::GemmPackPointer(), q, q.parts(),
-                                              static_cast<double>(s.operand.batch) * static_cast<double>(s.batch) * 0.2);
+                                              static_cast<double>(k * n) * static_cast<double>(s.batch * s.heads) * 0.2);
 }
 
 }  // namespace
 
 Result<Step> bind(const Attention& op, const BindContext& ctx) {
-  const Strides q = strides_of(ctx.dims(0), op.q_by_row, false), k = strides_of(ctx.dims(1), op.k_by_row, op.k_transposed);
-  const Strides v = strides_of(ctx.dims(2), op.v_by_row, false), y = strides_of(ctx.out_dims(0), op.y_by_row, false);
+  const Strides q = strides_of(ctx.dims(0), op.q_by_row, false, op.q_heads),
+                k = strides_of(ctx.dims(1), op.k_by_row, op.k_transposed, op.k_heads);
+  const Strides v = strides_of(ctx.dims(2), op.v_by_row, false, op.v_heads), y = strides_of(ctx.out_dims(0), op.y_by_row, false);
   kernels::AttentionParams p;
   p.batch = q.batch;
   p.heads = q.heads;

@@ -74,7 +74,14 @@ Result<Step> bind(const Concat& op, const BindContext& ctx) {
   // Blocked channels are whole blocks, so that a row of the plain layout and one of the blocked have the same bytes.
   std::vector<int64_t> widths;
   for (int i = 0; i < ctx.inputs(); ++i) widths.push_back(ctx.dims(i)[axis] * strides[axis]);
-  return join_step(ctx, false, product(out, 0, static_cast<size_t>(axis)), widths);
+  const int64_t rows = product(out, 0, static_cast<size_t>(axis));
+  TENON_ASSIGN(Step step, join_step(ctx, false, rows, widths));
+  int64_t offset = 0;
+  for (int i = 0; rows == 1 && i < ctx.inputs(); ++i) {
+    step.joins.push_back({i, offset});
+    offset += widths[static_cast<size_t>(i)];
+  }
+  return step;
 }
 
 }  // namespace tenon::ops

@@ -2,8 +2,9 @@
 #include <atomic>
 
 #include "base/parallel.h"
+#include "base/parallel.h"
 #include "base/weight_cache.h"
-#include "ops/matmul.h"
+#include "ops/joined_weights.h"
 
 namespace tenon::ops {
 
@@ -93,6 +94,10 @@ class WeightPacker {
   size_t room_;              ///< bytes of a piece
 };
 
+std::string recipe_of(GemmFormat format, bool trans_b) {
+  return "panels " + std::to_string(static_cast<int>(format)) + (trans_b ? " transposed" : "");
+}
+
 }  // namespace
 
 Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool trans_b, std::shared_ptr<Allocator> allocator) {
@@ -108,10 +113,36 @@ Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool t
   const auto floats = checked_mul(kernels::packed_floats(format, k, n), b.count() / (k * n));
   const auto bytes = floats ? checked_mul(*floats, 4) : std::nullopt;
   if (!bytes) return limit_error("packing a constant of shape ", str(b.dims()), " overflows");
-  const std::string recipe = "panels " + std::to_string(static_cast<int>(format)) + (trans_b ? " transposed" : "");
   const auto pack = [&](std::byte* to) { return WeightPacker(b, trans_b, format, k, n, reinterpret_cast<float*>(to)).run(); };
-  TENON_ASSIGN(auto buffer, kept_or_made({&b}, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
+  TENON_ASSIGN(auto buffer, kept_or_made({&b}, recipe_of(format, trans_b), static_cast<size_t>(*bytes), std::move(allocator), pack));
   PackedWeights packed{Tensor::view(dtype, std::move(dims), std::move(buffer)),
+                       {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(format)}};
+  return std::optional<PackedWeights>(std::move(packed));
+}
+
+Result<std::optional<PackedWeights>> pack_joined_weights(std::span<const Tensor* const, 3> b, bool trans_b) {
+  const GemmFormat format = kernels::gemm_format();
+  int64_t k = -1, n = 0;
+  for (const Tensor* t : b) {
+    if (t->dtype() != DType::kFloat32 || t->rank() != 2 || t->count() == 0) return std::optional<PackedWeights>();
+    const int64_t rows = t->dims()[trans_b ? 1 : 0], columns = t->dims()[trans_b ? 0 : 1];
+    if ((k >= 0 && rows != k) || columns % kernels::panel_width(format) != 0) return std::optional<PackedWeights>();
+    k = rows;
+    n += columns;
+  }
+  const auto bytes = checked_mul(kernels::packed_floats(format, k, n), 4);
+  if (!bytes) return std::optional<PackedWeights>();
+  const auto pack = [&](std::byte* bytes_to) -> Status {
+    auto* to = reinterpret_cast<float*>(bytes_to);
+    for (const Tensor* t : b) {
+      const int64_t columns = t->count() / k;
+      TENON_TRY(WeightPacker(*t, trans_b, format, k, columns, to).run());
+      to += kernels::packed_floats(format, k, columns);
+    }
+    return {};
+  };
+  TENON_ASSIGN(auto buffer, kept_or_made({b[0], b[1], b[2]}, recipe_of(format, trans_b), static_cast<size_t>(*bytes), nullptr, pack));
+  PackedWeights packed{Tensor::view(DType::kFloat32, {k, n}, std::move(buffer)),
                        {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(format)}};
   return std::optional<PackedWeights>(std::move(packed));
 }

@@ -43,6 +43,11 @@ struct Step {
     int in = 0;
     int64_t offset = 0;
   };
+  /// Input `in` only has to lie `offset` bytes into output 0.
+  struct Join {
+    int in = 0;
+    int64_t offset = 0;
+  };
   /// The kernel may be given the same memory for output `out` and input `in` (equal byte sizes).
   struct InPlace {
     int out = 0;
@@ -52,6 +57,7 @@ struct Step {
   std::vector<Phase> phases;  ///< done in order, each after all parts of the one before
   std::vector<View> views;
   std::vector<InPlace> in_place;
+  std::vector<Join> joins;   ///< when not empty: with these inputs in their places the phases have nothing to do
   size_t scratch_bytes = 0;  ///< a thread
   size_t shared_bytes = 0;
   const char* kernel = "";  ///< name of the chosen row

@@ -44,6 +44,18 @@ bool take_scale(const Graph& graph, ValueId& value, double& scale) {
   return false;
 }
 
+/// The multiplication by a constant scalar in front of a Reshape: what is multiplied, and the factor; kNone when there is none.
+struct Reshaped {
+  ValueId x = kNone;
+  double scale = 1;
+};
+Reshaped scale_before_reshape(const Graph& graph, ValueId value) {
+  const Node* reshape = made_by<ops::Reshape>(graph, value);
+  if (reshape == nullptr) return {};
+  Reshaped found{reshape->inputs[0], 1};
+  return take_scale(graph, found.x, found.scale) ? found : Reshaped{};
+}
+
 /// Steps over Transpose with this permutation. The transposed value may have other readers: the transpose then stays for them.
 bool take_transpose(const Graph& graph, ValueId& value, std::initializer_list<int64_t> perm) {
   const auto* transpose = graph.producer_as<ops::Transpose>(value);
@@ -197,12 +209,13 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
     if (!op.v_by_row && take_repeat(graph, k0) && take_repeat(graph, v0)) {
       k = k0;
       v = v0;
-    } else {
-      op.k_by_row = take_transpose(graph, k, {0, 2, 1, 3});
+      op.v_by_row = take_transpose(graph, v, {0, 2, 1, 3});
     }
+    op.k_by_row = take_transpose(graph, k, {0, 2, 1, 3});
   }
   take_scale(graph, k, scale);
-  op.scale = static_cast<float>(scale);
+  const Reshaped behind[] = {scale_before_reshape(graph, q), scale_before_reshape(graph, k)};
+  op.scale = static_cast<float>(scale * behind[0].scale * behind[1].scale);
 
   // What batched products would broadcast, attention does not.
   const Type &tq = graph.type(q), &tk = graph.type(k), &tv = graph.type(v);
@@ -219,6 +232,11 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   std::vector<ValueId> inputs{q, k, v};
   if (mask != kNone) inputs.push_back(mask);
   Patch patch(graph, id);
+  for (size_t i = 0; i < 2; ++i) {
+    if (behind[i].x == kNone) continue;
+    const Node& reshape = graph.node(graph.value(inputs[i]).producer);
+    TENON_ASSIGN(inputs[i], patch.add1(reshape.op, {behind[i].x, reshape.inputs[1]}));
+  }
   for (ValueId& input : inputs) {
     if (graph.type(input).dtype == DType::kFloat32) continue;
     const ops::Cast widen{DType::kFloat32};

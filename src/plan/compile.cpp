@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <set>
+#include <unordered_map>
 
 #include "ops/evaluate.h"
 #include "ops/regions.h"
@@ -45,6 +46,7 @@ class Compiler {
     for (const ValueId v : region_.inputs) add_input(v);
     for (const ValueId v : plan_->captures) add_input(v);
     for (const NodeId id : demand_.nodes) TENON_TRY(node(id));
+    settle_moves();
     TENON_TRY(finish_outputs());
     plan_memory();
     // Only bodies look values up.
@@ -158,6 +160,8 @@ class Compiler {
       s.step = *std::move(step);
       s.deferred = false;
     }
+    const bool joined = join(s, in);
+    if (joined) s.step.kernel = "InPlace";
     choose(id, s.step, s.deferred ? waits_for(n, in) : std::string());
     if (control) bodies(n, wanted, in, s);
     const bool dynamic = s.deferred || s.step.dynamic != nullptr;
@@ -193,6 +197,10 @@ class Compiler {
       }
       s.outputs[i] = {place(v, std::move(slot)), 0};
     }
+    if (joined) {
+      move_inputs(s);
+      return {};
+    }
     // A step of views alone does nothing at run time.
     if (!dynamic && s.step.phases.empty()) return {};
     plan_->scratch_bytes = std::max(plan_->scratch_bytes, s.step.scratch_bytes);
@@ -204,6 +212,37 @@ class Compiler {
     s.output_types = std::move(out);
     plan_->steps.push_back(std::move(s));
     return {};
+  }
+
+  /// Whether all inputs that the step would put side by side can be computed in their places: each the whole of a buffer of its own.
+  bool join(const PlanStep& s, const Types& in) const {
+    std::set<int32_t> slots;
+    for (const Step::Join& join : s.step.joins) {
+      const Operand& o = s.inputs[static_cast<size_t>(join.in)];
+      const Slot& slot = plan_->slots[static_cast<size_t>(o.slot)];
+      const auto bytes = bytes_of(in[static_cast<size_t>(join.in)]);
+      if (slot.kind != Slot::Kind::kArena || o.offset != 0 || !bytes.ok() || *bytes != slot.bytes || slot.type.dtype == DType::kString ||
+          moved_.contains(o.slot) || !slots.insert(o.slot).second)
+        return false;
+    }
+    return !slots.empty();
+  }
+  void move_inputs(const PlanStep& s) {
+    for (const Step::Join& join : s.step.joins)
+      moved_[s.inputs[static_cast<size_t>(join.in)].slot] = {s.outputs[0].slot, s.outputs[0].offset + join.offset};
+  }
+
+  /// Writes the places of buffers that lie in others into all operands.
+  void settle_moves() {
+    if (moved_.empty()) return;
+    const auto settle = [this](Operand& o) {
+      for (auto it = moved_.find(o.slot); it != moved_.end(); it = moved_.find(o.slot)) o = {it->second.slot, it->second.offset + o.offset};
+    };
+    for (PlanStep& s : plan_->steps) {
+      std::for_each(s.inputs.begin(), s.inputs.end(), settle);
+      std::for_each(s.outputs.begin(), s.outputs.end(), settle);
+    }
+    for (Plan::Place& e : entries_) settle(e.operand);
   }
 
   /// Notes the choice for a node when the caller asks for choices.
@@ -375,8 +414,9 @@ class Compiler {
   const CompileOptions& options_;
   const Demand demand_;
   std::shared_ptr<Plan> plan_;
-  std::vector<Plan::Place> entries_;  ///< of the values met so far
-  std::vector<int32_t> entry_;        ///< a value of the graph: its place in entries_, or -1
+  std::vector<Plan::Place> entries_;            ///< of the values met so far
+  std::unordered_map<int32_t, Operand> moved_;  ///< slots that lie in others
+  std::vector<int32_t> entry_;                  ///< a value of the graph: its place in entries_, or -1
 };
 
 }  // namespace

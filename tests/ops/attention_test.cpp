@@ -146,6 +146,45 @@ TEST(Attention, Layouts) {
   });
 }
 
+/// Q, K and V beside each other in one tensor, other heads around them.
+TEST(Attention, WindowsOfHeads) {
+  test::for_each_target([] {
+    constexpr int64_t kBatch = 2, kRows = 21, kSize = 32, kAll = 10;
+    const Tensor all = Tensor::of<float>({kBatch, kRows, kAll, kSize}, random_values(kBatch * kRows * kAll * kSize, 5));
+    const auto window = [&](int64_t first, int64_t heads, int64_t rows) {
+      std::vector<float> v;
+      for (int64_t b = 0; b < kBatch; ++b)
+        for (int64_t r = 0; r < rows; ++r)
+          for (int64_t i = 0; i < heads * kSize; ++i) v.push_back(all.as<float>()[((b * kRows + r) * kAll + first) * kSize + i]);
+      return Tensor::of<float>({kBatch, rows, heads, kSize}, v);
+    };
+    for (const int64_t queries : {3L, kRows}) {
+      const Tensor rows = window(0, kAll, queries), q = window(1, 4, queries), k = window(5, 2, kRows), v = window(7, 2, kRows);
+      ops::Attention op{.scale = 0.3f, .q_by_row = true, .k_by_row = true, .v_by_row = true};
+      const auto want = evaluate(Op(op), {&q, &k, &v});
+      op.q_heads = {1, 4};
+      op.k_heads = {5, 2};
+      op.v_heads = {7, 2};
+      const auto got = evaluate(Op(op), {&rows, &all, &all});
+      ASSERT_TRUE(want.ok() && got.ok()) << got.status().message();
+      ASSERT_EQ((*got)[0].dims(), (*want)[0].dims());
+      for (int64_t i = 0; i < (*want)[0].count(); ++i) ASSERT_EQ((*got)[0].as<float>()[i], (*want)[0].as<float>()[i]) << i;
+    }
+  });
+}
+
+TEST(Attention, WindowsMustLieInside) {
+  const Tensor x = Tensor::of<float>({1, 5, 6, 8}, random_values(240, 1));
+  const auto status = [&](ops::Attention::Window window, bool by_row) {
+    const ops::Attention op{.q_by_row = by_row, .k_by_row = true, .v_by_row = true, .q_heads = window};
+    return evaluate(Op(op), {&x, &x, &x}).status();
+  };
+  EXPECT_TRUE(status({0, 6}, true).ok());
+  for (const auto& [first, heads] : std::vector<std::pair<int64_t, int64_t>>{{-1, 6}, {1, 6}, {0, 7}, {INT64_MAX, 6}, {3, 0}})
+    EXPECT_FALSE(status({first, heads}, true).ok()) << first << " " << heads;
+  EXPECT_FALSE(status({0, 6}, false).ok());
+}
+
 TEST(Attention, Masks) {
   test::for_each_target([] {
     for (int64_t queries : {3, 17}) {

@@ -107,5 +107,113 @@ TEST_F(AttentionPasses, MaskThatEnlargesTheScoresStays) {
   expect(passes::fuse_attention, 0, 4);
 }
 
+TEST_F(AttentionPasses, ScaleBehindAReshape) {
+  const ValueId q = input({2, 9, 24}), k = input({2, 9, 24}), v = input({2, 3, 9, 8});
+  const auto heads = [&](ValueId x) { return transpose(reshape(mul(x, 0.5f), {2, 9, 3, 8}), {0, 2, 1, 3}); };
+  output(matmul(softmax(matmul(heads(q), transpose(heads(k), {0, 1, 3, 2}))), v));
+  expect(passes::fuse_attention, 1, 3);
+}
+
+/// Q, K and V of [2, 9, 72], three heads of 8 elements each.
+class AttentionOfOneProduct : public AttentionPasses {
+ protected:
+  ValueId ints(const std::vector<int64_t>& v) {
+    return graph_.add_constant(0, "i", Tensor::of<int64_t>({static_cast<int64_t>(v.size())}, v));
+  }
+  ValueId heads(ValueId x) { return reshape(x, {2, 9, 3, 8}); }
+  void attend(ValueId q, ValueId k, ValueId v) {
+    output(add(ops::Attention{.scale = 0.3f, .q_by_row = true, .k_by_row = true, .v_by_row = true}, {heads(q), heads(k), heads(v)}));
+  }
+  const ops::Attention& attention() { return *graph_.producer_as<ops::Attention>(graph_.region(0).outputs[0]); }
+};
+
+TEST_F(AttentionOfOneProduct, CutBySplit) {
+  const ValueId x = input({2, 9, 72});
+  const auto parts = *graph_.add_node(0, ops::Split{.axis = -1, .outputs = 3}, {x}, {.output_names = {"a", "b", "c"}});
+  attend(parts[2], parts[0], parts[1]);
+  expect(passes::absorb_attention_split, 1, 4);
+  EXPECT_EQ(attention().q_heads, (ops::Attention::Window{6, 3}));
+}
+
+TEST_F(AttentionOfOneProduct, CutBySlices) {
+  const ValueId x = input({2, 9, 72});
+  const auto part = [&](int64_t first, int64_t end) { return add(ops::Slice{}, {x, ints({first}), ints({end}), ints({2})}); };
+  attend(part(0, 24), part(24, -24), part(-24, INT64_MAX));
+  expect(passes::absorb_attention_split, 1, 4);
+}
+
+TEST_F(AttentionOfOneProduct, TakenApartAfterATranspose) {
+  const ValueId x = input({2, 9, 72});
+  const ValueId by_head = transpose(reshape(x, {2, 9, 3, 3, 8}), {2, 0, 3, 1, 4});
+  const auto part = [&](int64_t i) { return add(ops::Gather{}, {by_head, graph_.add_constant(0, "i", Tensor::scalar<int64_t>(i))}); };
+  output(add(ops::Attention{.scale = 0.3f}, {part(0), part(1), part(-1)}));
+  expect(passes::absorb_attention_split, 1, 4);
+  EXPECT_EQ(attention().v_heads, (ops::Attention::Window{6, 3}));
+}
+
+TEST_F(AttentionOfOneProduct, PartsThatAreNoHeadsStay) {
+  const ValueId x = input({2, 9, 76});
+  const auto part = [&](int64_t first) { return add(ops::Slice{}, {x, ints({first}), ints({first + 24}), ints({-1})}); };
+  attend(part(0), part(24), part(50));
+  expect(passes::absorb_attention_split, 0, 7);
+}
+
+TEST_F(AttentionOfOneProduct, PartsOfTheRowsStay) {
+  const ValueId x = input({6, 9, 24});
+  const auto part = [&](int64_t first) { return add(ops::Slice{}, {x, ints({first}), ints({first + 2}), ints({0})}); };
+  attend(part(0), part(2), part(4));
+  expect(passes::absorb_attention_split, 0, 7);
+}
+
+class RotaryPasses : public AttentionOfOneProduct {
+ protected:
+  ValueId sub(ValueId a, ValueId b) { return add(Binary{Binary::Kind::kSub}, {a, b}); }
+  ValueId times(ValueId a, ValueId b) { return add(Binary{Binary::Kind::kMul}, {a, b}); }
+  ValueId half(ValueId x, bool second) {
+    return add(ops::Slice{}, {x, ints({second ? 4 : 0}), ints({second ? INT64_MAX : 4}), ints({3}), ints({1})});
+  }
+  ValueId concat(ValueId a, ValueId b) { return add(ops::Concat{-1}, {a, b}); }
+  ValueId rotated(ValueId x) { return concat(add(ops::Unary{ops::Unary::Kind::kNeg}, {half(x, true)}), half(x, false)); }
+};
+
+TEST_F(RotaryPasses, ByRotation) {
+  const ValueId x = input({2, 9, 3, 8}), cos = input({1, 1, 9, 8}), sin = input({9, 8});
+  const ValueId heads = transpose(x, {0, 2, 1, 3});
+  output(plus(times(heads, cos), times(rotated(heads), sin)));
+  expect(passes::fuse_rotary_embedding, 1, 1);
+}
+
+TEST_F(RotaryPasses, ByRotationOfASplit) {
+  const ValueId x = input({2, 3, 9, 8}), cos = input({2, 1, 9, 8}), sin = input({2, 1, 9, 8});
+  const auto parts = *graph_.add_node(0, ops::Split{.axis = 3, .outputs = 2}, {x}, {.output_names = {"a", "b"}});
+  output(plus(times(sin, concat(mul(parts[1], -1.0f), parts[0])), times(cos, x)));
+  expect(passes::fuse_rotary_embedding, 1, 1);
+}
+
+TEST_F(RotaryPasses, ByHalves) {
+  const ValueId x = input({2, 9, 3, 8}), cos = input({1, 9, 1, 4}), sin = input({1, 9, 1, 4});
+  const ValueId a = half(x, false), b = half(x, true);
+  output(concat(sub(times(a, cos), times(b, sin)), plus(times(a, sin), times(cos, b))));
+  expect(passes::fuse_rotary_embedding, 1, 1);
+}
+
+TEST_F(RotaryPasses, NeighboursStay) {
+  const ValueId x = input({2, 3, 9, 8}), z = input({2, 3, 9, 8}), cos = input({1, 1, 9, 8}), sin = input({1, 1, 9, 8});
+  output(plus(times(x, cos), times(rotated(z), sin)));                             // of another x
+  output(plus(times(x, cos), times(concat(half(x, true), half(x, false)), sin)));  // nothing negated
+  output(
+      plus(times(x, cos), times(concat(half(x, false), add(ops::Unary{ops::Unary::Kind::kNeg}, {half(x, true)})), sin)));  // the wrong way
+  const ValueId turned = rotated(x);
+  output(turned);  // with another reader
+  output(plus(times(x, cos), times(turned, sin)));
+  expect(passes::fuse_rotary_embedding, 0, static_cast<int>(graph_.live_nodes()));
+}
+
+TEST_F(RotaryPasses, AnglesThatEnlargeTheResultStay) {
+  const ValueId x = input({1, 3, 9, 8}), cos = input({2, 1, 9, 8}), sin = input({2, 1, 9, 8});
+  output(plus(times(x, cos), times(rotated(x), sin)));
+  expect(passes::fuse_rotary_embedding, 0, 7);
+}
+
 }  // namespace
 }  // namespace tenon

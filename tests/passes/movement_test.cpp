@@ -158,6 +158,35 @@ TEST_F(MergeReshapes, TwoSymbolicDimsStay) {
   output(add(ops::Unsqueeze{}, {add(ops::Unsqueeze{}, {x, ints({0})}), ints({3})}));
   expect(passes::merge_reshapes, false, 2);
 }
+TEST_F(MergeReshapes, SymbolicDimsInTheirPlacesAreCopied) {
+  const ValueId x = input({2, 3, 12}, true);
+  Type open = graph_.type(x);
+  open.shape[1] = Dim::symbol("m");
+  graph_.set_type(x, open);
+  output(add(ops::Reshape{}, {add(ops::Reshape{}, {x, ints({0, 0, 3, 4})}), ints({0, 0, 4, 3})}));
+  expect(passes::merge_reshapes, true, 1);
+}
+TEST_F(MergeReshapes, ComputedShapesOfTheSameDimsBecomeConstants) {
+  // Reshape(x, [shape of x at 0, shape of x at 1, 3, 4]) as exporters write it.
+  const ValueId x = input({2, 5, 12}, true);
+  Type open = graph_.type(x);
+  open.shape[1] = Dim::symbol("m");
+  graph_.set_type(x, open);
+  const ValueId shape = add(ops::ShapeOf{}, {x});
+  const auto dim = [&](int64_t i) { return add(ops::Gather{}, {shape, ints({i})}); };
+  output(add(ops::Reshape{}, {x, add(ops::Concat{0}, {dim(0), dim(1), ints({3, 4})})}));
+  expect(passes::merge_reshapes, true, 1);
+}
+TEST_F(MergeReshapes, AComputedShapeOfAnotherTensorIsStillChecked) {
+  // Whether y is as long as x only the run can tell.
+  const ValueId x = input({2, 12}, true), y = input({2, 5});
+  Type open = graph_.type(y);
+  open.shape[0] = Dim::symbol("other");
+  graph_.set_type(y, open);
+  const ValueId rows = add(ops::Gather{}, {add(ops::ShapeOf{}, {y}), ints({0})});
+  output(add(ops::Reshape{}, {x, add(ops::Concat{0}, {rows, ints({3, 4})})}));
+  expect(passes::merge_reshapes, false, 4);
+}
 TEST_F(MergeReshapes, ReshapeOfSomethingReadTwice) {
   const ValueId x = add(ops::Unsqueeze{}, {input({2, 3}), ints({0})});
   output(x);
@@ -218,6 +247,21 @@ TEST_F(CancelTransposes, WhatOthersReadIsNotComputedTwice) {
 TEST_F(CancelTransposes, OtherOperatorsBetweenStay) {
   output(transpose(add(ops::Softmax{.axis = 0}, {transpose(input({3, 4}), {1, 0})}), {1, 0}));
   expect(passes::cancel_transposes, false, 3);
+}
+
+TEST_F(MovementPasses, EqualSmallConstantsDoNotKeepNodesApart) {
+  const ValueId x = input({2, 3});
+  const auto scaled = [&](float by, const Dims& dims) {
+    const ValueId factor = graph_.add_constant(0, "c", Tensor::of<float>(dims, {by}));
+    return add(ops::Binary{ops::Binary::Kind::kMul}, {x, factor});
+  };
+  output(plus(plus(scaled(2, {}), scaled(2, {})), plus(scaled(3, {}), scaled(2, {1}))));
+  const auto before = run();
+  const auto done = passes::share_common_subexpressions(graph_);
+  ASSERT_TRUE(done.ok() && *done);
+  EXPECT_EQ(graph_.live_nodes(), 6);  // one of the four factors is a second 2 of the same dims
+  const auto after = run();
+  EXPECT_EQ(0, std::memcmp(before[0].data(), after[0].data(), before[0].bytes()));
 }
 
 }  // namespace

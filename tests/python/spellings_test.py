@@ -1,0 +1,293 @@
+"""What exporters mean, in the ways they write it: each spelling becomes the one operator it stands for, with onnxruntime's results."""
+import itertools
+from collections import Counter
+
+import numpy as np
+import onnxruntime
+import pytest
+from conftest import make_model
+from onnx import TensorProto, helper
+
+import tenon
+
+
+class Builder:
+    """Nodes of a model, written as calls; numbers and arrays become initializers of float32, lists of int64."""
+
+    def __init__(self):
+        self.nodes, self.initializers, self.inputs, self.arrays = [], [], [], {}
+        self.names = (f"t{i}" for i in itertools.count())
+
+    def input(self, *dims, symbolic=()):
+        """An input of these dims; those at the places in `symbolic` are open."""
+        name = next(self.names)
+        self.arrays[name] = np.random.default_rng(len(self.inputs)).standard_normal(dims).astype(np.float32)
+        self.inputs.append((name, TensorProto.FLOAT, [f"d{d}" if i in symbolic else d for i, d in enumerate(dims)]))
+        return name
+
+    def value(self, x):
+        if isinstance(x, str):
+            return x
+        name = next(self.names)
+        self.initializers.append((name, np.array(x, np.int64 if isinstance(x, list) else np.float32)))
+        return name
+
+    def weight(self, *dims):
+        return self.value(np.random.default_rng(len(self.initializers)).standard_normal(dims) / dims[0] ** 0.5)
+
+    def __getattr__(self, op):
+        def node(*inputs, outputs=1, **attributes):
+            names = [next(self.names) for _ in range(outputs)]
+            self.nodes.append(helper.make_node(op, [self.value(x) for x in inputs], names, **attributes))
+            return names[0] if outputs == 1 else names
+        return node
+
+    def steps(self, *results):
+        """Loads the model and compares its results; -> operators that take work."""
+        model = make_model(self.nodes, self.inputs, [(r, TensorProto.FLOAT, None) for r in results], self.initializers, opset=18)
+        loaded = tenon.load(model, threads=1)
+        got = loaded(**self.arrays)
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        want = onnxruntime.InferenceSession(model.SerializeToString(), options).run(None, self.arrays)
+        for name, reference in zip(results, want):
+            np.testing.assert_allclose(got[name], reference, rtol=1e-4, atol=2e-5)
+        sizes = {f"d{d}": d for array in self.arrays.values() for d in array.shape}
+        return Counter(n.op for n in loaded.explain({k: v for k, v in sizes.items() if k in str(loaded.inputs)})
+                       if n.kernel not in ("View", "InPlace") and n.note != "computed while planning")
+
+
+# ------------------------------------------------------------------------------------------------------------- activations
+
+def gelu_erf_div(b, x):
+    return b.Mul(b.Mul(x, b.Add(b.Erf(b.Div(x, 2 ** 0.5)), 1)), 0.5)
+
+
+def gelu_erf_mul(b, x):
+    return b.Mul(b.Mul(0.5, x), b.Add(1, b.Erf(b.Mul(x, 0.5 ** 0.5))))
+
+
+def gelu_erf_gate(b, x):
+    return b.Mul(x, b.Mul(b.Add(b.Erf(b.Div(x, 2 ** 0.5)), 1), 0.5))
+
+
+def gelu_tanh_pow(b, x):
+    return b.Mul(b.Mul(x, 0.5), b.Add(b.Tanh(b.Mul(b.Add(x, b.Mul(b.Pow(x, 3), 0.044715)), (2 / np.pi) ** 0.5)), 1))
+
+
+def gelu_tanh_products(b, x):
+    inner = b.Mul(b.Mul(x, (2 / np.pi) ** 0.5), b.Add(1, b.Mul(b.Mul(0.044715, x), x)))
+    return b.Mul(b.Mul(0.5, x), b.Add(1, b.Tanh(inner)))
+
+
+def gelu_tanh_cube(b, x):
+    inner = b.Mul((2 / np.pi) ** 0.5, b.Add(x, b.Mul(0.044715, b.Mul(x, b.Mul(x, x)))))
+    return b.Mul(0.5, b.Mul(x, b.Add(1, b.Tanh(inner))))
+
+
+def quick_gelu(b, x):
+    return b.Mul(x, b.Sigmoid(b.Mul(1.702, x)))
+
+
+def quick_gelu_gate_first(b, x):
+    return b.Mul(b.Sigmoid(b.Mul(x, 1.702)), x)
+
+
+def quick_gelu_divided(b, x):
+    return b.Mul(x, b.Sigmoid(b.Div(x, 1 / 1.702)))
+
+
+@pytest.mark.parametrize("spelling", [gelu_erf_div, gelu_erf_mul, gelu_erf_gate, gelu_tanh_pow, gelu_tanh_products, gelu_tanh_cube,
+                                      quick_gelu, quick_gelu_gate_first, quick_gelu_divided])
+def test_gelu_is_part_of_the_product(spelling):
+    b = Builder()
+    x = b.input(2, 7, 16, symbolic=(0, 1))
+    assert b.steps(spelling(b, b.Add(b.MatMul(x, b.weight(16, 24)), b.weight(24)))) == {"MatMul": 1}
+
+
+# ----------------------------------------------------------------------------------------------------------- normalisation
+
+def mean(b, x):
+    return b.ReduceMean(x, [-1])
+
+
+def layer_norm_pow(b, x, scale, bias):
+    d = b.Sub(x, mean(b, x))
+    return b.Add(b.Mul(b.Div(d, b.Sqrt(b.Add(mean(b, b.Pow(d, 2)), 1e-5))), scale), bias)
+
+
+def layer_norm_reciprocal(b, x, scale, bias):
+    d = b.Sub(x, mean(b, x))
+    return b.Add(bias, b.Mul(scale, b.Mul(d, b.Reciprocal(b.Sqrt(b.Add(1e-5, mean(b, b.Mul(d, d))))))))
+
+
+def layer_norm_two_differences(b, x, scale, bias):
+    m = mean(b, x)
+    deviation = b.Pow(b.Add(mean(b, b.Pow(b.Sub(x, m), 2)), 1e-5), 0.5)
+    return b.Add(b.Mul(b.Div(b.Sub(x, m), deviation), scale), bias)
+
+
+def layer_norm_operator(b, x, scale, bias):
+    return b.LayerNormalization(x, scale, bias, axis=-1)
+
+
+@pytest.mark.parametrize("spelling", [layer_norm_pow, layer_norm_reciprocal, layer_norm_two_differences, layer_norm_operator])
+def test_layer_norm(spelling):
+    b = Builder()
+    assert b.steps(spelling(b, b.input(2, 7, 32, symbolic=(0, 1)), b.weight(32), b.weight(32))) == {"LayerNormalization": 1}
+
+
+def rms_norm_pow(b, x, scale):
+    return b.Mul(scale, b.Mul(x, b.Div(1, b.Sqrt(b.Add(mean(b, b.Pow(x, 2)), 1e-5)))))
+
+
+def rms_norm_division(b, x, scale):
+    return b.Mul(b.Div(x, b.Sqrt(b.Add(mean(b, b.Mul(x, x)), 1e-5))), scale)
+
+
+def rms_norm_reciprocal(b, x, scale):
+    return b.Mul(b.Mul(x, b.Reciprocal(b.Sqrt(b.Add(mean(b, b.Pow(x, 2)), 1e-5)))), scale)
+
+
+def rms_norm_negative_power(b, x, scale):
+    return b.Mul(scale, b.Mul(b.Pow(b.Add(mean(b, b.Mul(x, x)), 1e-5), -0.5), x))
+
+
+@pytest.mark.parametrize("spelling", [rms_norm_pow, rms_norm_division, rms_norm_reciprocal, rms_norm_negative_power])
+def test_rms_norm(spelling):
+    b = Builder()
+    assert b.steps(spelling(b, b.input(2, 7, 32, symbolic=(0, 1)), b.weight(32))) == {"RMSNormalization": 1}
+
+
+# --------------------------------------------------------------------------------------------------------------- attention
+
+BATCH, ROWS, HEADS, SIZE = 2, 9, 4, 16
+WIDTH = HEADS * SIZE
+
+
+def heads(b, x, count=HEADS):
+    return b.Transpose(b.Reshape(x, [0, 0, count, SIZE]), perm=[0, 2, 1, 3])
+
+
+def merged(b, y):
+    return b.Reshape(b.Transpose(y, perm=[0, 2, 1, 3]), [0, 0, WIDTH])
+
+
+def attend_bert(b, q, k, v, mask=None):
+    """Scores divided, the mask added, K transposed with the heads."""
+    k = b.Transpose(b.Reshape(k, [0, 0, HEADS, SIZE]), perm=[0, 2, 3, 1])
+    scores = b.Div(b.MatMul(heads(b, q), k), SIZE ** 0.5)
+    return merged(b, b.MatMul(b.Softmax(b.Add(scores, mask) if mask else scores, axis=-1), heads(b, v)))
+
+
+def attend_scaled_operands(b, q, k, v, mask=None):
+    """As torch's scaled_dot_product_attention: Q and K each by the root of the scale."""
+    k = b.Mul(b.Transpose(heads(b, k), perm=[0, 1, 3, 2]), SIZE ** -0.25)
+    scores = b.MatMul(b.Mul(heads(b, q), SIZE ** -0.25), k)
+    return merged(b, b.MatMul(b.Softmax(b.Add(scores, mask) if mask else scores, axis=3), heads(b, v)))
+
+
+def attend_scaled_query(b, q, k, v, mask=None):
+    """As whisper: Q scaled before it is cut into heads, K's heads run together with the batch for a transpose of three dims."""
+    q = heads(b, b.Mul(q, SIZE ** -0.5))
+    k = b.Reshape(b.Transpose(b.Reshape(heads(b, k), [-1, ROWS, SIZE]), perm=[0, 2, 1]), [BATCH, HEADS, SIZE, ROWS])
+    scores = b.MatMul(q, k)
+    return merged(b, b.MatMul(b.Softmax(b.Add(mask, scores) if mask else scores, axis=-1), heads(b, v)))
+
+
+ATTENTIONS = [attend_bert, attend_scaled_operands, attend_scaled_query]
+
+
+@pytest.mark.parametrize("spelling", ATTENTIONS)
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention(spelling, masked):
+    b = Builder()
+    q, k, v = (b.input(BATCH, ROWS, WIDTH) for _ in range(3))
+    assert b.steps(spelling(b, q, k, v, b.input(BATCH, 1, 1, ROWS) if masked else None)) == {"Attention": 1}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_of_open_sizes(masked):
+    b = Builder()
+    q, k, v = (b.input(BATCH, ROWS, WIDTH, symbolic=(0, 1)) for _ in range(3))
+    mask = b.input(BATCH, 1, 1, ROWS, symbolic=(0, 3)) if masked else None
+    assert b.steps(attend_bert(b, q, k, v, mask)) == {"Attention": 1}
+
+
+def cut_by_split(b, x):
+    return [heads(b, part) for part in b.Split(x, [WIDTH] * 3, outputs=3, axis=2)]
+
+
+def cut_by_slices(b, x):
+    return [heads(b, b.Slice(x, [i * WIDTH], [(i + 1) * WIDTH], [2])) for i in range(3)]
+
+
+def cut_after_transpose(b, x):
+    """As timm: [batch, rows, 3, heads, size] turned to [3, batch, heads, rows, size], of which each takes one."""
+    y = b.Transpose(b.Reshape(x, [0, 0, 3, HEADS, SIZE]), perm=[2, 0, 3, 1, 4])
+    scalars = [b.value(np.array(i)) for i in range(3)]
+    b.initializers = [(n, a.astype(np.int64) if n in scalars else a) for n, a in b.initializers]
+    return [b.Gather(y, scalar, axis=0) for scalar in scalars]
+
+
+@pytest.mark.parametrize("cut", [cut_by_split, cut_by_slices, cut_after_transpose])
+def test_attention_reads_parts_of_one_product(cut):
+    b = Builder()
+    product = b.Add(b.MatMul(b.input(BATCH, ROWS, WIDTH, symbolic=(0, 1)), b.weight(WIDTH, 3 * WIDTH)), b.weight(3 * WIDTH))
+    q, k, v = cut(b, product)
+    scores = b.Mul(b.MatMul(q, b.Transpose(k, perm=[0, 1, 3, 2])), SIZE ** -0.5)
+    assert b.steps(merged(b, b.MatMul(b.Softmax(scores, axis=-1), v))) == {"MatMul": 1, "Attention": 1}
+
+
+def repeat_expand(b, x, rows):
+    """As transformers' repeat_kv."""
+    return b.Reshape(b.Expand(b.Unsqueeze(x, [2]), [1, HEADS // 2, 2, rows, SIZE]), [1, HEADS, rows, SIZE])
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_attention_of_grouped_heads(cached):
+    b = Builder()
+    q, k, v = b.input(1, ROWS, WIDTH), b.input(1, ROWS, WIDTH // 2), b.input(1, ROWS, WIDTH // 2)
+    k, v = (heads(b, x, HEADS // 2) for x in (k, v))
+    outputs, rows = [], ROWS
+    if cached:
+        rows += 5
+        k, v = (b.Concat(b.input(1, HEADS // 2, 5, SIZE), x, axis=2) for x in (k, v))
+        outputs = [k, v]
+    scores = b.MatMul(heads(b, q), b.Transpose(repeat_expand(b, k, rows), perm=[0, 1, 3, 2]))
+    probabilities = b.Softmax(b.Add(b.Mul(scores, SIZE ** -0.5), b.input(1, 1, ROWS, rows)), axis=-1)
+    steps = b.steps(merged(b, b.MatMul(probabilities, repeat_expand(b, v, rows))), *outputs)
+    # The cache is kept by head: what is new goes there transposed.
+    assert steps == ({"Attention": 1, "Concat": 2, "Transpose": 2} if cached else {"Attention": 1})
+
+
+# ------------------------------------------------------------------------------------------------------------------ rotary
+
+def halves(b, x):
+    return [b.Slice(x, [0], [SIZE // 2], [3]), b.Slice(x, [SIZE // 2], [2 ** 63 - 1], [3])]
+
+
+def rotary_slices(b, x, cos, sin):
+    first, second = halves(b, x)
+    return b.Add(b.Mul(x, cos), b.Mul(b.Concat(b.Neg(second), first, axis=-1), sin))
+
+
+def rotary_split(b, x, cos, sin):
+    first, second = b.Split(x, [SIZE // 2] * 2, outputs=2, axis=-1)
+    return b.Add(b.Mul(b.Concat(b.Neg(second), first, axis=3), sin), b.Mul(cos, x))
+
+
+def rotary_by_halves(b, x, cos, sin):
+    first, second = halves(b, x)
+    cos, sin = (halves(b, angles)[0] for angles in (cos, sin))
+    return b.Concat(b.Sub(b.Mul(first, cos), b.Mul(second, sin)), b.Add(b.Mul(second, cos), b.Mul(first, sin)), axis=-1)
+
+
+@pytest.mark.parametrize("spelling", [rotary_slices, rotary_split, rotary_by_halves])
+def test_rotary_embedding(spelling):
+    b = Builder()
+    x = heads(b, b.input(BATCH, ROWS, WIDTH, symbolic=(0, 1)))
+    angles = b.input(1, 1, ROWS, SIZE, symbolic=(2,)), b.input(1, 1, ROWS, SIZE, symbolic=(2,))
+    steps = b.steps(spelling(b, x, *angles))
+    assert steps.pop("RotaryEmbedding") == 1
+    assert set(steps) <= {"Slice"}  # of the angles
