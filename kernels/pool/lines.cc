@@ -25,20 +25,39 @@ HWY_INLINE VF Join(VF a, VF b) {
   return kKind == PoolKind::kMax ? MaxNan(a, b) : hn::Add(a, b);
 }
 
-/// line[i] joined with the n values at src.
+// Vectors that are joined side by side: each alone would wait for its own last result.
+constexpr int kSide = 4;
+// Rows that are joined in registers before the line is written.
+constexpr int kRows = 8;
+
+/// line[i] = src[0][i] joined with src[1][i] to src[count - 1][i], and with what line[i] held unless kFirst; n values.
 template <PoolKind kKind, bool kFirst>
-void JoinRow(const float* HWY_RESTRICT src, float* HWY_RESTRICT line, int64_t n) {
+void JoinRows(const float* const* src, int count, float* HWY_RESTRICT line, int64_t n) {
   const DF d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    const VF v = hn::LoadU(d, src + i);
-    hn::StoreU(kFirst ? v : Join<kKind>(hn::LoadU(d, line + i), v), d, line + i);
+  for (; i + kSide * lanes <= n; i += kSide * lanes) {
+    VF acc[kSide];
+    for (int v = 0; v < kSide; ++v) acc[v] = hn::LoadU(d, (kFirst ? src[0] : line) + i + v * lanes);
+    for (int r = kFirst ? 1 : 0; r < count; ++r) {
+      for (int v = 0; v < kSide; ++v) acc[v] = Join<kKind>(acc[v], hn::LoadU(d, src[r] + i + v * lanes));
+    }
+    for (int v = 0; v < kSide; ++v) hn::StoreU(acc[v], d, line + i + v * lanes);
   }
-  if (i == n) return;
-  const size_t rest = static_cast<size_t>(n - i);
-  const VF v = LoadPart(d, src + i, rest);
-  StorePart(kFirst ? v : Join<kKind>(LoadPart(d, line + i, rest), v), d, line + i, rest);
+  for (; i < n; i += lanes) {
+    // The last vector overlaps the one before, where that does not join elements twice.
+    if (kFirst && i + lanes > n && n >= lanes) i = n - lanes;
+    if (i + lanes <= n) {
+      VF acc = hn::LoadU(d, (kFirst ? src[0] : line) + i);
+      for (int r = kFirst ? 1 : 0; r < count; ++r) acc = Join<kKind>(acc, hn::LoadU(d, src[r] + i));
+      hn::StoreU(acc, d, line + i);
+    } else {
+      const auto left = static_cast<size_t>(n - i);
+      VF acc = LoadPart(d, (kFirst ? src[0] : line) + i, left);
+      for (int r = kFirst ? 1 : 0; r < count; ++r) acc = Join<kKind>(acc, LoadPart(d, src[r] + i, left));
+      StorePart(acc, d, line + i, left);
+    }
+  }
 }
 
 /// Lanes 0, step, 2 * step... of the memory at src.
@@ -52,17 +71,32 @@ HWY_INLINE VF LoadEvery(DF d, const float* src, int64_t step, hn::Vec<hn::Rebind
   return hn::GatherIndex(d, src, index);
 }
 
-/// dst[o] = line[o * stride + k * dilation] joined over k.
+/// dst[o] = line[o * stride + k * dilation] joined over k, and for averages divided by the number of elements under the window: `rows`
+/// times columns[o].
 template <PoolKind kKind>
-void ReduceLine(const Dims3& d, const float* line, float* dst) {
+void ReduceLine(const Dims3& d, const float* line, float rows, const float* columns, float* dst) {
   const DF df;
   const hn::RebindToSigned<DF> di;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(df)), stride = d.stride[2], width = d.out[2];
   const auto index = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(stride)));
-  for (int64_t o = 0; o < width; o += lanes) {
+  const auto finish = [&](VF acc, int64_t o) HWY_ATTR {
+    return kKind == PoolKind::kMax ? acc : hn::Div(acc, hn::Mul(hn::LoadU(df, columns + o), hn::Set(df, rows)));
+  };
+  int64_t o = 0;
+  for (; stride == 1 && o + kSide * lanes <= width; o += kSide * lanes) {
+    VF acc[kSide];
+    for (int v = 0; v < kSide; ++v) acc[v] = hn::LoadU(df, line + o + v * lanes);
+    for (int64_t k = 1; k < d.kernel[2]; ++k) {
+      for (int v = 0; v < kSide; ++v) acc[v] = Join<kKind>(acc[v], hn::LoadU(df, line + o + v * lanes + k * d.dilation[2]));
+    }
+    for (int v = 0; v < kSide; ++v) hn::StoreU(finish(acc[v], o + v * lanes), df, dst + o + v * lanes);
+  }
+  for (; o < width; o += lanes) {
+    if (o + lanes > width && width >= lanes) o = width - lanes;  // over the vector before
     const float* at = line + o * stride;
     VF acc = LoadEvery(df, at, stride, index);
     for (int64_t k = 1; k < d.kernel[2]; ++k) acc = Join<kKind>(acc, LoadEvery(df, at + k * d.dilation[2], stride, index));
+    acc = finish(acc, o);
     if (o + lanes <= width) {
       hn::StoreU(acc, df, dst + o);
     } else {
@@ -71,37 +105,36 @@ void ReduceLine(const Dims3& d, const float* line, float* dst) {
   }
 }
 
-/// Divides the sums of a row by the number of elements under each window: `rows` times columns[o].
-void Average(float rows, const float* columns, float* dst, int64_t width) {
-  MapTile2(dst, 1, columns, 1, dst, width,
-           [rows](auto d, auto sum, auto n) HWY_ATTR { return hn::Div(sum, hn::Mul(n, hn::Set(d, rows))); });
-}
-
 template <PoolKind kKind>
 void PoolRow(const PoolParams& p, const Dims3& d, const float* plane, float* line, const float* columns, float* dst, int64_t row) {
   const int64_t oz = d.out[0] == 1 ? 0 : row / d.out[1], oy = row - oz * d.out[1];
   const Taps3 zs(d, 0, oz), ys(d, 1, oy);
   const int64_t z = oz * d.stride[0] - d.pad[0], y = oy * d.stride[1] - d.pad[1];
   float* middle = line + d.pad[2];
+  const float* rows[kRows];
+  int count = 0;
   bool first = true;
+  const auto join = [&] {
+    if (first) {
+      JoinRows<kKind, true>(rows, count, middle, d.in[2]);
+    } else {
+      JoinRows<kKind, false>(rows, count, middle, d.in[2]);
+    }
+    first = false;
+    count = 0;
+  };
   for (int64_t kz = zs.begin; kz < zs.end; ++kz) {
     for (int64_t ky = ys.begin; ky < ys.end; ++ky) {
-      const float* src = plane + ((z + kz * d.dilation[0]) * d.in[1] + y + ky * d.dilation[1]) * d.in[2];
-      if (first) {
-        JoinRow<kKind, true>(src, middle, d.in[2]);
-      } else {
-        JoinRow<kKind, false>(src, middle, d.in[2]);
-      }
-      first = false;
+      rows[count++] = plane + ((z + kz * d.dilation[0]) * d.in[1] + y + ky * d.dilation[1]) * d.in[2];
+      if (count == kRows) join();
     }
   }
+  if (count > 0) join();
   if (first) {
     for (int64_t i = 0; i < d.in[2]; ++i) middle[i] = kKind == PoolKind::kMax ? -std::numeric_limits<float>::infinity() : 0.0f;
   }
-  ReduceLine<kKind>(d, line, dst);
-  if (kKind != PoolKind::kAverage) return;
   const auto size = [&](const Taps3& t) { return static_cast<double>(p.count_include_pad ? t.padded : t.end - t.begin); };
-  Average(static_cast<float>(size(zs) * size(ys)), columns, dst, d.out[2]);
+  ReduceLine<kKind>(d, line, static_cast<float>(size(zs) * size(ys)), columns, dst);
 }
 
 template <PoolKind kKind>
