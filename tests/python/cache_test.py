@@ -14,7 +14,7 @@ import tenon
 
 
 def network(seed=0):
-    """A table of embeddings, products (one transposed), an LSTM; a convolution with batch normalisation; a plain constant."""
+    """A table of embeddings, products (one transposed), an LSTM, attention; a convolution with batch normalisation; a plain constant."""
     rng = np.random.default_rng(seed)
 
     def weights(name, *shape):
@@ -30,25 +30,35 @@ def network(seed=0):
         helper.make_node("BatchNormalization", ["c", "scale", "shift", "mean", "variance"], ["n"]),
         helper.make_node("ConvTranspose", ["n", "spread"], ["t"], strides=[2, 2]),
         helper.make_node("Add", ["image", "plain"], ["sum"]),
+        helper.make_node("Unsqueeze", ["rows", "first"], ["tokens"]),
+        *(helper.make_node("MatMul", ["tokens", f"w{x}"], [f"{x}1"]) for x in "qkv"),
+        *(helper.make_node("Reshape", [f"{x}1", "heads"], [f"{x}2"]) for x in "qkv"),
+        *(helper.make_node("Transpose", [f"{x}2"], [f"{x}3"], perm=[0, 2, 3, 1] if x == "k" else [0, 2, 1, 3]) for x in "qkv"),
+        helper.make_node("MatMul", ["q3", "k3"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["p"]),
+        helper.make_node("MatMul", ["p", "v3"], ["attended"]),
     ]
     constants = [
         weights("table", 500, 128), weights("w1", 128, 256), weights("w2", 192, 256), weights("w", 1, 256, 192), weights("r", 1, 256, 64),
         weights("kernel", 64, 32, 3, 3), weights("scale", 64), weights("shift", 64), weights("mean", 64),
         numpy_helper.from_array(rng.uniform(1, 2, 64).astype(np.float32), "variance"), weights("spread", 64, 32, 3, 3),
+        weights("wq", 128, 128), weights("wk", 128, 128), weights("wv", 128, 128),
+        numpy_helper.from_array(np.array([0], np.int64), "first"), numpy_helper.from_array(np.array([0, 0, 4, 32], np.int64), "heads"),
         weights("plain", 1, 32, 28, 28), numpy_helper.from_array(np.array([1], np.int64), "axis"),
     ]
     inputs = [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n"]),
               helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 32, 28, 28])]
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("l", "t", "sum")]
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in OUTPUTS]
     graph = helper.make_graph(nodes, "g", inputs, outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+OUTPUTS = ("l", "t", "sum", "attended")
 FEEDS = {"ids": np.array([3, 499, 0, 7], np.int64), "image": np.random.default_rng(1).standard_normal((1, 32, 28, 28)).astype(np.float32)}
 
 
 def answers(model):
-    return [model.run(FEEDS)[name] for name in ("l", "t", "sum")]
+    return [model.run(FEEDS)[name] for name in OUTPUTS]
 
 
 def same(a, b):
