@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Tenon beside onnxruntime (or other engines) over the models of the zoo: latency, load time, memory and the cost of a node, as tables on the
-terminal.
+"""Tenon beside onnxruntime (or other engines) over the models of the zoo: latency, load time, memory and the cost of a node, as tables
+on the terminal.
 
     make bench                                      all models, 1 and 2 threads
     make bench BENCH_ARGS='resnet50 --rounds 9'     some, longer

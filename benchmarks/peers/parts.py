@@ -221,7 +221,7 @@ def shapes(page, section):
     turns = Table("model", *(f"in turn, {e}" for e in engines(section)), *(f"growth, {e}" for e in engines(section)))
     for r in (r for r in section["rows"] if r["pattern"] == "eight in turn"):
         cells = [r["engines"].get(e) for e in engines(section)]
-        turns.row(r["model"], *(f"{c['turns']['value']:.2f} [{c['turns']['low']:.2f}, {c['turns']['high']:.2f}]" if c else "-" for c in cells),
+        turns.row(r["model"], *(ratio({"ratio": c["turns"] | {"verdict": "even"}}) if c else "-" for c in cells),
                   *(bytes_(c["growth"]) if c else "-" for c in cells))
     page.prose("*In turn* is the time of eight shapes in turn over that of the same runs shape by shape.")
     page.add(*turns.markdown(), "")

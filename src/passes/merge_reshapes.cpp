@@ -58,8 +58,8 @@ bool moves_nothing(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-/// g(f(x)) -> Reshape(x) where f and g are Reshape, Flatten, Squeeze or Unsqueeze, and at most one dim of the result is neither constant nor
-/// x's dim of the same place; -> x when that is the shape x has. Reshape(x, computed shape) -> Reshape(x, constants) in the same case.
+/// g(f(x)) -> Reshape(x) where f and g are Reshape, Flatten, Squeeze or Unsqueeze, and at most one dim of the result is neither constant
+/// nor x's dim of the same place; -> x when that is the shape x has. Reshape(x, computed shape) -> Reshape(x, constants) in the same case.
 /// A Transpose that only moves dims of 1 becomes a Reshape too.
 Result<bool> merge_reshapes(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);

@@ -44,7 +44,8 @@ def test_report(results, tmp_path):
     assert report.kept(tmp_path, "AVX2") == json.loads(json.dumps(results))
     text = report.write(tmp_path).read_text()
     for title in ("## AVX2", "### Where Tenon is slower", "### Latency", "#### 2 threads over one", "### Load time and memory",
-                  "#### onnxruntime over each way", "### Throughput", "### Batch", "### Changing shapes", "### Cost of a run", "### Operators"):
+                  "#### onnxruntime over each way", "### Throughput", "### Batch", "### Changing shapes", "### Cost of a run",
+                  "### Operators"):
         assert title in text
     pictures = re.findall(r"\(benchmarks/(\S+\.svg)\)", text)
     assert pictures
