@@ -154,7 +154,8 @@ class Compiler {
       if (!step.ok()) return at(graph_, id, std::move(step).status(), in);
       s.step = *std::move(step);
     } else if (control) {
-      const TypedBindContext ctx({}, {}, wanted, options_.choices != nullptr);
+      const Types untyped;
+      const TypedBindContext ctx(untyped, untyped, wanted, options_.choices != nullptr);
       auto step = tenon::bind(n.op, ctx);
       if (!step.ok()) return at(graph_, id, std::move(step).status(), in);
       s.step = *std::move(step);
