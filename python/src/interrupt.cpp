@@ -41,16 +41,17 @@ InterruptGuard::InterruptGuard(const Cancel* cancel) {
   struct sigaction old;
   if (sigaction(SIGINT, nullptr, &old) != 0 || (old.sa_flags & SA_SIGINFO) || old.sa_handler == SIG_DFL || old.sa_handler == SIG_IGN)
     return;
+  // It stays, as two more system calls would cost what a small model takes: without a token in `active` it does what Python's own does.
+  // A handler that Python installs later replaces it, until the next guard.
+  if (old.sa_handler == on_interrupt) return;
   python_action = old;
   struct sigaction ours = old;
   ours.sa_handler = on_interrupt;
-  installed_ = sigaction(SIGINT, &ours, nullptr) == 0;
+  sigaction(SIGINT, &ours, nullptr);
 }
 
 InterruptGuard::~InterruptGuard() {
-  if (PyThread_get_thread_ident() != main_thread) return;
-  if (installed_) sigaction(SIGINT, &python_action, nullptr);
-  active.store(outer_, std::memory_order_relaxed);
+  if (PyThread_get_thread_ident() == main_thread) active.store(outer_, std::memory_order_relaxed);
 }
 
 void InterruptGuard::check() const {

@@ -186,11 +186,14 @@ size_t PyModel::output_index(py::handle name) const { return find(output_indices
 void bind_model(py::module_& m) {
   const auto info = [](auto field) { return [field](const PyModel& m) { return field(m.model().info()); }; };
   py::class_<PyModel, std::shared_ptr<PyModel>>(m, "Model", "A loaded model. Any number of threads may run it at once.")
+      // As for Session.run: defaults of options cost more than a small model.
+      .def("run",
+           [](const PyModel& m, const py::dict& inputs) { return run_named(m, inputs, py::none(), 0, std::nullopt, nullptr, nullptr); })
       .def("run", &run_named, py::arg("inputs"), py::arg("outputs") = py::none(), py::kw_only(), py::arg("threads") = 0,
            py::arg("timeout") = py::none(), py::arg("cancel").none(true) = py::none(), py::arg("profile").none(true) = py::none(),
            "Runs on named inputs; gives {name: array} for the named outputs, or all. The arrays are the caller's. A sequence is a list of "
-           "arrays, an "
-           "empty optional None.")
+           "arrays, an empty "
+           "optional None.")
       .def("__call__", &call, "Runs on inputs by position or keyword; gives {name: array}.")
       .def_property_readonly("inputs", [](const PyModel& m) { return values(m.model().inputs()); })
       .def_property_readonly("outputs", [](const PyModel& m) { return values(m.model().outputs()); })

@@ -50,7 +50,6 @@ class InterruptGuard {
  private:
   tenon_cancel* token_ = nullptr;
   tenon_cancel* outer_ = nullptr;
-  bool installed_ = false;
 };
 void bind_interrupt(py::module_& m);
 void bind_load(py::module_& m);

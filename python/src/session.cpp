@@ -81,6 +81,8 @@ void bind_session(py::module_& m) {
       .def("bind_output", &PySession::bind_output, py::arg("name"), py::arg("array"), "Later runs write into the array. None unbinds.")
       .def("want_outputs", &PySession::want_outputs, py::arg("names"),
            "Later runs compute and give these outputs alone. None: all of them, as at first.")
+      // What a run without options would spend on their defaults is longer than a small model takes.
+      .def("run", [](PySession& s) { return s.run(0, std::nullopt, nullptr, nullptr); })
       .def("run", &PySession::run, py::kw_only(), py::arg("threads") = 0, py::arg("timeout") = py::none(),
            py::arg("cancel").none(true) = py::none(), py::arg("profile").none(true) = py::none(),
            "Runs on what is bound. The arrays it gives are the bound ones, or views that the next run overwrites.")

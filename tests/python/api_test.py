@@ -339,6 +339,33 @@ def test_keyboard_interrupt_cancels_a_run(slow_model):
         model.run({"t0": np.ones((512, 512), np.float32)})
     assert time.perf_counter() - start < 3
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_handlers_set_between_runs_are_called(digits, images, slow_model):
+    before, seen = signal.getsignal(signal.SIGINT), []
+    try:
+        for mine in (lambda *_: seen.append("a"), lambda *_: seen.append("b")):
+            digits(images[:1])
+            signal.signal(signal.SIGINT, mine)
+            os.kill(os.getpid(), signal.SIGINT)
+            digits(images[:1])
+            os.kill(os.getpid(), signal.SIGINT)
+        assert seen == ["a", "a", "b", "b"]
+        signal.signal(signal.SIGINT, before)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(10)
+        model = tenon.load(slow_model.SerializeToString())
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            model.run({"t0": np.ones((512, 512), np.float32)})
+        # One that ends the process does, though a run came before.
+        code = "import os, signal, sys, tenon; m = tenon.load(sys.argv[1]); m.session; " \
+               "signal.signal(signal.SIGINT, signal.SIG_DFL); os.kill(os.getpid(), signal.SIGINT); os._exit(0)"
+        ended = subprocess.run([sys.executable, "-c", code, str(MODEL)], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+        assert ended.returncode == -signal.SIGINT
+    finally:
+        signal.signal(signal.SIGINT, before)
     with pytest.raises(tenon.LimitError):  # the next run is not cancelled
         model.run({"t0": np.ones((512, 512), np.float32)}, timeout=0.1)
 
