@@ -13,7 +13,7 @@ HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-void Range(const RangeParams& p, const Call& call, kernels::Range range) {
+void Range(const MinMaxParams& p, const Call& call, kernels::Range range) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
   for (int64_t part = range.begin; part < range.end; ++part) {
@@ -45,7 +45,7 @@ namespace tenon::kernels {
 namespace {
 HWY_EXPORT(Range);
 
-void dynamic_scale(const RangeParams& p, const Call& call, struct Range) {
+void dynamic_scale(const MinMaxParams& p, const Call& call, struct Range) {
   const auto* ranges = reinterpret_cast<const PartRange*>(call.shared + sizeof(DynamicScale));
   float low = 0, high = 0;
   for (int64_t i = 0; i < p.parts(); ++i) {
@@ -61,8 +61,8 @@ void dynamic_scale(const RangeParams& p, const Call& call, struct Range) {
 }
 }  // namespace
 
-Kernel<RangeParams> RangePointer() { return TENON_POINTER(Range); }
-Kernel<RangeParams> DynamicScalePointer() { return &dynamic_scale; }
+Kernel<MinMaxParams> RangePointer() { return TENON_POINTER(Range); }
+Kernel<MinMaxParams> DynamicScalePointer() { return &dynamic_scale; }
 
 }  // namespace tenon::kernels
 #endif

@@ -15,15 +15,15 @@ struct PartRange {
 };
 
 /// Input 0: x, `count` float32. Part i finds the least and the largest number of its `chunk`, and of 0. NaN is passed over.
-struct RangeParams {
+struct MinMaxParams {
   int64_t count = 0, chunk = 1;
   int64_t parts() const { return (count + chunk - 1) / chunk; }
   size_t shared_bytes() const { return sizeof(DynamicScale) + static_cast<size_t>(parts()) * sizeof(PartRange); }
 };
-Kernel<RangeParams> RangePointer();
+Kernel<MinMaxParams> RangePointer();
 
 /// One part: the scale and zero point of ONNX's DynamicQuantizeLinear from what Range found; also to outputs 1 and 2 unless null. A range of
 /// nothing but 0 has scale 1.
-Kernel<RangeParams> DynamicScalePointer();
+Kernel<MinMaxParams> DynamicScalePointer();
 
 }  // namespace tenon::kernels

@@ -34,7 +34,7 @@ Result<Step> bind(const DynamicQuantizeLinear&, const BindContext& ctx) {
   const int64_t count = count_of(ctx.dims(0));
   Step step;
   const Cut ranges = cut(count, 0.1, 64);
-  const kernels::RangeParams r{.count = count, .chunk = ranges.chunk};
+  const kernels::MinMaxParams r{.count = count, .chunk = ranges.chunk};
   step.shared_bytes = r.shared_bytes();
   if (count > 0) step.phases.push_back(Step::phase(kernels::RangePointer(), r, r.parts(), ranges.nanoseconds));
   step.phases.push_back(Step::phase(kernels::DynamicScalePointer(), r, 1, 10));
