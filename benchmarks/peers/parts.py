@@ -229,7 +229,8 @@ def shapes(page, section):
 
 def overhead(page, section):
     page.prose("Runs that have next to nothing to compute: a chain of additions of 16 numbers, each a node of its own (Tenon's fusion is "
-               "off), and a small network. *From C++* is Tenon without Python's call.")
+               "off; engines that merge additions all the same compute fewer nodes than are counted here), and a small network. "
+               "*From C++* is Tenon without Python's call.")
     names = peers(section)
     table = Table("model", "threads", "Tenon, from C++", "Tenon", *names, "a node", *(f"a node, {e}" for e in names))
     for r in section["rows"]:
