@@ -2,7 +2,6 @@
 #include <atomic>
 
 #include "base/parallel.h"
-#include "base/parallel.h"
 #include "base/weight_cache.h"
 #include "ops/joined_weights.h"
 
