@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 namespace tenon {
@@ -21,5 +22,14 @@ class Sha1 {
   std::array<uint8_t, 64> rest_{};
   uint64_t bytes_ = 0;
 };
+
+/// Sha1::hex() of one message.
+template <class T>
+std::string sha1_hex(std::span<T> message) {
+  const auto bytes = std::as_bytes(message);
+  Sha1 sha1;
+  sha1.update(bytes.data(), bytes.size());
+  return sha1.hex();
+}
 
 }  // namespace tenon

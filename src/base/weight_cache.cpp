@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <optional>
+#include <set>
 #include <span>
 
 #include "base/contents.h"
@@ -54,12 +54,7 @@ class File {
   int fd_;
 };
 
-std::string digest(std::string_view text) {
-  Sha1 sha1;
-  const auto bytes = std::as_bytes(std::span(text));
-  sha1.update(bytes.data(), bytes.size());
-  return sha1.hex();
-}
+std::string digest(std::string_view text) { return sha1_hex(std::span(text)); }
 
 bool read_at(int fd, uint64_t offset, size_t n, void* to) {
   for (size_t done = 0; done < n;) {
@@ -155,9 +150,9 @@ void WeightCache::keep(const std::string& key, std::shared_ptr<Buffer> buffer) {
 Status WeightCache::write_to(int fd, const std::function<Status()>& check) const {
   std::string text = tag_;
   uint64_t end = kPage;
-  std::map<std::string_view, uint64_t> written;  // two weights of a model may be the same
+  std::set<std::string_view> written;  // two weights of a model may be the same
   for (const Kept& kept : kept_) {
-    if (!written.emplace(kept.key, end).second) continue;
+    if (!written.insert(kept.key).second) continue;
     Row row{{}, end, kept.buffer->size()};
     std::copy_n(kept.key.data(), kDigest, row.key.data());
     text.append(reinterpret_cast<const char*>(&row), sizeof row);
@@ -217,9 +212,7 @@ std::string identity_of(const Tensor& t, std::shared_ptr<WeightCache>& cache) {
     return origin.identity + "+" + std::to_string(t.offset()) + " " + t.str();
   }
   if (!t.in_place() || t.bytes() > kLooksAt) return {};
-  Sha1 sha1;
-  sha1.update(t.as<const std::byte>(), t.bytes());
-  return "elements " + sha1.hex() + " " + t.str();
+  return "elements " + sha1_hex(std::span(t.as<const std::byte>(), t.bytes())) + " " + t.str();
 }
 
 }  // namespace

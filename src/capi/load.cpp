@@ -128,10 +128,8 @@ Status open_cache(const std::string& path, Request& r) {
   for (size_t i = 0; i < r.c.dim_count; ++i) add(std::string(view(r.c.dims[i].name)) + "=" + std::to_string(r.c.dims[i].value));
   TENON_ASSIGN(const std::string instructions, instruction_set());
   add(instructions);
-  Sha1 sha1;
-  sha1.update(reinterpret_cast<const std::byte*>(name.data()), name.size());
   const std::string tag = std::string(view(tenon_version_string())) + " " + build_id() + " " + instructions;
-  r.cache = std::make_shared<WeightCache>(directory, sha1.hex() + ".weights", tag);
+  r.cache = std::make_shared<WeightCache>(directory, sha1_hex(std::span(name)) + ".weights", tag);
   r.import.cache = r.cache;
   return {};
 }

@@ -49,9 +49,7 @@ class ScaledRows final : public Contents {
   Origin origin() const override {
     const Contents* contents = rows_.buffer()->contents();
     Origin origin = contents ? contents->origin() : Origin();
-    Sha1 factors;
-    factors.update(reinterpret_cast<const std::byte*>(factors_.data()), factors_.size() * sizeof(double));
-    origin.identity += "+" + std::to_string(rows_.offset()) + " rows times " + factors.hex();
+    origin.identity += "+" + std::to_string(rows_.offset()) + " rows times " + sha1_hex(std::span(factors_));
     return origin;
   }
 
