@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/gemm/bits.h"
+#include "kernels/gemm/product_part.h"
 
 namespace tenon::kernels {
 
@@ -25,35 +26,18 @@ inline bool takes_dots(const GemmParams& p) {
 
 inline int64_t depth_blocks(int64_t k) { return std::max<int64_t>(1, (k + kBlockDepth - 1) / kBlockDepth); }
 
-/// Part `index` of a product: where its matrices start, in elements, and which tiles of rows and panels of columns it has.
-struct GemmPart {
-  int64_t block = 0;  ///< parts with equal `block` share their rows of A
+/// Part `index` of a product, and where its matrices start, in elements.
+struct GemmPart : ProductPart {
   int64_t a = 0, b = 0, c = 0, d = 0;
-  int64_t tile_begin = 0, tile_end = 0, panel_begin = 0, panel_end = 0;
 };
 inline GemmPart gemm_part(const GemmParams& p, int64_t index) {
-  GemmPart part;
-  const int64_t col = index % p.col_parts;
-  part.block = index / p.col_parts;
-  const int64_t row = part.block % p.row_parts;
-  int64_t batch = part.block / p.row_parts;
-  for (int i = p.batch_rank; i-- > 0;) {
-    const int64_t at = batch % p.batch[i];
-    batch /= p.batch[i];
-    part.a += at * p.a_batch[i];
-    part.b += at * p.b_batch[i];
-    part.c += at * p.c_batch[i];
-    part.d += at * p.d_batch[i];
-  }
-  const int64_t panels = (p.n + p.panel - 1) / p.panel;
-  part.tile_begin = row * p.row_tiles / p.row_parts;
-  part.tile_end = (row + 1) * p.row_tiles / p.row_parts;
-  part.panel_begin = col * panels / p.col_parts;
-  part.panel_end = (col + 1) * panels / p.col_parts;
+  GemmPart part{product_part(p, index)};
+  part.a = batch_offset(p, part, p.a_batch);
+  part.b = batch_offset(p, part, p.b_batch);
+  part.c = batch_offset(p, part, p.c_batch);
+  part.d = batch_offset(p, part, p.d_batch);
   return part;
 }
-/// First row of tile t.
-inline int64_t tile_row(const GemmParams& p, int64_t t) { return t * p.m / p.row_tiles; }
 
 /// Floats of a thread's scratch: packed A, partial sums, three tiles and a row.
 struct GemmScratch {

@@ -7,8 +7,6 @@
 namespace tenon::kernels {
 
 namespace {
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /// Bytes of B that make a part of a product with few rows, which lives on bandwidth.
 constexpr int64_t kStreamedBytes = 128 << 10;
 /// Multiply-adds that make a part worth handing out.
@@ -19,12 +17,6 @@ constexpr int64_t kBlockFloats = 128 << 10;
 /// The same where every row costs less of decoding the panels.
 constexpr int64_t kBitsBlockFloats = 512 << 10;
 constexpr int64_t kEnoughParts = 64;
-
-/// a * b, held below what int64 can hold; sizes of real products fit, costs need not be exact.
-int64_t capped_mul(int64_t a, int64_t b) {
-  int64_t r;
-  return __builtin_mul_overflow(a, b, &r) ? INT64_MAX / 4 : r;
-}
 }  // namespace
 
 GemmFormat gemm_format() {

@@ -25,14 +25,14 @@ class PackedRows {
         zeros_(sums_ + layout.rows),
         scales_(reinterpret_cast<float*>(zeros_ + layout.rows)) {}
 
-  void hold(const IntegerPart& part) {
-    first_ = integer_tile_row(p_, part.tile_begin);
+  void hold(const ProductPart& part) {
+    first_ = tile_row(p_, part.tile_begin);
     if (held_ == part.block) return;
     held_ = part.block;
     const uint8_t* a = call_.in<uint8_t>(0) + batch_offset(p_, part, p_.a_batch);
     const int64_t zero = batch_offset(p_, part, p_.a_zeros.batch), scale = batch_offset(p_, part, p_.a_scales.batch);
     for (int64_t tile = part.tile_begin; tile < part.tile_end; ++tile) {
-      const int64_t begin = integer_tile_row(p_, tile), end = integer_tile_row(p_, tile + 1), height = end - begin;
+      const int64_t begin = tile_row(p_, tile), end = tile_row(p_, tile + 1), height = end - begin;
       for (int64_t r = begin; r < end; ++r) {
         const int64_t at = r - first_;
         sums_[at] = PackRow(a + r * p_.k, to_signed(p_.a), p_.k, height, tile_at(begin) + (r - begin));
@@ -69,7 +69,7 @@ class Columns {
   Columns(const IntegerGemmParams& p, const Call& call, int32_t* room)
       : p_(p), call_(call), zeros_(room), scales_(reinterpret_cast<float*>(room + kPanel)), bias_(scales_ + kPanel) {}
 
-  void begin(const IntegerPart& part, int64_t column, const uint8_t* panel) {
+  void begin(const ProductPart& part, int64_t column, const uint8_t* panel) {
     sums_ = reinterpret_cast<const int32_t*>(panel + groups_of(p_.k) * kPanel * 4);
     const int64_t n = std::min(kPanel, p_.n - column);
     zero_ = p_.b == DType::kInt8 ? 128 : 0;
@@ -143,7 +143,7 @@ void Gemm(const IntegerGemmParams& p, const Call& call, Range range) {
   const int64_t groups = groups_of(p.k), panel_bytes = integer_panel_bytes(kPanel, p.k);
   const size_t width = requantised ? 1 : 4;
   for (int64_t index = range.begin; index < range.end; ++index) {
-    const IntegerPart part = integer_part(p, index);
+    const ProductPart part = product_part(p, index);
     rows.hold(part);
     const uint8_t* const matrix = b + batch_offset(p, part, p.b_batch);
     auto* const c = call.out<uint8_t>(0) + static_cast<size_t>(batch_offset(p, part, p.c_batch)) * width;
@@ -159,7 +159,7 @@ void Gemm(const IntegerGemmParams& p, const Call& call, Range range) {
       const int64_t column = panel * kPanel, n = std::min(kPanel, p.n - column);
       columns.begin(part, column, t.panel);
       for (int64_t tile = part.tile_begin; tile < part.tile_end; ++tile, t.ahead += share) {
-        const int64_t row = integer_tile_row(p, tile), height = integer_tile_row(p, tile + 1) - row;
+        const int64_t row = tile_row(p, tile), height = tile_row(p, tile + 1) - row;
         t.rows = rows.tile_at(row);
         kDotTiles<Rows>[static_cast<size_t>(height)](t);
         for (int64_t r = 0; r < height; ++r) {

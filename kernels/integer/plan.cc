@@ -10,8 +10,6 @@
 namespace tenon::kernels {
 
 namespace {
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /// Bytes of B that make a part of a product with few rows, which lives on bandwidth.
 constexpr int64_t kStreamedBytes = 128 << 10;
 /// Products that make a part worth handing out.
@@ -19,12 +17,6 @@ constexpr int64_t kPartWork = 4 << 20;
 /// Most rows of A packed at once, and most bytes of them: they stay in L2 while panels of B pass by.
 constexpr int64_t kBlockRows = 112;
 constexpr int64_t kBlockBytes = 512 << 10;
-
-/// a * b, held below what int64 can hold.
-int64_t capped_mul(int64_t a, int64_t b) {
-  int64_t r;
-  return __builtin_mul_overflow(a, b, &r) ? INT64_MAX / 4 : r;
-}
 }  // namespace
 
 bool has_byte_products() {

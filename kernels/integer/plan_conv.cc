@@ -1,12 +1,11 @@
 #include <algorithm>
 
 #include "kernels/integer/conv.h"
+#include "kernels/sizes.h"
 
 namespace tenon::kernels {
 
 namespace {
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 /// Bytes of packed pixels that stay in L2 while filters pass by.
 constexpr int64_t kBlockBytes = 192 << 10;
 /// Products that make a part worth handing out, and how many parts are enough.

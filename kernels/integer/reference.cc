@@ -30,10 +30,10 @@ uint8_t quantized(int32_t sum, float scale, int32_t zero, DType to) {
 
 void IntegerGemmReference(const IntegerGemmParams& p, const Call& call, Range range) {
   for (int64_t index = range.begin; index < range.end; ++index) {
-    const IntegerPart part = integer_part(p, index);
+    const ProductPart part = product_part(p, index);
     const int64_t a = batch_offset(p, part, p.a_batch), b = batch_offset(p, part, p.b_batch), c = batch_offset(p, part, p.c_batch);
     const int64_t last = std::min(p.n, part.panel_end * p.panel);
-    for (int64_t m = integer_tile_row(p, part.tile_begin); m < integer_tile_row(p, part.tile_end); ++m) {
+    for (int64_t m = tile_row(p, part.tile_begin); m < tile_row(p, part.tile_end); ++m) {
       for (int64_t n = part.panel_begin * p.panel; n < last; ++n) {
         const auto a_at = [&](const Spread& s) { return batch_offset(p, part, s.batch) + m * s.step; };
         const auto b_at = [&](const Spread& s) { return batch_offset(p, part, s.batch) + n * s.step; };
