@@ -32,12 +32,7 @@ Status expect_one_a_filter(const Types& in, int i) {
 IntegerConvParams params_of(const QLinearConv& op, const Dims& x, const Dims& w, const Dims& y) {
   IntegerConvParams p;
   p.batch = x[0], p.groups = op.group, p.channels = x[1], p.filters = w[0];
-  const int spatial = static_cast<int>(x.size()) - 2;
-  for (int i = 0; i < spatial; ++i) {
-    const WindowDim d = window_dim(op.window, i, w[2 + i], x[2 + i], y[2 + i]);
-    const int at = kMostSpatial - spatial + i;
-    p.in[at] = d.in, p.out[at] = d.out, p.kernel[at] = d.kernel, p.stride[at] = d.stride, p.dilation[at] = d.dilation, p.pad[at] = d.pad;
-  }
+  set_window(p, op.window, x, w, y);
   return p;
 }
 

@@ -35,6 +35,18 @@ Result<Dim> window_output(const Window& w, int i, int64_t kernel, const Dim& in)
 /// The window along spatial dim i, pads of auto_pad resolved; `out` as window_output gave it.
 WindowDim window_dim(const Window& w, int i, int64_t kernel, int64_t in, int64_t out);
 
+/// Fills the arrays in, out, kernel, stride, dilation and pad of `p` (depth, height, width) for x [N, C, spatial...], weights
+/// [M, C/group, kernel...] and y; up to three spatial dims, those that are missing keep what `p` has.
+template <class Params>
+void set_window(Params& p, const Window& w, const Dims& x, const Dims& weights, const Dims& y) {
+  const size_t spatial = x.size() - 2;
+  for (size_t i = 0; i < spatial; ++i) {
+    const WindowDim d = window_dim(w, static_cast<int>(i), weights[2 + i], x[2 + i], y[2 + i]);
+    const size_t at = 3 - spatial + i;
+    p.in[at] = d.in, p.out[at] = d.out, p.kernel[at] = d.kernel, p.stride[at] = d.stride, p.dilation[at] = d.dilation, p.pad[at] = d.pad;
+  }
+}
+
 /// (kernel - 1) * dilation + 1, or an error when that overflows or kernel is below 1.
 Result<int64_t> window_extent(int64_t kernel, int64_t dilation);
 
