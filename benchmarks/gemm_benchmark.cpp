@@ -1,11 +1,8 @@
 // Matrix products against the multiply-add peak of one core, measured in the same process. One thread.
 //   gemm_benchmark [--benchmark_filter=...]; TENON_MAX_ISA=avx2 caps the instruction set.
-#include <benchmark/benchmark.h>
-
-#include <algorithm>
-#include <chrono>
 #include <cstdlib>
 
+#include "benchmarks/best.h"
 #include "benchmarks/machine.h"
 #include "kernels/gemm/bits.h"
 
@@ -45,21 +42,11 @@ void product(benchmark::State& state, bool packed, bool trans_b, bool gelu) {
   plan_gemm(p);
   const Buffer scratch(gemm_scratch(p) / 4);
   Call call{.src = packed_src, .dst = dst, .scratch = reinterpret_cast<std::byte*>(scratch.data), .fault = &fault};
-  Kernel<GemmParams> kernel = nullptr;
-  for (const auto& row : gemm) {
-    if (row.refuse(p) == nullptr) {
-      kernel = row.pointer();
-      state.SetLabel(row.name);
-      break;
-    }
-  }
-  double best = 1e30;
-  for (auto _ : state) {
-    const auto start = std::chrono::steady_clock::now();
+  const auto kernel = benchmarks::chosen(state, gemm, p);
+  const double best = benchmarks::best_seconds(state, [&] {
     if (!packed) run_pack(pack, packing, {0, pack.parts()});
     kernel(p, call, {0, p.parts()});
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
+  });
   const double work = 2e-9 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
   state.counters["best_us"] = best * 1e6;
   state.counters["GFLOPS"] = work / best;
@@ -99,14 +86,11 @@ void few_bits(benchmark::State& state) {
                   .scratch = reinterpret_cast<std::byte*>(scratch.data),
                   .fault = &fault,
                   .shared = reinterpret_cast<std::byte*>(shared.data)};
-  const Kernel<GemmParams> kernel = takes_few_bits(p) ? GemmFewBitsPointer() : GemmBitsPointer();
-  double best = 1e30;
-  for (auto _ : state) {
-    const auto start = std::chrono::steady_clock::now();
+  const auto kernel = benchmarks::chosen(state, gemm, p);
+  const double best = benchmarks::best_seconds(state, [&] {
     if (takes_few_bits(p)) GemmBitsRowsPointer()(p, call, {0, 1});
     kernel(p, call, {0, p.parts()});
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
+  });
   const double work = 2e-9 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
   state.counters["best_us"] = best * 1e6;
   state.counters["GFLOPS"] = work / best;

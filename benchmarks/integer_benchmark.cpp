@@ -1,13 +1,9 @@
 // Products of 8-bit integers beside what one core can do: with VNNI four times the operations of its float32 multiply-adds, otherwise
 // twice. One thread.
 //   integer_benchmark [--benchmark_filter=...]; TENON_MAX_ISA=avx2 caps the instruction set.
-#include <benchmark/benchmark.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstring>
 #include <memory>
 
+#include "benchmarks/best.h"
 #include "benchmarks/machine.h"
 #include "kernels/integer/integer.h"
 
@@ -39,20 +35,8 @@ void product(benchmark::State& state, DType to) {
   plan_integer_gemm(p);
   const auto scratch = buffer(integer_gemm_scratch(p));
   const Call call{.src = src, .dst = dst, .scratch = scratch.get(), .fault = &fault};
-  Kernel<IntegerGemmParams> kernel = nullptr;
-  for (const auto& row : integer_gemm) {
-    if (row.refuse(p) == nullptr) {
-      kernel = row.pointer();
-      state.SetLabel(row.name);
-      break;
-    }
-  }
-  double best = 1e30;
-  for (auto _ : state) {
-    const auto start = std::chrono::steady_clock::now();
-    kernel(p, call, {0, p.parts()});
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
+  const auto kernel = benchmarks::chosen(state, integer_gemm, p);
+  const double best = benchmarks::best_seconds(state, [&] { kernel(p, call, {0, p.parts()}); });
   const double work = 2e-9 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
   const double peak = benchmarks::peak_gflops() * (has_byte_products() ? 4 : 2);
   state.counters["best_us"] = best * 1e6;
