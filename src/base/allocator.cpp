@@ -8,6 +8,7 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <time.h>
 #endif
 
 namespace tenon {
@@ -15,13 +16,44 @@ namespace tenon {
 namespace {
 std::atomic<bool (*)(size_t)> allocation_hook{nullptr};
 
-// From this size on a block asks for huge pages, as many as it fills: packed weights and arenas are walked end to end.
+// From this size on a block begins at a huge page: packed weights and arenas are walked end to end.
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kSlack = 64;
 
 size_t padded(size_t bytes, size_t alignment) { return (bytes + kSlack + alignment - 1) / alignment * alignment; }
 size_t alignment_for(size_t bytes) { return bytes >= kHugePage ? kHugePage : kAlignment; }
+
+#if defined(__linux__)
+int64_t nanoseconds(clockid_t clock) {
+  timespec t{};
+  clock_gettime(clock, &t);
+  return t.tv_sec * int64_t{1'000'000'000} + t.tv_nsec;
+}
+#endif
 }  // namespace
+
+#if defined(__linux__) && defined(MADV_POPULATE_WRITE)
+void back_with_pages(std::byte* block, size_t bytes) {
+  constexpr int64_t kSlow = 1'000'000, kPause = 100'000'000;  // ns: of one page; until the next is tried
+  static std::atomic<int64_t> again{0};
+  const size_t whole = bytes / kHugePage * kHugePage;
+  size_t at = 0;
+  if (whole != 0 && nanoseconds(CLOCK_MONOTONIC) >= again.load(std::memory_order_relaxed)) {
+    madvise(block, whole, MADV_HUGEPAGE);
+    for (bool quick = true; quick && at < whole; at += kHugePage) {
+      const int64_t begin = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+      *const_cast<volatile std::byte*>(block + at) = std::byte{0};
+      quick = nanoseconds(CLOCK_THREAD_CPUTIME_ID) - begin <= kSlow;
+      if (!quick) again.store(nanoseconds(CLOCK_MONOTONIC) + kPause, std::memory_order_relaxed);
+    }
+  }
+  if (at == whole) return;
+  madvise(block + at, whole - at, MADV_NOHUGEPAGE);
+  if (madvise(block + at, whole - at, MADV_POPULATE_WRITE) == 0) madvise(block + at, whole - at, MADV_HUGEPAGE);
+}
+#else
+void back_with_pages(std::byte*, size_t) {}
+#endif
 
 void set_allocation_hook(bool (*hook)(size_t)) { allocation_hook.store(hook); }
 
@@ -39,9 +71,6 @@ void* Allocator::allocate(size_t bytes) {
     bytes_.fetch_sub(bytes, std::memory_order_relaxed);
     return nullptr;
   }
-#if defined(__linux__)
-  if (alignment == kHugePage) madvise(block, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
-#endif
   size_t peak = peak_.load(std::memory_order_relaxed);
   while (now > peak && !peak_.compare_exchange_weak(peak, now, std::memory_order_relaxed)) {
   }
@@ -60,7 +89,7 @@ Allocator& Allocator::process() {
   return *instance;
 }
 
-Result<std::shared_ptr<Buffer>> Buffer::allocate(size_t bytes, std::shared_ptr<Allocator> allocator) {
+Result<std::shared_ptr<Buffer>> Buffer::untouched(size_t bytes, std::shared_ptr<Allocator> allocator) {
   Allocator& from = allocator ? *allocator : Allocator::process();
   void* block = from.allocate(bytes);
   if (!block) {
@@ -74,6 +103,12 @@ Result<std::shared_ptr<Buffer>> Buffer::allocate(size_t bytes, std::shared_ptr<A
   buffer->size_ = bytes;
   buffer->allocator_ = std::move(allocator);
   buffer->owned_ = true;
+  return buffer;
+}
+
+Result<std::shared_ptr<Buffer>> Buffer::allocate(size_t bytes, std::shared_ptr<Allocator> allocator) {
+  TENON_ASSIGN(auto buffer, untouched(bytes, std::move(allocator)));
+  back_with_pages(buffer->data_, bytes);
   return buffer;
 }
 
@@ -98,7 +133,7 @@ std::shared_ptr<Buffer> Buffer::borrow(void* data, size_t bytes, std::function<v
 }
 
 Result<std::shared_ptr<Buffer>> Buffer::late(size_t bytes, std::shared_ptr<const Contents> contents, std::shared_ptr<Allocator> allocator) {
-  TENON_ASSIGN(auto buffer, allocate(bytes, std::move(allocator)));
+  TENON_ASSIGN(auto buffer, untouched(bytes, std::move(allocator)));
   buffer->contents_ = std::move(contents);
   buffer->late_ = true;
   return buffer;
@@ -115,7 +150,11 @@ void Buffer::fill() const {
   const std::lock_guard<std::mutex> lock(filling_);
   if (!late_.load(std::memory_order_relaxed)) return;
   Status status;
-  for (size_t at = 0; at < size_ && status.ok(); at += kStep) status = contents_->read(at, std::min(kStep, size_ - at), data_ + at);
+  for (size_t at = 0; at < size_ && status.ok(); at += kStep) {
+    const size_t n = std::min(kStep, size_ - at);
+    back_with_pages(data_ + at, n);
+    status = contents_->read(at, n, data_ + at);
+  }
   if (!status.ok()) {
     std::memset(data_, 0, size_);
     contents_->faults().report(std::move(status));

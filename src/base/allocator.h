@@ -41,11 +41,17 @@ class Allocator {
 /// Test hook: when set, called before every allocation of every Allocator; returning false makes it fail.
 void set_allocation_hook(bool (*hook)(size_t bytes));
 
+/// Puts pages under memory of an Allocator that is about to be written whole (a block, or a part that begins at a multiple of 2 MiB):
+/// huge ones, as long as they come quickly. Clearing one takes a tenth of a millisecond or two, but a system short of them compacts memory
+/// first, and a virtual machine may have to ask its host for every part of one, fifty times slower, while small pages are at hand.
+/// Small ones are left to the system to join later. Thread-safe.
+void back_with_pages(std::byte* block, size_t bytes);
+
 /// Memory with an owner: allocated here, or a caller's with a release callback. Shared by reference counting. The bytes may be late:
 /// then data() reads them first.
 class Buffer {
  public:
-  /// kNoMem or kLimit on failure. The allocator must outlive the buffer (it is kept alive by the shared_ptr).
+  /// For memory about to be written whole: its pages are there already. kNoMem or kLimit on failure. The allocator must outlive the buffer (it is kept alive by the shared_ptr).
   static Result<std::shared_ptr<Buffer>> allocate(size_t bytes, std::shared_ptr<Allocator> allocator = nullptr);
   /// Memory for a moment, straight from the system: its pages go back with it, where a hole in the heap would stay. kNoMem on failure.
   static Result<std::shared_ptr<Buffer>> scratch(size_t bytes);
@@ -82,6 +88,8 @@ class Buffer {
 
  private:
   Buffer() = default;
+  /// As allocate(), but no page is touched.
+  static Result<std::shared_ptr<Buffer>> untouched(size_t bytes, std::shared_ptr<Allocator> allocator);
   void fill() const;
 
   std::byte* data_ = nullptr;

@@ -11,7 +11,7 @@
 namespace tenon {
 
 namespace {
-constexpr size_t kPart = size_t{4} << 20;          // read by one thread at a time
+constexpr size_t kPart = size_t{4} << 20;          // read by one thread at a time; whole huge pages
 constexpr size_t kParallelFrom = size_t{8} << 20;  // less is read before helpers have woken up
 constexpr size_t kBatch = 16;                      // parts between two reports of progress
 }  // namespace
@@ -48,7 +48,9 @@ Status settle(std::span<const std::shared_ptr<Buffer>> buffers, const std::funct
     const auto read = [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end && !failed.load(std::memory_order_relaxed); ++i) {
         const Part& part = parts[first + static_cast<size_t>(i)];
-        Status status = part.buffer->contents()->read(part.from, part.bytes, part.buffer->address() + part.from);
+        std::byte* const to = part.buffer->address() + part.from;
+        back_with_pages(to, part.bytes);
+        Status status = part.buffer->contents()->read(part.from, part.bytes, to);
         if (status.ok()) continue;
         faults.report(std::move(status));
         failed = true;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -28,6 +29,24 @@ size_t resident() {
   size_t size = 0, pages = 0;
   statm >> size >> pages;
   return pages * 4096;
+}
+
+TEST(Allocator, LateMemoryIsTouchedWhenItIsRead) {
+  struct Ones : Contents {
+    using Contents::Contents;
+    Status read(size_t, size_t n, std::byte* to) const override {
+      std::memset(to, 1, n);
+      return {};
+    }
+  };
+  constexpr size_t kBytes = (size_t{32} << 20) + 4096 + 1;  // huge pages, small ones and a byte
+  const size_t before = resident();
+  auto late = Buffer::late(kBytes, std::make_shared<Ones>(std::make_shared<ReadFaults>()));
+  ASSERT_TRUE(late.ok());
+  EXPECT_LT(resident(), before + kBytes / 8);
+  const std::byte* const data = (*late)->data();
+  EXPECT_EQ(std::count(data, data + kBytes, std::byte{1}), static_cast<ptrdiff_t>(kBytes));
+  EXPECT_GE(resident() + (size_t{1} << 20), before + kBytes);
 }
 
 TEST(Allocator, ScratchGoesBackToTheSystem) {
