@@ -1,5 +1,7 @@
 #include "base/status.h"
 
+#include <sstream>
+
 namespace tenon {
 
 const char* code_name(Code code) {
@@ -23,6 +25,12 @@ Status::Status(Code code, std::string text) {
   info_ = std::make_unique<ErrorInfo>();
   info_->code = code;
   info_->text = std::move(text);
+}
+
+Status error_of(Code code, std::initializer_list<ErrorPart> parts) {
+  std::ostringstream out;
+  for (const ErrorPart& part : parts) part.write(out);
+  return Status(code, std::move(out).str());
 }
 
 std::string Status::message() const {

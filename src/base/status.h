@@ -2,9 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <optional>
-#include <sstream>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -70,12 +71,26 @@ class [[nodiscard]] Status {
   std::unique_ptr<ErrorInfo> info_;
 };
 
+/// One part of an error text: anything with an operator<<, looked at while the expression that names it is evaluated. The type is
+/// forgotten here, so that a place that can fail costs few bytes of code.
+class ErrorPart {
+ public:
+  explicit ErrorPart(const char* text)
+      : value_(text), write_([](std::ostream& out, const void* v) { out << static_cast<const char*>(v); }) {}
+  template <class T>
+  explicit ErrorPart(const T& value) : value_(&value), write_([](std::ostream& out, const void* v) { out << *static_cast<const T*>(v); }) {}
+  void write(std::ostream& out) const { write_(out, value_); }
+
+ private:
+  const void* value_;
+  void (*write_)(std::ostream&, const void*);
+};
+Status error_of(Code code, std::initializer_list<ErrorPart> parts);
+
 /// Builds an error text from its parts: `return error(Code::kShape, "axis ", axis, " is outside rank ", rank);`
 template <class... Parts>
 Status error(Code code, const Parts&... parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return Status(code, std::move(out).str());
+  return error_of(code, {ErrorPart(parts)...});
 }
 template <class... Parts>
 Status shape_error(const Parts&... parts) {
