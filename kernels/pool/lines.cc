@@ -1,4 +1,4 @@
-// Max and average pooling of plain float32 tensors. Every output row is made in two steps, both over whole vectors: the rows a window
+// Max and average pooling of plain tensors. Every output row is made in two steps, both over whole vectors: the rows a window
 // covers become one line, as long as the input is wide and padded at both ends, and that line is reduced along its length.
 #include "kernels/pool/pool.h"
 
@@ -17,13 +17,10 @@ namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-using DF = hn::ScalableTag<float>;
-using VF = hn::Vec<DF>;
-
-template <PoolKind kKind>
-HWY_INLINE VF Join(VF a, VF b) {
-  return kKind == PoolKind::kMax ? MaxNan(a, b) : hn::Add(a, b);
-}
+template <class T>
+using DOf = hn::ScalableTag<T>;
+template <class T>
+using VOf = hn::Vec<DOf<T>>;
 
 // Vectors that are joined side by side: each alone would wait for its own last result.
 constexpr int kSide = 4;
@@ -31,16 +28,16 @@ constexpr int kSide = 4;
 constexpr int kRows = 8;
 
 /// line[i] = src[0][i] joined with src[1][i] to src[count - 1][i], and with what line[i] held unless kFirst; n values.
-template <PoolKind kKind, bool kFirst>
-void JoinRows(const float* const* src, int count, float* HWY_RESTRICT line, int64_t n) {
-  const DF d;
+template <PoolKind kKind, bool kFirst, class T>
+void JoinRows(const T* const* src, int count, T* HWY_RESTRICT line, int64_t n) {
+  const DOf<T> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t i = 0;
   for (; i + kSide * lanes <= n; i += kSide * lanes) {
-    VF acc[kSide];
+    VOf<T> acc[kSide];
     for (int v = 0; v < kSide; ++v) acc[v] = hn::LoadU(d, (kFirst ? src[0] : line) + i + v * lanes);
     for (int r = kFirst ? 1 : 0; r < count; ++r) {
-      for (int v = 0; v < kSide; ++v) acc[v] = Join<kKind>(acc[v], hn::LoadU(d, src[r] + i + v * lanes));
+      for (int v = 0; v < kSide; ++v) acc[v] = Join<kKind>(d, acc[v], hn::LoadU(d, src[r] + i + v * lanes));
     }
     for (int v = 0; v < kSide; ++v) hn::StoreU(acc[v], d, line + i + v * lanes);
   }
@@ -48,54 +45,61 @@ void JoinRows(const float* const* src, int count, float* HWY_RESTRICT line, int6
     // The last vector overlaps the one before, where that does not join elements twice.
     if (kFirst && i + lanes > n && n >= lanes) i = n - lanes;
     if (i + lanes <= n) {
-      VF acc = hn::LoadU(d, (kFirst ? src[0] : line) + i);
-      for (int r = kFirst ? 1 : 0; r < count; ++r) acc = Join<kKind>(acc, hn::LoadU(d, src[r] + i));
+      VOf<T> acc = hn::LoadU(d, (kFirst ? src[0] : line) + i);
+      for (int r = kFirst ? 1 : 0; r < count; ++r) acc = Join<kKind>(d, acc, hn::LoadU(d, src[r] + i));
       hn::StoreU(acc, d, line + i);
     } else {
       const auto left = static_cast<size_t>(n - i);
-      VF acc = LoadPart(d, (kFirst ? src[0] : line) + i, left);
-      for (int r = kFirst ? 1 : 0; r < count; ++r) acc = Join<kKind>(acc, LoadPart(d, src[r] + i, left));
+      VOf<T> acc = LoadPart(d, (kFirst ? src[0] : line) + i, left);
+      for (int r = kFirst ? 1 : 0; r < count; ++r) acc = Join<kKind>(d, acc, LoadPart(d, src[r] + i, left));
       StorePart(acc, d, line + i, left);
     }
   }
 }
 
 /// Lanes 0, step, 2 * step... of the memory at src.
-HWY_INLINE VF LoadEvery(DF d, const float* src, int64_t step, hn::Vec<hn::RebindToSigned<DF>> index) {
+template <class T>
+HWY_INLINE VOf<T> LoadEvery(DOf<T> d, const T* src, int64_t step) {
   if (step == 1) return hn::LoadU(d, src);
   if (step == 2) {
-    VF even, odd;
+    VOf<T> even, odd;
     hn::LoadInterleaved2(d, src, even, odd);
     return even;
   }
-  return hn::GatherIndex(d, src, index);
+  if constexpr (sizeof(T) == 4) {
+    const hn::RebindToSigned<DOf<T>> di;
+    return hn::GatherIndex(d, src, hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(step))));
+  } else {
+    HWY_ALIGN T lanes[hn::MaxLanes(d)];
+    for (int64_t i = 0; i < static_cast<int64_t>(hn::Lanes(d)); ++i) lanes[i] = src[i * step];
+    return hn::Load(d, lanes);
+  }
 }
 
 /// dst[o] = line[o * stride + k * dilation] joined over k, and for averages divided by the number of elements under the window: `rows`
 /// times columns[o].
-template <PoolKind kKind>
-void ReduceLine(const Dims3& d, const float* line, float rows, const float* columns, float* dst) {
-  const DF df;
-  const hn::RebindToSigned<DF> di;
+template <PoolKind kKind, class T>
+void ReduceLine(const Dims3& d, const T* line, float rows, const T* columns, T* dst) {
+  const DOf<T> df;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(df)), stride = d.stride[2], width = d.out[2];
-  const auto index = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(stride)));
-  const auto finish = [&](VF acc, int64_t o) HWY_ATTR {
-    return kKind == PoolKind::kMax ? acc : hn::Div(acc, hn::Mul(hn::LoadU(df, columns + o), hn::Set(df, rows)));
+  const auto finish = [&](VOf<T> acc, [[maybe_unused]] int64_t o) HWY_ATTR {
+    if constexpr (kKind == PoolKind::kAverage) acc = hn::Div(acc, hn::Mul(hn::LoadU(df, columns + o), hn::Set(df, rows)));
+    return acc;
   };
   int64_t o = 0;
   for (; stride == 1 && o + kSide * lanes <= width; o += kSide * lanes) {
-    VF acc[kSide];
+    VOf<T> acc[kSide];
     for (int v = 0; v < kSide; ++v) acc[v] = hn::LoadU(df, line + o + v * lanes);
     for (int64_t k = 1; k < d.kernel[2]; ++k) {
-      for (int v = 0; v < kSide; ++v) acc[v] = Join<kKind>(acc[v], hn::LoadU(df, line + o + v * lanes + k * d.dilation[2]));
+      for (int v = 0; v < kSide; ++v) acc[v] = Join<kKind>(df, acc[v], hn::LoadU(df, line + o + v * lanes + k * d.dilation[2]));
     }
     for (int v = 0; v < kSide; ++v) hn::StoreU(finish(acc[v], o + v * lanes), df, dst + o + v * lanes);
   }
   for (; o < width; o += lanes) {
     if (o + lanes > width && width >= lanes) o = width - lanes;  // over the vector before
-    const float* at = line + o * stride;
-    VF acc = LoadEvery(df, at, stride, index);
-    for (int64_t k = 1; k < d.kernel[2]; ++k) acc = Join<kKind>(acc, LoadEvery(df, at + k * d.dilation[2], stride, index));
+    const T* at = line + o * stride;
+    VOf<T> acc = LoadEvery<T>(df, at, stride);
+    for (int64_t k = 1; k < d.kernel[2]; ++k) acc = Join<kKind>(df, acc, LoadEvery<T>(df, at + k * d.dilation[2], stride));
     acc = finish(acc, o);
     if (o + lanes <= width) {
       hn::StoreU(acc, df, dst + o);
@@ -105,13 +109,13 @@ void ReduceLine(const Dims3& d, const float* line, float rows, const float* colu
   }
 }
 
-template <PoolKind kKind>
-void PoolRow(const PoolParams& p, const Dims3& d, const float* plane, float* line, const float* columns, float* dst, int64_t row) {
+template <PoolKind kKind, class T>
+void PoolRow(const PoolParams& p, const Dims3& d, const T* plane, T* line, const T* columns, T* dst, int64_t row) {
   const int64_t oz = d.out[0] == 1 ? 0 : row / d.out[1], oy = row - oz * d.out[1];
   const Taps3 zs(d, 0, oz), ys(d, 1, oy);
   const int64_t z = oz * d.stride[0] - d.pad[0], y = oy * d.stride[1] - d.pad[1];
-  float* middle = line + d.pad[2];
-  const float* rows[kRows];
+  T* middle = line + d.pad[2];
+  const T* rows[kRows];
   int count = 0;
   bool first = true;
   const auto join = [&] {
@@ -131,30 +135,29 @@ void PoolRow(const PoolParams& p, const Dims3& d, const float* plane, float* lin
   }
   if (count > 0) join();
   if (first) {
-    for (int64_t i = 0; i < d.in[2]; ++i) middle[i] = kKind == PoolKind::kMax ? -std::numeric_limits<float>::infinity() : 0.0f;
+    for (int64_t i = 0; i < d.in[2]; ++i) middle[i] = Outside<kKind, T>();
   }
   const auto size = [&](const Taps3& t) { return static_cast<double>(p.count_include_pad ? t.padded : t.end - t.begin); };
-  ReduceLine<kKind>(d, line, static_cast<float>(size(zs) * size(ys)), columns, dst);
+  ReduceLine<kKind, T>(d, line, static_cast<float>(size(zs) * size(ys)), columns, dst);
 }
 
-template <PoolKind kKind>
+template <PoolKind kKind, class T>
 void PoolParts(const PoolParams& p, const Call& call, Range range) {
   const Dims3 d(p);
   const int64_t in_plane = d.in[0] * d.in[1] * d.in[2], rows = p.row_count(), row_parts = p.row_parts();
-  float* columns = reinterpret_cast<float*>(call.scratch);
-  float* line = columns + d.out[2];
-  const float outside = kKind == PoolKind::kMax ? -std::numeric_limits<float>::infinity() : 0.0f;
-  const int64_t length = pool_line_bytes(p) / static_cast<int64_t>(sizeof(float)) - d.out[2];
-  for (int64_t i = 0; i < length; ++i) line[i] = outside;
-  for (int64_t o = 0; o < d.out[2]; ++o) {
+  T* columns = reinterpret_cast<T*>(call.scratch);  // of averages
+  T* line = columns + d.out[2];
+  const int64_t length = pool_line_bytes(p) / static_cast<int64_t>(sizeof(T)) - d.out[2];
+  for (int64_t i = 0; i < length; ++i) line[i] = Outside<kKind, T>();
+  for (int64_t o = 0; kKind == PoolKind::kAverage && o < d.out[2]; ++o) {
     const Taps3 xs(d, 2, o);
-    columns[o] = static_cast<float>(p.count_include_pad ? xs.padded : xs.end - xs.begin);
+    columns[o] = static_cast<T>(p.count_include_pad ? xs.padded : xs.end - xs.begin);
   }
   for (int64_t part = range.begin; part < range.end; ++part) {
     const int64_t plane = part / row_parts, begin = part % row_parts * p.rows;
     const int64_t end = begin + p.rows < rows ? begin + p.rows : rows;
     for (int64_t row = begin; row < end; ++row) {
-      PoolRow<kKind>(p, d, call.in<float>(0) + plane * in_plane, line, columns, call.out<float>(0) + (plane * rows + row) * d.out[2], row);
+      PoolRow<kKind, T>(p, d, call.in<T>(0) + plane * in_plane, line, columns, call.out<T>(0) + (plane * rows + row) * d.out[2], row);
     }
   }
 }
@@ -162,10 +165,11 @@ void PoolParts(const PoolParams& p, const Call& call, Range range) {
 }  // namespace
 
 void PoolLines(const PoolParams& p, const Call& call, Range range) {
-  if (p.kind == PoolKind::kMax) {
-    PoolParts<PoolKind::kMax>(p, call, range);
-  } else {
-    PoolParts<PoolKind::kAverage>(p, call, range);
+  if (p.kind == PoolKind::kAverage) return PoolParts<PoolKind::kAverage, float>(p, call, range);
+  switch (p.dtype) {
+    case DType::kInt8: return PoolParts<PoolKind::kMax, int8_t>(p, call, range);
+    case DType::kUint8: return PoolParts<PoolKind::kMax, uint8_t>(p, call, range);
+    default: return PoolParts<PoolKind::kMax, float>(p, call, range);
   }
 }
 

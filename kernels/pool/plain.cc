@@ -225,27 +225,91 @@ constexpr Row<GlobalPoolParams> kGlobalRows[] = {
 
 }  // namespace
 
-int64_t plan_pool(PoolParams& p) {
-  // About 20 thousand taps a part.
-  double row_work = static_cast<double>(std::max<int64_t>(p.out[p.spatial - 1], 1));
-  for (int i = 0; i < p.spatial; ++i) row_work *= static_cast<double>(p.kernel[i]);
-  const int64_t rows = p.row_count();
-  p.rows = static_cast<int64_t>(std::clamp<double>(20000 / row_work, 1, static_cast<double>(std::max<int64_t>(rows, 1))));
-  return rows * p.out[p.spatial - 1] == 0 ? 0 : p.planes * p.row_parts();
+namespace {
+
+constexpr double kMostBytes = 1 << 20;
+
+double real(int64_t v) { return static_cast<double>(v); }
+
+/// Types and kinds that vectors take: max of float32 and 8-bit integers, average of float32.
+bool takes_vectors(const PoolParams& p) {
+  const bool bytes = p.dtype == DType::kInt8 || p.dtype == DType::kUint8;
+  return !p.indices && ((p.kind == PoolKind::kMax && bytes) || (p.kind != PoolKind::kLp && p.dtype == DType::kFloat32));
+}
+
+bool moves_by_one(const PoolParams& p) {
+  if (p.spatial > 2) return false;
+  for (int i = 0; i < p.spatial; ++i) {
+    if (p.stride[i] != 1 ||
+        real(p.in[i]) + real(p.pad[i]) + real(p.pad_end[i]) - real(p.out[i]) != real(p.kernel[i] - 1) * real(p.dilation[i]))
+      return false;
+  }
+  return true;
+}
+
+/// The sizes of a band as numbers that cannot overflow.
+struct Band {
+  double rows, line, padded, joined, bytes;
+  explicit Band(const PoolParams& p) {
+    const int x = p.spatial - 1;
+    const double size = p.dtype == DType::kFloat32 ? 4 : 1, unit = std::max(p.block, 1), out_line = real(p.out[x]) * unit;
+    const double reach = x == 0 ? 0 : real(p.kernel[0] - 1) * real(p.dilation[0]), all = x == 0 ? 1 : real(p.out[0]);
+    // Enough rows to make up for those that neighbouring bands compute as well, and some 16 KB.
+    rows = std::clamp(std::max(2 * reach, std::floor(16384 / (out_line * size + 1))), 1.0, std::max(all, 1.0));
+    line = (real(p.pad[x]) + real(p.in[x]) + real(p.pad_end[x])) * unit;
+    const auto whole = [size](double elements) {
+      return (std::ceil(elements * size / 64) * 64 + 256) / size;
+    };  // and what vectors pass over
+    padded = whole((rows + reach) * line);
+    joined = whole((rows + reach) * out_line);
+    bytes = (padded + joined + (p.kind == PoolKind::kAverage ? whole(rows * out_line) : 0)) * size;
+  }
+};
+
+}  // namespace
+
+PoolBand pool_band(const PoolParams& p) {
+  const Band b(p);
+  const auto whole = [](double v) { return static_cast<int64_t>(v); };
+  return {.rows = whole(b.rows), .line = whole(b.line), .padded = whole(b.padded), .joined = whole(b.joined), .bytes = whole(b.bytes)};
+}
+bool takes_pool_sliding(const PoolParams& p) {
+  return takes_vectors(p) && moves_by_one(p) && p.out[p.spatial - 1] > 0 && Band(p).bytes <= kMostBytes;
 }
 
 int64_t pool_line_bytes(const PoolParams& p) {
-  constexpr double kLanes = 16;
+  const double lanes = 64.0 / real(static_cast<int64_t>(size_of(p.dtype)));
   const int i = p.spatial - 1;
-  const auto real = [](int64_t v) { return static_cast<double>(v); };
   const double with_pads = real(p.pad[i]) + real(p.in[i]);
   const double reach = real(p.out[i] - 1) * real(p.stride[i]) + real(p.kernel[i] - 1) * real(p.dilation[i]) + 1;
   return static_cast<int64_t>(
-      std::min(1e15, (std::max(with_pads, reach) + kLanes * (real(p.stride[i]) + 1) + real(p.out[i])) * sizeof(float)));
+      std::min(1e15, (std::max(with_pads, reach) + lanes * (real(p.stride[i]) + 1) + real(p.out[i])) * real(size_of(p.dtype))));
 }
 bool takes_pool_lines(const PoolParams& p) {
-  return p.block == 0 && p.dtype == DType::kFloat32 && p.kind != PoolKind::kLp && !p.indices && p.spatial <= 3 &&
-         p.out[p.spatial - 1] > 0 && pool_line_bytes(p) <= 1 << 20;
+  return p.block == 0 && takes_vectors(p) && p.spatial <= 3 && p.out[p.spatial - 1] > 0 && real(pool_line_bytes(p)) <= kMostBytes;
+}
+
+double pool_nanoseconds(const PoolParams& p) {
+  double sum = 0, product = 1;
+  for (int i = 0; i < p.spatial; ++i) sum += real(p.kernel[i]), product *= real(p.kernel[i]);
+  if (takes_pool_sliding(p)) return 0.06 * sum;
+  return (p.block != 0 || takes_pool_lines(p) ? 0.1 : 1.0) * product;
+}
+
+int64_t pool_scratch_bytes(const PoolParams& p) {
+  return takes_pool_sliding(p) ? pool_band(p).bytes : takes_pool_lines(p) ? pool_line_bytes(p) : 0;
+}
+
+int64_t plan_pool(PoolParams& p) {
+  // About 20 thousand taps a part, and bands of PoolSliding whole.
+  const bool sliding = takes_pool_sliding(p);
+  double taps = sliding ? 0 : 1;
+  for (int i = 0; i < p.spatial; ++i) taps = sliding ? taps + real(p.kernel[i]) : taps * real(p.kernel[i]);
+  const double row_work = real(std::max<int64_t>(p.out[p.spatial - 1], 1)) * taps * (sliding ? std::max(p.block, 1) : 1);
+  const int64_t rows = p.row_count();
+  const double least = sliding ? real(pool_band(p).rows) : 1;
+  p.rows = static_cast<int64_t>(std::clamp<double>(20000 / row_work, least, real(std::max<int64_t>(rows, 1))));
+  return rows * p.out[p.spatial - 1] == 0 ? 0 : p.planes * p.row_parts();
 }
 
 Kernel<PoolParams> PoolPlainPointer() { return pool_any; }

@@ -34,10 +34,23 @@ struct PoolParams {
 /// Chooses rows; returns the number of parts.
 int64_t plan_pool(PoolParams& p);
 
+/// The memory of PoolSliding: bands of output rows, whose input rows lie between their pads in `padded`, `line` elements each, and joined
+/// along their length in `joined`; for averages a factor an element of the band. In elements of the input.
+struct PoolBand {
+  int64_t rows, line, padded, joined, bytes;
+};
+PoolBand pool_band(const PoolParams& p);
+/// Whether PoolSliding takes it. Not when kernels or pads make a band too large for the memory of a thread.
+bool takes_pool_sliding(const PoolParams& p);
+
 /// Scratch memory of PoolLines: a line of the input with its pads and what vectors may read beyond, and a number an output column.
 int64_t pool_line_bytes(const PoolParams& p);
 /// Whether PoolLines takes it. Not when pads, strides or dilations make a line too long for the memory of a thread.
 bool takes_pool_lines(const PoolParams& p);
+
+/// Of the row of the table that takes it: scratch memory, and about how long an element of the output takes.
+int64_t pool_scratch_bytes(const PoolParams& p);
+double pool_nanoseconds(const PoolParams& p);
 
 #define KERNEL(Name, when, why) Kernel<PoolParams> Name##Pointer();
 #include "kernels/pool/pool.inc"

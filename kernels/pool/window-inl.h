@@ -6,6 +6,8 @@
 #define TENON_KERNELS_POOL_WINDOW_INL_H_
 #endif
 
+#include <limits>
+
 #include "hwy/highway.h"
 #include "kernels/pool/pool.h"
 
@@ -19,6 +21,25 @@ template <class V>
 HWY_INLINE V MaxNan(V a, V b) {
   const V larger = hn::Max(b, a);  // a when one of them is NaN
   return hn::IfThenElse(hn::IsNaN(b), b, larger);
+}
+
+/// What a window holds of two of its elements, or of parts of it.
+template <PoolKind kKind, class D, class V = hn::Vec<D>>
+HWY_INLINE V Join(D, V a, V b) {
+  if constexpr (kKind == PoolKind::kAverage) {
+    return hn::Add(a, b);
+  } else if constexpr (hwy::IsFloat<hn::TFromD<D>>()) {
+    return MaxNan(a, b);
+  } else {
+    return hn::Max(a, b);
+  }
+}
+
+/// What changes nothing when it is joined: the value of the pads.
+template <PoolKind kKind, class T>
+constexpr T Outside() {
+  using Limits = std::numeric_limits<T>;
+  return kKind == PoolKind::kAverage ? T(0) : Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
 }
 
 /// Depth, height, width, whatever the number of spatial dims.

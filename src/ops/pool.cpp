@@ -62,12 +62,10 @@ Result<Step> bind(const Pool& op, const BindContext& ctx) {
     return limit_error("pooling over ", p.spatial, " spatial dims, expected at most ", kernels::kMaxPoolSpatial);
   p.block = ctx.layout(0).plain() ? 0 : ctx.layout(0).block;
   p.planes = planes_of(x, ctx.layout(0));
-  double taps = 1;
   for (int i = 0; i < p.spatial; ++i) {
     const WindowDim d = window_dim(op.window, i, op.window.kernel_shape[i], x[2 + i], y[2 + i]);
     p.in[i] = d.in, p.out[i] = d.out, p.kernel[i] = d.kernel, p.stride[i] = d.stride, p.dilation[i] = d.dilation, p.pad[i] = d.pad;
     p.pad_end[i] = d.pad_end;
-    taps *= static_cast<double>(d.kernel);
   }
   p.count_include_pad = op.count_include_pad;
   p.indices = ctx.wants_output(1);
@@ -75,10 +73,8 @@ Result<Step> bind(const Pool& op, const BindContext& ctx) {
   p.p = op.p;
   // Without indices, what they count does not matter, and neither do maxima of empty planes.
   const int64_t parts = count_of(y) == 0 ? 0 : plan_pool(p);
-  const bool lines = kernels::takes_pool_lines(p);
-  const double each = p.block != 0 || lines ? 0.1 : 1.0;
-  TENON_ASSIGN(Step step, ctx.choose(kernels::pool, p, parts, static_cast<double>(count_of(y)) * taps * each));
-  if (lines) step.scratch_bytes = static_cast<size_t>(kernels::pool_line_bytes(p));
+  TENON_ASSIGN(Step step, ctx.choose(kernels::pool, p, parts, static_cast<double>(count_of(y)) * kernels::pool_nanoseconds(p)));
+  step.scratch_bytes = static_cast<size_t>(kernels::pool_scratch_bytes(p));
   return step;
 }
 

@@ -1,8 +1,10 @@
-// Channel-blocked pooling and reordering on every instruction set, against the plain kernels (which tests/ops checks by definition).
+// Pooling and reordering on every instruction set, against the plain kernels (which tests/ops checks by definition).
 #include "kernels/pool/pool.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -21,12 +23,13 @@ std::vector<float> Random(int64_t n) {
   return v;
 }
 
-template <class Params>
-std::vector<float> RunKernel(Kernel<Params> kernel, const Params& p, const std::vector<float>& src, int64_t size, int64_t parts) {
-  std::vector<float> dst(static_cast<size_t>(size), -77.0f);
+template <class Params, class T>
+std::vector<T> RunKernel(Kernel<Params> kernel, const Params& p, const std::vector<T>& src, int64_t size, int64_t parts,
+                         int64_t scratch_bytes = 0) {
+  std::vector<T> dst(static_cast<size_t>(size), T(77));
   const void* in[] = {src.data()};
   void* out[] = {dst.data()};
-  std::vector<std::byte> scratch(1 << 16);
+  std::vector<std::byte> scratch(static_cast<size_t>(scratch_bytes), std::byte{0xff});
   Call call{in, out, scratch.data()};
   for (int64_t i = parts - 1; i >= 0; --i) kernel(p, call, {i, i + 1});
   return dst;
@@ -60,31 +63,75 @@ TEST(Reorder, ThereAndBackKeepsEveryBit) {
   });
 }
 
+int64_t Scratch(const PoolParams& p) {
+  return std::max(takes_pool_sliding(p) ? pool_band(p).bytes : 0, takes_pool_lines(p) ? pool_line_bytes(p) : 0);
+}
+
+/// Calls f(row) for the rows of the table that take p, but the plain one; returns how many there were.
+template <class F>
+int EachRow(const PoolParams& p, F&& f) {
+  int rows = 0;
+  for (const auto& row : pool) {
+    if (row.refuse(p) != nullptr || row.pointer == PoolPlainPointer) continue;
+    SCOPED_TRACE(row.name);
+    f(row.pointer());
+    ++rows;
+  }
+  return rows;
+}
+
 void Check(PoolParams p, int64_t batch, int64_t channels) {
   int64_t in = 1, out = 1;
   for (int i = 0; i < p.spatial; ++i) in *= p.in[i], out *= p.out[i];
   const auto x = Random(batch * channels * in);
   p.planes = batch * channels;
-  PoolParams plain = p;
-  const int64_t parts = plan_pool(plain);
-  const auto want = RunKernel(PoolPlainPointer(), plain, x, batch * channels * out, parts);
-  test::for_each_target([&] {
-    PoolParams blocked = p;
-    blocked.block = channel_block();
-    blocked.planes = batch * Blocks(channels);
-    const int64_t blocked_parts = plan_pool(blocked);
-    ASSERT_EQ(pool.rows[0].refuse(blocked), nullptr);
-    const auto y = RunKernel(pool.rows[0].pointer(), blocked, Reordered(x, batch, channels, in, true), blocked.planes * blocked.block * out,
-                             blocked_parts);
-    const auto got = Reordered(y, batch, channels, out, false);
+  plan_pool(p);
+  const auto want = RunKernel(PoolPlainPointer(), p, x, batch * channels * out, p.planes * p.row_parts());
+  const auto check = [&](const std::vector<float>& got) {
     for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-6f) << i;
-    ASSERT_TRUE(takes_pool_lines(plain));
-    const auto lines = RunKernel(PoolLinesPointer(), plain, x, batch * channels * out, parts);
-    for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(lines[i], want[i], 1e-6f) << i;
+  };
+  test::for_each_target([&] {
+    const int plain =
+        EachRow(p, [&](auto kernel) { check(RunKernel(kernel, p, x, batch * channels * out, p.planes * p.row_parts(), Scratch(p))); });
+    EXPECT_EQ(plain, takes_pool_sliding(p) ? 2 : 1);
+    PoolParams b = p;
+    b.block = channel_block();
+    b.planes = batch * Blocks(channels);
+    plan_pool(b);
+    const auto blocked_x = Reordered(x, batch, channels, in, true);
+    const int blocked = EachRow(b, [&](auto kernel) {
+      const auto y = RunKernel(kernel, b, blocked_x, b.planes * b.block * out, b.planes * b.row_parts(), Scratch(b));
+      check(Reordered(y, batch, channels, out, false));
+    });
+    EXPECT_EQ(blocked, takes_pool_sliding(b) ? 2 : 1);
   });
 }
 
-TEST(Pool, BlockedWindows) {
+template <class T>
+void CheckBytes(PoolParams p) {
+  int64_t in = p.planes, out = p.planes;
+  for (int i = 0; i < p.spatial; ++i) in *= p.in[i], out *= p.out[i];
+  std::mt19937 gen(3);
+  std::vector<T> x(static_cast<size_t>(in));
+  for (T& v : x) v = static_cast<T>(gen());
+  p.dtype = std::is_signed_v<T> ? DType::kInt8 : DType::kUint8;
+  const int64_t parts = plan_pool(p);
+  const auto want = RunKernel(PoolPlainPointer(), p, x, out, parts);
+  test::for_each_target(
+      [&] { EXPECT_GE(EachRow(p, [&](auto kernel) { ASSERT_EQ(RunKernel(kernel, p, x, out, parts, Scratch(p)), want); }), 1); });
+}
+
+PoolParams Square(PoolKind kind, int64_t height, int64_t width, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation = 1) {
+  PoolParams p{};
+  p.kind = kind, p.spatial = 2, p.planes = 3, p.in[0] = height, p.in[1] = width;
+  for (int i = 0; i < 2; ++i) {
+    p.kernel[i] = kernel, p.stride[i] = stride, p.dilation[i] = dilation, p.pad[i] = p.pad_end[i] = pad;
+    p.out[i] = (p.in[i] + 2 * pad - (kernel - 1) * dilation - 1) / stride + 1;
+  }
+  return p;
+}
+
+TEST(Pool, Windows) {
   for (const PoolKind kind : {PoolKind::kMax, PoolKind::kAverage}) {
     for (const bool include : {false, true}) {
       PoolParams p{};
@@ -119,6 +166,67 @@ TEST(Pool, BlockedWindows) {
   Check(three, 1, 9);
 }
 
+TEST(Pool, WindowsThatMoveByOne) {
+  for (const PoolKind kind : {PoolKind::kMax, PoolKind::kAverage}) {
+    for (const bool include : {false, true}) {
+      PoolParams p = Square(kind, 20, 20, 5, 1, 2);
+      p.count_include_pad = include;
+      Check(p, 1, 21);
+      p = Square(kind, 7, 3, 3, 1, 1);
+      p.count_include_pad = include;
+      Check(p, 2, 5);
+      p = Square(kind, 130, 75, 3, 1, 1);  // several bands a plane
+      p.count_include_pad = include;
+      Check(p, 1, 3);
+      p = Square(kind, 40, 33, 13, 1, 6);  // more taps down than a band has rows otherwise
+      p.count_include_pad = include;
+      Check(p, 1, 2);
+    }
+    Check(Square(kind, 12, 30, 3, 1, 2, 2), 1, 3);
+    Check(Square(kind, 9, 9, 9, 1, 8), 1, 2);  // most of a window outside
+    PoolParams line{};
+    line.kind = kind, line.spatial = 1, line.in[0] = 70, line.out[0] = 69, line.kernel[0] = 4, line.stride[0] = line.dilation[0] = 1;
+    line.pad[0] = 2, line.pad_end[0] = 0;
+    Check(line, 1, 9);
+  }
+}
+
+TEST(Pool, Bytes) {
+  for (const int64_t stride : {1, 2, 3}) {
+    for (const int64_t width : {5, 31, 150}) {
+      CheckBytes<uint8_t>(Square(PoolKind::kMax, 17, width, 3, stride, 1));
+      CheckBytes<int8_t>(Square(PoolKind::kMax, 17, width, 3, stride, 1));
+    }
+  }
+  CheckBytes<int8_t>(Square(PoolKind::kMax, 4, 4, 3, 1, 2, 2));
+}
+
+/// Bands too large for the memory of a thread are left to the other rows.
+TEST(Pool, HugeWindows) {
+  PoolParams p = Square(PoolKind::kMax, 3, 3, int64_t{1} << 30, 1, (int64_t{1} << 30) - 1);
+  EXPECT_FALSE(takes_pool_sliding(p));
+  EXPECT_FALSE(takes_pool_lines(p));
+}
+
+TEST(Pool, PlainMaxKeepsNanAndInfinity) {
+  const float nan = std::nanf(""), low = -std::numeric_limits<float>::infinity();
+  for (const int64_t stride : {1, 2}) {
+    PoolParams p = Square(PoolKind::kMax, 6, 40, 3, stride, 1);
+    plan_pool(p);
+    std::vector<float> x(static_cast<size_t>(3 * 6 * 40), 1.0f);
+    x[0] = x[45] = x[3 * 6 * 40 - 1] = nan;
+    for (size_t i = 240; i < 480; ++i) x[i] = low;
+    const int64_t out = 3 * p.out[0] * p.out[1];
+    const auto want = RunKernel(PoolPlainPointer(), p, x, out, p.planes * p.row_parts());
+    test::for_each_target([&] {
+      EachRow(p, [&](auto kernel) {
+        const auto got = RunKernel(kernel, p, x, out, p.planes * p.row_parts(), Scratch(p));
+        for (size_t i = 0; i < got.size(); ++i) ASSERT_TRUE(got[i] == want[i] || (std::isnan(got[i]) && std::isnan(want[i]))) << i;
+      });
+    });
+  }
+}
+
 TEST(Pool, BlockedMaxKeepsNan) {
   test::for_each_target([] {
     const int64_t b = channel_block();
@@ -127,7 +235,7 @@ TEST(Pool, BlockedMaxKeepsNan) {
     plan_pool(p);
     std::vector<float> x(static_cast<size_t>(6 * b), 1.0f);
     x[0] = std::nanf(""), x[static_cast<size_t>(3 * b)] = std::nanf("");
-    const auto y = RunKernel(pool.rows[0].pointer(), p, x, 3 * b, p.row_parts());
+    const auto y = RunKernel(PoolBlockedPointer(), p, x, 3 * b, p.row_parts());
     EXPECT_TRUE(std::isnan(y[0]) && std::isnan(y[static_cast<size_t>(b)]));
     EXPECT_EQ(y[1], 1);
     EXPECT_EQ(y[static_cast<size_t>(2 * b)], 1);

@@ -220,14 +220,23 @@ void image(int64_t channels, int64_t size, F&& f) {
     const std::string blocked = block == 0 ? "" : "/blocked";
     for (const auto& [name, kind] :
          std::initializer_list<std::pair<const char*, PoolKind>>{{"max", PoolKind::kMax}, {"average", PoolKind::kAverage}}) {
-      PoolParams p{};
-      p.kind = kind, p.spatial = 2, p.block = static_cast<int32_t>(block), p.planes = planes;
-      for (int i = 0; i < 2; ++i) {
-        p.in[i] = size, p.out[i] = half, p.kernel[i] = 3, p.stride[i] = 2, p.dilation[i] = 1, p.pad[i] = p.pad_end[i] = 1;
+      for (const int64_t stride : {2, 1}) {
+        for (const DType t : {kF32, DType::kUint8}) {
+          if (t != kF32 && (kind != PoolKind::kMax || block != 0)) continue;
+          const int64_t kernel = stride == 2 ? 3 : 5, out = stride == 2 ? half : size;
+          PoolParams p{};
+          p.kind = kind, p.dtype = t, p.spatial = 2, p.block = static_cast<int32_t>(block), p.planes = planes;
+          for (int i = 0; i < 2; ++i) {
+            p.in[i] = size, p.out[i] = out, p.kernel[i] = kernel, p.stride[i] = stride, p.dilation[i] = 1,
+            p.pad[i] = p.pad_end[i] = kernel / 2;
+          }
+          const int64_t parts = plan_pool(p);
+          f(pool,
+            KernelCase<PoolParams>(name + std::to_string(kernel) + "s" + std::to_string(stride) + blocked + (t == kF32 ? "" : "/uint8"), p,
+                                   parts, {{t, count, 256}}, {{t, planes * width * out * out}}, 1e-6,
+                                   static_cast<size_t>(std::max(pool_scratch_bytes(p), block == 0 ? pool_line_bytes(p) : 0))));
+        }
       }
-      const int64_t parts = plan_pool(p);
-      f(pool, KernelCase<PoolParams>(name + std::string("3s2") + blocked, p, parts, {{kF32, count}}, {{kF32, planes * width * half * half}},
-                                     1e-6, block == 0 ? static_cast<size_t>(pool_line_bytes(p)) : 0));
       f(global_pool, KernelCase<GlobalPoolParams>(
                          name + blocked, {.kind = kind, .block = static_cast<int32_t>(block), .planes = planes, .pixels = size * size},
                          planes, {{kF32, count}}, {{kF32, planes * width}}));
