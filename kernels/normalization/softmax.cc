@@ -6,6 +6,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "hwy/cache_control.h"
 #include "kernels/dispatch.h"
 #include "kernels/elementwise/math-inl.h"
 #include "kernels/elementwise/vector-inl.h"
@@ -31,15 +32,17 @@ float MaxOf(const float* src, size_t n) {
   return hn::GetLane(hn::MaxOfLanes(d, hn::Max(hn::Max(acc[0], acc[1]), hn::Max(acc[2], acc[3]))));
 }
 
-/// dst = exp(src - shift) when `store`; returns the sum.
+/// dst = exp(src - shift) when `store`; returns the sum. Meanwhile as much of what is at `next` is fetched: the processor itself looks
+/// ahead only as far as a row is read at once.
 template <bool store>
-float SumExp(const float* src, float* dst, size_t n, float shift) {
+float SumExp(const float* src, float* dst, size_t n, float shift, const float* next) {
   const hn::ScalableTag<float> d;
   const size_t lanes = hn::Lanes(d);
   const auto m = hn::Set(d, shift);
   auto s0 = hn::Zero(d), s1 = s0;
   size_t i = 0;
   for (; i + 2 * lanes <= n; i += 2 * lanes) {
+    for (size_t line = 0; line < 2 * lanes; line += 16) hwy::Prefetch(next + i + line);
     const auto a = ExpFast(d, hn::Sub(hn::LoadU(d, src + i), m));
     const auto b = ExpFast(d, hn::Sub(hn::LoadU(d, src + i + lanes), m));
     if (store) hn::StoreU(a, d, dst + i), hn::StoreU(b, d, dst + i + lanes);
@@ -55,19 +58,61 @@ float SumExp(const float* src, float* dst, size_t n, float shift) {
   return hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
 }
 
+/// Rows of more than kVectors - 1 and up to kVectors vectors, which stay in registers.
+template <int kVectors>
+void ShortRows(const SoftmaxParams& p, const float* src, float* dst, int64_t rows) {
+  const hn::ScalableTag<float> d;
+  using V = hn::Vec<decltype(d)>;
+  constexpr int kLast = kVectors - 1;
+  const size_t lanes = hn::Lanes(d), left = static_cast<size_t>(p.n) - kLast * lanes;
+  const bool whole = left == lanes;
+  const auto inside = hn::FirstN(d, left);
+  for (int64_t r = 0; r < rows; ++r, src += p.n, dst += p.n) {
+    V x[kVectors], e[kVectors];
+    for (int v = 0; v < kLast; ++v) x[v] = hn::LoadU(d, src + v * lanes);
+    x[kLast] =
+        whole ? hn::LoadU(d, src + kLast * lanes) : hn::IfThenElse(inside, LoadPart(d, src + kLast * lanes, left), hn::Neg(hn::Inf(d)));
+    V shift = x[0];
+    for (int v = 1; v < kVectors; ++v) shift = hn::Max(shift, x[v]);
+    shift = hn::MaxOfLanes(d, shift);
+    for (int v = 0; v < kVectors; ++v) x[v] = hn::Sub(x[v], shift), e[v] = ExpFast(d, x[v]);
+    V sum = e[0];
+    for (int v = 1; v < kVectors; ++v) sum = hn::Add(sum, e[v]);
+    const float total = hn::GetLane(hn::SumOfLanes(d, sum));
+    if (p.kind == SoftmaxKind::kSoftmax) {
+      const V scale = hn::Set(d, 1.0f / total);
+      for (int v = 0; v < kVectors; ++v) x[v] = hn::Mul(e[v], scale);
+    } else {
+      const V log_sum = hn::Set(d, std::log(total));
+      for (int v = 0; v < kVectors; ++v) x[v] = hn::Sub(x[v], log_sum);
+    }
+    for (int v = 0; v < kLast; ++v) hn::StoreU(x[v], d, dst + v * lanes);
+    if (whole) hn::StoreU(x[kLast], d, dst + kLast * lanes);
+    else StorePart(x[kLast], d, dst + kLast * lanes, left);
+  }
+}
+
 void SoftmaxRows(const SoftmaxParams& p, const Call& call, Range range) {
   const size_t n = static_cast<size_t>(p.n);
-  const int64_t end = range.end * p.chunk < p.outer ? range.end * p.chunk : p.outer;
-  for (int64_t r = range.begin * p.chunk; r < end; ++r) {
-    const float* src = call.in<float>(0) + r * p.n;
-    float* dst = call.out<float>(0) + r * p.n;
+  const int64_t begin = range.begin * p.chunk, end = range.end * p.chunk < p.outer ? range.end * p.chunk : p.outer;
+  const float* src = call.in<float>(0) + begin * p.n;
+  float* dst = call.out<float>(0) + begin * p.n;
+  switch ((n - 1) / hn::Lanes(hn::ScalableTag<float>())) {
+    case 0: return ShortRows<1>(p, src, dst, end - begin);
+    case 1: return ShortRows<2>(p, src, dst, end - begin);
+    case 2: return ShortRows<3>(p, src, dst, end - begin);
+    case 3: return ShortRows<4>(p, src, dst, end - begin);
+    default: break;
+  }
+  for (int64_t r = begin; r < end; ++r, src += p.n, dst += p.n) {
+    const float* next = r + 1 < end ? src + n : src;
     const float shift = MaxOf(src, n);
     if (p.kind == SoftmaxKind::kSoftmax) {
-      const float scale = 1.0f / SumExp<true>(src, dst, n, shift);
+      const float scale = 1.0f / SumExp<true>(src, dst, n, shift, next);
       MapTile(dst, dst, p.n, [scale](auto d, auto x) HWY_ATTR { return hn::Mul(x, hn::Set(d, scale)); });
     } else {
       // Subtracting in two steps keeps the accuracy of x - shift.
-      const float log_sum = std::log(SumExp<false>(src, nullptr, n, shift));
+      const float log_sum = std::log(SumExp<false>(src, nullptr, n, shift, next));
       MapTile(src, dst, p.n,
               [shift, log_sum](auto d, auto x) HWY_ATTR { return hn::Sub(hn::Sub(x, hn::Set(d, shift)), hn::Set(d, log_sum)); });
     }

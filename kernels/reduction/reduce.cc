@@ -3,6 +3,7 @@
 #define HWY_TARGET_INCLUDE "kernels/reduction/reduce.cc"
 #include "hwy/foreach_target.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -75,6 +76,26 @@ constexpr float Neutral() {
   else return std::numeric_limits<float>::infinity();
 }
 
+/// Folds the lanes of a vector; sums in double.
+template <Fold fold, class D, class V>
+HWY_INLINE double FoldLanes(D d, V v) {
+  if constexpr (fold == Fold::kSum) {
+    const hn::Repartition<double, D> dd;
+    const hn::Half<D> half;
+    const auto low = hn::PromoteTo(dd, hn::LowerHalf(half, v)), high = hn::PromoteTo(dd, hn::UpperHalf(half, v));
+    return hn::GetLane(hn::SumOfLanes(dd, hn::Add(low, high)));
+  } else if constexpr (fold == Fold::kProduct) {
+    HWY_ALIGN float lane[hn::MaxLanes(d)];
+    hn::Store(v, d, lane);
+    double total = 1;
+    for (size_t l = 0; l < hn::Lanes(d); ++l) total *= lane[l];
+    return total;
+  } else {
+    if (!hn::AllFalse(d, hn::IsNaN(v))) return std::numeric_limits<double>::quiet_NaN();
+    return hn::GetLane(fold == Fold::kMax ? hn::MaxOfLanes(d, v) : hn::MinOfLanes(d, v));
+  }
+}
+
 /// Folds n contiguous elements.
 template <Fold fold, class Map>
 double FoldRun(const float* src, int64_t count, Map map) {
@@ -82,14 +103,13 @@ double FoldRun(const float* src, int64_t count, Map map) {
   using V = hn::Vec<decltype(d)>;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const V neutral = hn::Set(d, Neutral<fold>());
-  HWY_ALIGN float buffer[hn::MaxLanes(d)];
   double total = Neutral<fold>();
   int64_t i = 0;
   if (count <= 8) {
     for (; i < count; ++i) total = CombineScalar<fold>(total, map.One(src[i]));
     return total;
   }
-  while (count - i >= lanes) {
+  while (i < count) {
     V a0 = neutral, a1 = neutral, a2 = neutral, a3 = neutral;
     int64_t block = (count - i) / lanes;
     if (block > kBlock) block = kBlock;
@@ -101,12 +121,12 @@ double FoldRun(const float* src, int64_t count, Map map) {
       a3 = Combine<fold>(a3, map(d, hn::LoadU(d, src + i + 3 * lanes)));
     }
     for (; k < block; ++k, i += lanes) a0 = Combine<fold>(a0, map(d, hn::LoadU(d, src + i)));
-    hn::Store(Combine<fold>(Combine<fold>(a0, a1), Combine<fold>(a2, a3)), d, buffer);
-    for (int64_t l = 0; l < lanes; ++l) total = CombineScalar<fold>(total, buffer[l]);
-  }
-  if (i < count) {
-    hn::Store(map(d, LoadPart(d, src + i, static_cast<size_t>(count - i))), d, buffer);
-    for (int64_t l = 0; l < count - i; ++l) total = CombineScalar<fold>(total, buffer[l]);
+    if (i < count && count - i < lanes) {
+      const size_t left = static_cast<size_t>(count - i);
+      a1 = Combine<fold>(a1, hn::IfThenElse(hn::FirstN(d, left), map(d, LoadPart(d, src + i, left)), neutral));
+      i = count;
+    }
+    total = CombineScalar<fold>(total, FoldLanes<fold>(d, Combine<fold>(Combine<fold>(a0, a1), Combine<fold>(a2, a3))));
   }
   return total;
 }
@@ -196,20 +216,37 @@ void Outer(const ReduceParams& p, const float* src, float* dst, int64_t begin, i
   });
 }
 
+/// What is subtracted in front of exp: the largest element, unless that is infinite and the result as well.
+template <class D, class V>
+HWY_INLINE V Shift(D, V largest) {
+  return hn::IfThenZeroElse(hn::IsInf(largest), largest);
+}
+/// `sum` of exp(x - Shift(largest)); NaN where the largest is.
+template <class D, class V>
+HWY_INLINE V LogSumExp(D d, V largest, V sum) {
+  return hn::IfThenElse(hn::IsInf(largest), largest, hn::Add(largest, hn::Log(d, sum)));
+}
+
 void OuterLogSumExp(const ReduceParams& p, const float* src, float* dst, int64_t begin, int64_t end) {
   constexpr int64_t kColumns = 128;
-  float shift[kColumns];
-  walk_runs(p.kept_dims, p.kept_strides, p.kept_rank, begin, end, [&](int64_t at, int64_t offset, int64_t n) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  HWY_ALIGN float largest[kColumns], sum[kColumns], result[kColumns];
+  walk_runs(p.kept_dims, p.kept_strides, p.kept_rank, begin, end, [&](int64_t at, int64_t offset, int64_t n) HWY_ATTR {
     for (int64_t c = 0; c < n; c += kColumns) {
       const int64_t m = n - c < kColumns ? n - c : kColumns;
-      FoldColumns<Fold::kMax>(p, src + offset + c, shift, m, Identity());
-      float* sum = dst + at + c;
-      for (int64_t i = 0; i < m; ++i) sum[i] = 0;
-      walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, 0, p.reduced, [&](int64_t o) {
+      std::fill_n(largest, kColumns, 0.0f);
+      FoldColumns<Fold::kMax>(p, src + offset + c, largest, m, Identity());
+      std::fill_n(sum, kColumns, 0.0f);
+      walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, 0, p.reduced, [&](int64_t o) HWY_ATTR {
         const float* x = src + offset + c + o;
-        for (int64_t i = 0; i < m; ++i) sum[i] += std::exp(x[i] - (std::isinf(shift[i]) ? 0 : shift[i]));
+        for (int64_t i = 0; i < m; i += lanes) {
+          const auto value = i + lanes <= m ? hn::LoadU(d, x + i) : LoadPart(d, x + i, static_cast<size_t>(m - i));
+          hn::Store(hn::Add(hn::Load(d, sum + i), ExpFast(d, hn::Sub(value, Shift(d, hn::Load(d, largest + i))))), d, sum + i);
+        }
       });
-      for (int64_t i = 0; i < m; ++i) sum[i] = std::isinf(shift[i]) ? shift[i] : shift[i] + std::log(sum[i]);
+      for (int64_t i = 0; i < m; i += lanes) hn::Store(LogSumExp(d, hn::Load(d, largest + i), hn::Load(d, sum + i)), d, result + i);
+      std::copy_n(result, m, dst + at + c);
     }
   });
 }
@@ -239,6 +276,24 @@ void FoldShort(const float* src, float* dst, int64_t runs, int64_t n, Map map) {
   }
 }
 
+void ShortLogSumExp(const ReduceParams& p, const float* src, float* dst, int64_t begin, int64_t end) {
+  const hn::ScalableTag<float> d;
+  const hn::RebindToSigned<decltype(d)> di;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), n = p.reduced;
+  if (end - begin < lanes) return InnerLogSumExp(p, src, dst, begin, end);
+  const auto index = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(n)));
+  for (int64_t o = begin; o < end; o += lanes) {
+    if (o + lanes > end) o = end - lanes;  // over the vector before
+    const float* runs = src + o * n;
+    auto largest = hn::Set(d, Neutral<Fold::kMax>());
+    for (int64_t k = 0; k < n; ++k) largest = Combine<Fold::kMax>(largest, hn::GatherIndex(d, runs + k, index));
+    const auto shift = Shift(d, largest);
+    auto sum = hn::Zero(d);
+    for (int64_t k = 0; k < n; ++k) sum = hn::Add(sum, ExpFast(d, hn::Sub(hn::GatherIndex(d, runs + k, index), shift)));
+    hn::StoreU(LogSumExp(d, largest, sum), d, dst + o);
+  }
+}
+
 template <Fold fold, class Map, class Finish>
 void Short(const ReduceParams& p, const float* src, float* dst, int64_t begin, int64_t end, Map map, Finish finish) {
   FoldShort<fold>(src + begin * p.reduced, dst + begin, end - begin, p.reduced, map);
@@ -265,7 +320,10 @@ void ReduceFloat32(const ReduceParams& p, const Call& call, Range range) {
     case ReduceKind::kL1: TENON_REDUCE(kSum, Absolute, same);
     case ReduceKind::kL2: TENON_REDUCE(kSum, Square, root);
     case ReduceKind::kLogSum: TENON_REDUCE(kSum, Identity, logarithm);
-    case ReduceKind::kLogSumExp: return outer ? OuterLogSumExp(p, src, dst, begin, end) : InnerLogSumExp(p, src, dst, begin, end);
+    case ReduceKind::kLogSumExp:
+      return outer      ? OuterLogSumExp(p, src, dst, begin, end)
+             : is_short ? ShortLogSumExp(p, src, dst, begin, end)
+                        : InnerLogSumExp(p, src, dst, begin, end);
     case ReduceKind::kMax: TENON_REDUCE(kMax, Identity, same);
     case ReduceKind::kMean: TENON_REDUCE(kSum, Identity, average);
     case ReduceKind::kMin: TENON_REDUCE(kMin, Identity, same);
