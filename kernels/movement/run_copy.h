@@ -58,37 +58,38 @@ inline void copy_rows(std::byte* dst, int64_t dst_stride, const std::byte* src, 
   }
 }
 
-template <class T>
-inline void fill_few(std::byte* dst, const std::byte* value, int64_t count) {
-  T v;
-  std::memcpy(&v, value, sizeof(T));
-  for (int64_t i = 0; i < count; ++i) std::memcpy(dst + i * static_cast<int64_t>(sizeof(T)), &v, sizeof(T));
+/// N divides 16.
+template <size_t N>
+inline void fill_of(std::byte* dst, const std::byte* value, int64_t count) {
+  const int64_t total = count * static_cast<int64_t>(N);
+  if (total < 16) {
+    for (int64_t i = 0; i < total; i += N) std::memcpy(dst + i, value, N);
+    return;
+  }
+  std::byte pattern[16];
+  for (size_t i = 0; i < 16; i += N) std::memcpy(pattern + i, value, N);
+  for (int64_t i = 0; i + 16 <= total; i += 16) std::memcpy(dst + i, pattern, 16);
+  std::memcpy(dst + total - 16, pattern, 16);  // over the one before
 }
 
 /// Fills `count` elements of `size` bytes with one value. dst need not be aligned.
 inline void fill_elements(std::byte* dst, const std::byte* value, int64_t size, int64_t count) {
   if (count <= 0 || size == 0) return;
-  if (size == 1) {
-    std::memset(dst, static_cast<int>(*value), static_cast<size_t>(count));
-    return;
+  switch (size) {
+    case 1: std::memset(dst, static_cast<int>(*value), static_cast<size_t>(count)); return;
+    case 2: return fill_of<2>(dst, value, count);
+    case 4: return fill_of<4>(dst, value, count);
+    case 8: return fill_of<8>(dst, value, count);
+    case 16: return fill_of<16>(dst, value, count);
+    default: break;
   }
-  if (count <= 4 && size == 4) return fill_few<uint32_t>(dst, value, count);
-  if (count <= 4 && size == 2) return fill_few<uint16_t>(dst, value, count);
   const int64_t total = size * count;
   std::memcpy(dst, value, static_cast<size_t>(size));
-  if (size > 16 || 16 % size != 0) {
-    for (int64_t done = size; done < total;) {
-      const int64_t n = done < total - done ? done : total - done;  // doubles what is there
-      std::memcpy(dst + done, dst, static_cast<size_t>(n));
-      done += n;
-    }
-    return;
+  for (int64_t done = size; done < total;) {
+    const int64_t n = done < total - done ? done : total - done;  // doubles what is there
+    std::memcpy(dst + done, dst, static_cast<size_t>(n));
+    done += n;
   }
-  std::byte pattern[16];
-  for (int64_t i = 0; i < 16; i += size) std::memcpy(pattern + i, value, static_cast<size_t>(size));
-  int64_t i = 0;
-  for (; i + 16 <= total; i += 16) std::memcpy(dst + i, pattern, 16);
-  std::memcpy(dst + i, pattern, static_cast<size_t>(total - i));
 }
 
 }  // namespace tenon::kernels
