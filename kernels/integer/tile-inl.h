@@ -18,9 +18,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using DI = hn::CappedTag<int32_t, 16>;
 using VI = hn::Vec<DI>;
-inline constexpr int64_t kLanes = hn::MaxLanes(DI());
-inline constexpr int64_t kPanel = 2 * kLanes;
-inline constexpr int kTileRows = static_cast<int>(integer_tile_rows(kPanel));
+constexpr int64_t kLanes = hn::MaxLanes(DI());
+constexpr int64_t kPanel = 2 * kLanes;
+constexpr int kTileRows = static_cast<int>(integer_tile_rows(kPanel));
 
 /// sums[r][j] = sum over groups of rows[r] * panel[j], kPanel columns a row.
 struct DotArgs {
