@@ -1,12 +1,8 @@
 // Blocked convolution over the shapes of ResNet-50, MobileNetV2 and VGG-16, one thread. `peak` is the share of the fused multiply-add
-// peak, measured at start.
-#include <ctime>
-#include <new>
+// peak, measured beside them.
 #include <string>
-#include <vector>
 
-#include "benchmark/benchmark.h"
-#include "benchmarks/machine.h"
+#include "benchmarks/best.h"
 #include "kernels/conv/conv.h"
 #include "kernels/dispatch.h"
 
@@ -41,24 +37,6 @@ constexpr Shape kShapes[] = {
     // clang-format on
 };
 
-/// Seconds of the processor that this thread has had, so that what else runs on the machine does not count.
-double Seconds() {
-  timespec now;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-/// Memory on the boundaries that the engine's buffers keep.
-template <class T>
-struct Aligned {
-  using value_type = T;
-  T* allocate(size_t n) { return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64})); }
-  void deallocate(T* p, size_t) { ::operator delete (p, std::align_val_t{64}); }
-  bool operator==(const Aligned&) const = default;
-};
-template <class T>
-using Buffer = std::vector<T, Aligned<T>>;
-
 ConvParams ParamsOf(const Shape& s, ConvFormat format) {
   ConvParams p;
   p.channels = s.channels, p.filters = s.filters, p.groups = s.groups;
@@ -77,29 +55,20 @@ void Run(benchmark::State& state, const Shape& shape, ConvFormat format) {
   const double work = double(p.filters) * p.out[1] * p.out[2] * (p.channels / p.groups) * p.taps();
   const int64_t in_size = p.in[1] * p.in[2], out_size = p.out[1] * p.out[2];
   const int64_t parts = plan_conv(p);
-  Buffer<float> x((p.channels + 16) * in_size, 0.5f), w(packed_conv_weights(p), 0.5f), b(p.filters), y((p.filters + 16) * out_size);
-  Buffer<std::byte> scratch(p.scratch + 64);
-  const void* in[] = {x.data(), w.data(), b.data(), nullptr};
-  void* out[] = {y.data()};
-  Buffer<std::byte> shared(p.patches);
-  Call call{in, out, scratch.data(), nullptr, shared.data()};
+  using tenon::benchmarks::Memory;
+  const Memory<float> x((p.channels + 16) * in_size, 0.5f), w(packed_conv_weights(p), 0.5f), b(p.filters), y((p.filters + 16) * out_size);
+  const Memory<std::byte> scratch(p.scratch + 64), shared(p.patches);
+  const void* in[] = {x.data, w.data, b.data, nullptr};
+  void* out[] = {y.data};
+  const Call call{in, out, scratch.data, nullptr, shared.data};
   if (p.patches > 0) p.shared_patches = 0;
-  Kernel<ConvParams> kernel = nullptr;
-  for (const auto& row : conv) {
-    if (row.refuse(p) == nullptr) {
-      kernel = row.pointer();
-      break;
-    }
-  }
-  double best = 1e30;
-  for (auto _ : state) {
-    const double start = Seconds();
+  const auto kernel = tenon::benchmarks::chosen(state, conv, p);
+  const auto taken = tenon::benchmarks::taken(state, [&] {
     if (p.patches > 0) ConvWinogradPatchesPointer()(p, call, {0, patch_parts(p)});
     kernel(p, call, {0, parts});
-    best = std::min(best, Seconds() - start);
-  }
-  state.counters["gmac"] = work / best / 1e9;
-  state.counters["peak"] = 100 * 2e-9 * work / best / tenon::benchmarks::peak_gflops();
+  });
+  state.counters["gmac"] = work / taken.best / 1e9;
+  state.counters["peak"] = 100 * 2 * work / taken.operations;
   state.counters["parts"] = double(parts);
 }
 

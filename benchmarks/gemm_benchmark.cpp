@@ -1,22 +1,15 @@
 // Matrix products against the multiply-add peak of one core, measured in the same process. One thread.
 //   gemm_benchmark [--benchmark_filter=...]; TENON_MAX_ISA=avx2 caps the instruction set.
-#include <cstdlib>
-
 #include "benchmarks/best.h"
-#include "benchmarks/machine.h"
 #include "kernels/gemm/bits.h"
 
 namespace tenon::kernels {
 namespace {
 
-using benchmarks::peak_gflops;
-
-struct Buffer {
-  explicit Buffer(int64_t floats) : data(static_cast<float*>(std::aligned_alloc(64, static_cast<size_t>(floats * 4 + 127) / 64 * 64))) {
-    for (int64_t i = 0; i < floats; ++i) data[i] = static_cast<float>((i * 2654435761u >> 8) % 1000) * 1e-3f - 0.5f;
+struct Floats : benchmarks::Memory<float> {
+  explicit Floats(int64_t count) : Memory(count) {
+    for (int64_t i = 0; i < count; ++i) data[i] = static_cast<float>((i * 2654435761u >> 8) % 1000) * 1e-3f - 0.5f;
   }
-  ~Buffer() { std::free(data); }
-  float* data;
 };
 
 /// Args: m, n, k; `packed`: weights packed ahead, else B packed on every call as for two dynamic operands.
@@ -29,7 +22,7 @@ void product(benchmark::State& state, bool packed, bool trans_b, bool gelu) {
   p.addend = gelu;
   p.d_n = 1;
   if (gelu) p.tile = unary_tile(UnaryKind::kGelu);
-  const Buffer a(p.m * p.k), b(p.k * p.n), c(p.m * p.n), bias(p.n), panels(packed_floats(gemm_format(), p.k, p.n));
+  const Floats a(p.m * p.k), b(p.k * p.n), c(p.m * p.n), bias(p.n), panels(packed_floats(gemm_format(), p.k, p.n));
   GemmPackParams pack{.format = gemm_format(), .k = p.k, .n = p.n, .b_k = p.b_k, .b_n = p.b_n};
   const void* src[] = {a.data, b.data, bias.data};
   const void* packed_src[] = {a.data, panels.data, bias.data};
@@ -40,19 +33,18 @@ void product(benchmark::State& state, bool packed, bool trans_b, bool gelu) {
   const auto run_pack = GemmPackPointer();
   run_pack(pack, packing, {0, pack.parts()});
   plan_gemm(p);
-  const Buffer scratch(gemm_scratch(p) / 4);
+  const Floats scratch(gemm_scratch(p) / 4);
   Call call{.src = packed_src, .dst = dst, .scratch = reinterpret_cast<std::byte*>(scratch.data), .fault = &fault};
   const auto kernel = benchmarks::chosen(state, gemm, p);
-  const double best = benchmarks::best_seconds(state, [&] {
+  const auto taken = benchmarks::taken(state, [&] {
     if (!packed) run_pack(pack, packing, {0, pack.parts()});
     kernel(p, call, {0, p.parts()});
   });
-  const double work = 2e-9 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
-  state.counters["best_us"] = best * 1e6;
-  state.counters["GFLOPS"] = work / best;
-  state.counters["percent_of_peak"] = 100 * work / best / peak_gflops();
-  if (p.m <= kFewRows) state.counters["GB_per_s"] = 4e-9 * static_cast<double>(p.k * p.n) / best;
-  state.counters["peak"] = peak_gflops();
+  const double work = 2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  state.counters["best_us"] = taken.best * 1e6;
+  state.counters["GFLOPS"] = 1e-9 * work / taken.best;
+  state.counters["percent_of_peak"] = 100 * work / taken.operations;
+  if (p.m <= kFewRows) state.counters["GB_per_s"] = 4e-9 * static_cast<double>(p.k * p.n) / taken.best;
 }
 
 // clang-format off
@@ -77,7 +69,7 @@ void few_bits(benchmark::State& state) {
   p.c_m = p.n;
   plan_gemm(p);
   const int64_t words = format.words(p.k, p.n);
-  const Buffer a(p.m * p.k), b(words), c(p.m * p.n), scratch(gemm_scratch(p) / 4), shared(bits_floats(p));
+  const Floats a(p.m * p.k), b(words), c(p.m * p.n), scratch(gemm_scratch(p) / 4), shared(bits_floats(p));
   const void* src[] = {a.data, b.data};
   void* dst[] = {c.data};
   Fault fault;
@@ -87,15 +79,15 @@ void few_bits(benchmark::State& state) {
                   .fault = &fault,
                   .shared = reinterpret_cast<std::byte*>(shared.data)};
   const auto kernel = benchmarks::chosen(state, gemm, p);
-  const double best = benchmarks::best_seconds(state, [&] {
+  const auto taken = benchmarks::taken(state, [&] {
     if (takes_few_bits(p)) GemmBitsRowsPointer()(p, call, {0, 1});
     kernel(p, call, {0, p.parts()});
   });
-  const double work = 2e-9 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
-  state.counters["best_us"] = best * 1e6;
-  state.counters["GFLOPS"] = work / best;
-  state.counters["percent_of_peak"] = 100 * work / best / peak_gflops();
-  state.counters["GB_per_s"] = 4e-9 * static_cast<double>(words) / best;
+  const double work = 2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  state.counters["best_us"] = taken.best * 1e6;
+  state.counters["GFLOPS"] = 1e-9 * work / taken.best;
+  state.counters["percent_of_peak"] = 100 * work / taken.operations;
+  state.counters["GB_per_s"] = 4e-9 * static_cast<double>(words) / taken.best;
 }
 
 // clang-format off

@@ -100,6 +100,8 @@ double peak_gflops() {
   return peak;
 }
 
+double burst_gflops() { return operations() / bursts(0, 1, multiply_and_add).front() * 1e-9; }
+
 double copy_speed(double bytes) {
   static std::map<double, double> known;
   double& speed = known[bytes];

@@ -10,6 +10,9 @@ namespace tenon::benchmarks {
 /// caps it): the best of many bursts, measured once.
 double peak_gflops();
 
+/// The same at this moment: of one burst, of some tens of microseconds. Cores change their speed from one millisecond to the next.
+double burst_gflops();
+
 /// Gigabytes a second that a copy on one thread reads and writes, when it moves `bytes` in all: the best of many, measured once a size.
 double copy_speed(double bytes);
 
