@@ -286,11 +286,12 @@ void GemmBits(const GemmParams& p, const Call& call, Range range) {
   Finisher finisher(p, call, sums + layout.sums);
   float* const slice = packed + layout.total();
   int64_t held = -1;
+  Rows a;
   for (int64_t index = range.begin; index < range.end; ++index) {
     const GemmPart part = gemm_part(p, index);
     const int64_t first = tile_row(p, part.tile_begin), rows = tile_row(p, part.tile_end) - first;
     if (held != part.block) {
-      PackRows(p, call.src[0], part.a, first, first + rows, packed);
+      a = TakeRows(p, call.src[0], part.a, first, first + rows, packed);
       held = part.block;
     }
     for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
@@ -303,7 +304,7 @@ void GemmBits(const GemmParams& p, const Call& call, Range range) {
         // Where the codes of the next slice are, but for the scales between them.
         const auto words = static_cast<uintptr_t>(format.panel_words(p.k)), depth = static_cast<uintptr_t>(p.k);
         t.ahead = reinterpret_cast<uintptr_t>(b) + static_cast<uintptr_t>(k + t.k) * words / depth * 4;
-        MultiplySlice(p, part, panel, k, packed, sums, static_cast<uintptr_t>(t.k) * words / depth * 4, t, finisher);
+        MultiplySlice(p, part, panel, k, a, sums, static_cast<uintptr_t>(t.k) * words / depth * 4, t, finisher);
       }
     }
   }

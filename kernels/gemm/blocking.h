@@ -8,7 +8,7 @@
 
 namespace tenon::kernels {
 
-/// A block of packed A is kBlockDepth columns deep; its rows are kRowStride floats apart, which keeps rows of a tile out of each
+/// Columns of A, rows of B, that are multiplied before what they add to C waits in memory. A block of packed A is as deep; its rows are kRowStride floats apart, which keeps rows of a tile out of each
 /// other's L1 sets and gives every address of a tile a constant offset.
 inline constexpr int64_t kBlockDepth = 384;
 inline constexpr int64_t kRowStride = kBlockDepth + 16;
@@ -22,6 +22,20 @@ inline bool takes_few_rows(const GemmParams& p) {
 }
 inline bool takes_dots(const GemmParams& p) {
   return p.format == GemmFormat::kNone && p.dtype == DType::kFloat32 && p.m <= kFewRows && p.b_k == 1 && p.a_k == 1;
+}
+
+/// Whether tiles read their rows where they lie, float32 next to each other, and not as packed copies. L1 has a set for each line of a page, so
+/// rows near a multiple of a page apart drive each other out of it, once for every panel; copying them costs as much as some panels.
+inline bool rows_in_place(const GemmParams& p) {
+  constexpr int64_t kSets = 64, kLine = 16, kCopied = 6144;  // columns times rows of a set: measured with AVX-512 and AVX2
+  if (p.dtype != DType::kFloat32 || p.a_k != 1) return false;
+  const int64_t height = tile_rows(p.panel / 2), step = p.a_m % (kSets * kLine);
+  int64_t close = 0;  // to the first row of the tile, itself included
+  for (int64_t row = 0; row < height; ++row) {
+    const int64_t set = row * step / kLine % kSets;
+    close += set <= 1 || set == kSets - 1;
+  }
+  return close <= 2 || capped_mul(close, p.n) <= kCopied;
 }
 
 inline int64_t depth_blocks(int64_t k) { return std::max<int64_t>(1, (k + kBlockDepth - 1) / kBlockDepth); }
@@ -49,7 +63,7 @@ inline GemmScratch gemm_scratch_layout(const GemmParams& p) {
   const int64_t height = tile_rows(p.panel / 2);
   s.tile = height * p.panel;
   const int64_t rows = p.row_parts == 0 ? 0 : std::min(p.m, (p.row_tiles + p.row_parts - 1) / p.row_parts * height);
-  s.a = depth_blocks(p.k) * rows * kRowStride;  // at least the m * k that few rows of A need when they are converted
+  if (!rows_in_place(p)) s.a = depth_blocks(p.k) * rows * kRowStride;  // at least the m * k that few rows of A need when they are converted
   if (p.k > kBlockDepth) s.sums = rows * p.panel;
   return s;
 }

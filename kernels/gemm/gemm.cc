@@ -27,11 +27,12 @@ void GemmPanels(const GemmParams& p, const Call& call, Range range) {
   Finisher finisher(p, call, sums + layout.sums);
   const float* const panels = PanelsOf(p, call);
   int64_t held = -1;
+  Rows a;
   for (int64_t index = range.begin; index < range.end; ++index) {
     const GemmPart part = gemm_part(p, index);
     const int64_t first = tile_row(p, part.tile_begin), rows = tile_row(p, part.tile_end) - first;
     if (held != part.block) {
-      PackRows(p, call.src[p.swapped ? 1 : 0], part.a, first, first + rows, packed);
+      a = TakeRows(p, call.src[p.swapped ? 1 : 0], part.a, first, first + rows, packed);
       held = part.block;
     }
     for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
@@ -42,7 +43,7 @@ void GemmPanels(const GemmParams& p, const Call& call, Range range) {
         t.b = b + k * kPanel;
         const auto bytes = static_cast<uintptr_t>(t.k * kPanel) * sizeof(float);
         t.ahead = reinterpret_cast<uintptr_t>(t.b) + bytes;
-        MultiplySlice(p, part, panel, k, packed, sums, bytes, t, finisher);
+        MultiplySlice(p, part, panel, k, a, sums, bytes, t, finisher);
       }
     }
   }

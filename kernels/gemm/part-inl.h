@@ -13,22 +13,31 @@
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 
-/// Copies rows [begin, end) of A into blocks: block after block of kBlockDepth columns, each holding all rows. Rows are read whole, as a
-/// stream.
-HWY_INLINE void PackRows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, float* dst) {
-  const int64_t rows = end - begin, block = rows * kRowStride;
+/// Rows of A for tiles: in blocks of kBlockDepth columns.
+struct Rows {
+  const float* at = nullptr;
+  int64_t step = 0;   ///< floats between rows
+  int64_t block = 0;  ///< floats between blocks
+};
+
+/// Rows [begin, end) of A: where they lie, or copied to `packed`, block after block, each holding all rows. Those are read whole, as a stream.
+HWY_INLINE Rows TakeRows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, float* packed) {
+  if (rows_in_place(p)) return {static_cast<const float*>(a) + from + begin * p.a_m, p.a_m, kBlockDepth};
+  const Rows result{packed, kRowStride, (end - begin) * kRowStride};
   if (p.dtype == DType::kFloat32 && p.a_m == 1 && p.a_k != 1) {
-    for (int64_t k = 0; k < p.k; k += kBlockDepth, dst += block) {
-      Transpose(static_cast<const float*>(a) + from + begin + k * p.a_k, p.a_k, rows, std::min(kBlockDepth, p.k - k), dst, kRowStride);
+    for (int64_t k = 0; k < p.k; k += kBlockDepth, packed += result.block) {
+      Transpose(static_cast<const float*>(a) + from + begin + k * p.a_k, p.a_k, end - begin, std::min(kBlockDepth, p.k - k), packed,
+                kRowStride);
     }
-    return;
+    return result;
   }
-  for (int64_t r = 0; r < rows; ++r, from += p.a_m) {
-    float* to = dst + r * kRowStride;
-    for (int64_t k = 0; k < p.k; k += kBlockDepth, to += block) {
-      LoadRow(p.dtype, a, from + begin * p.a_m + k * p.a_k, p.a_k, std::min(kBlockDepth, p.k - k), to);
+  for (int64_t r = begin; r < end; ++r, packed += kRowStride) {
+    float* to = packed;
+    for (int64_t k = 0; k < p.k; k += kBlockDepth, to += result.block) {
+      LoadRow(p.dtype, a, from + r * p.a_m + k * p.a_k, p.a_k, std::min(kBlockDepth, p.k - k), to);
     }
   }
+  return result;
 }
 
 /// Gives each tile what is added to its sums and a place to put its results, and moves them on when that place is not C itself.
@@ -123,20 +132,21 @@ class Finisher {
   bool direct_ = false;
 };
 
-/// Tiles of a part's rows, packed by PackRows, with a slice of a panel that starts at row k of B: its rows are t.b, t.k of them. Sums wait in
+/// Tiles of a part's rows with a slice of a panel that starts at row k of B: its rows are t.b, t.k of them. Sums wait in
 /// `sums` until the last slice. Each tile fetches its share of the `ahead` bytes from t.ahead on, so that what follows arrives at memory
 /// speed behind the multiplications.
-HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t panel, int64_t k, const float* packed, float* sums,
+HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t panel, int64_t k, const Rows& from, float* sums,
                               uintptr_t ahead, TileArgs t, Finisher& finisher) {
-  const int64_t first = tile_row(p, part.tile_begin), rows = tile_row(p, part.tile_end) - first;
+  const int64_t first = tile_row(p, part.tile_begin);
   const auto& tiles = p.n - panel * kPanel <= kLanes ? kHalfTiles : kPackedTiles;
-  const float* const block = packed + k / kBlockDepth * rows * kRowStride;
+  const float* const block = from.at + k / kBlockDepth * from.block;
+  t.a_m = from.step;
   const bool last = k + kBlockDepth >= p.k;
   const auto share = ahead / static_cast<uintptr_t>(part.tile_end - part.tile_begin);
   t.ahead_k = share / static_cast<uintptr_t>(std::max<int64_t>(1, t.k));
   for (int64_t tile = part.tile_begin; tile < part.tile_end; ++tile) {
     const int64_t row = tile_row(p, tile), height = tile_row(p, tile + 1) - row;
-    t.a = block + (row - first) * kRowStride;
+    t.a = block + (row - first) * from.step;
     float* const partial = sums + (row - first) * kPanel;
     t.sums = k > 0 ? partial : nullptr;
     if (last) {

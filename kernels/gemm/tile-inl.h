@@ -24,7 +24,7 @@ inline constexpr int kTileRows = static_cast<int>(tile_rows(kLanes));
 
 struct TileArgs {
   const float* a = nullptr;
-  int64_t a_m = 0;  ///< unpacked A only: floats between rows
+  int64_t a_m = kRowStride;  ///< floats between rows
   const float* b = nullptr;
   int64_t b_k = kPanel;  ///< unpacked B only: floats between rows
   int64_t k = 0;
@@ -92,7 +92,7 @@ HWY_INLINE void StoreTile(const TileArgs& t, VF (&acc)[R][NV]) {
     for (int v = 0; v < NV; ++v) hn::StoreU(acc[r][v], d, t.c + r * t.c_m + v * kLanes);
 }
 
-/// R rows of packed A (kRowStride apart) times NV vectors of a packed panel.
+/// R rows of A times NV vectors of a packed panel.
 template <int R, int NV>
 HWY_NOINLINE void PackedTile(const TileArgs& t) {
   const DF d;
@@ -101,7 +101,12 @@ HWY_NOINLINE void PackedTile(const TileArgs& t) {
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v) acc[r][v] = hn::Zero(d);
-  const float* HWY_RESTRICT a = t.a;
+  // A pointer to every third row: an address takes one and two strides by itself.
+  constexpr int kPointers = (R + 2) / 3;
+  const int64_t a_m = t.a_m;
+  const float* a[kPointers];
+#pragma GCC unroll 5
+  for (int j = 0; j < kPointers; ++j) a[j] = t.a + 3 * j * a_m;
   const float* HWY_RESTRICT b = t.b;
   uintptr_t ahead = t.ahead;
   const uintptr_t ahead_k = t.ahead_k;
@@ -109,17 +114,19 @@ HWY_NOINLINE void PackedTile(const TileArgs& t) {
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v) __builtin_prefetch(t.c + r * t.c_m + v * kLanes, 1);
-  for (int64_t k = t.k; k > 0; --k, ++a, b += kPanel, ahead += ahead_k) {
+  for (int64_t k = t.k; k > 0; --k, b += kPanel, ahead += ahead_k) {
     __builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2);
     VF row[NV];
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v) row[v] = hn::LoadU(d, b + v * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      const VF x = hn::Set(d, a[r * kRowStride]);
+      const VF x = hn::Set(d, a[r / 3][r % 3 * a_m]);
 #pragma GCC unroll 2
       for (int v = 0; v < NV; ++v) acc[r][v] = hn::MulAdd(x, row[v], acc[r][v]);
     }
+#pragma GCC unroll 5
+    for (int j = 0; j < kPointers; ++j) ++a[j];
   }
   StoreTile<R, NV>(t, acc);
 }
