@@ -1,12 +1,13 @@
-// Convolutions of 8-bit integers, as products of filters (rows) with patches of the image (columns), one a pixel of the result.
+// Convolutions of 8-bit integers, as products of filters (rows) with the places of an image (columns), without patches: a copy of the image
+// lies in memory as the inner loops read it, four channels of a place in four bytes.
 #pragma once
 
 #include "kernels/integer/integer.h"
 
 namespace tenon::kernels {
 
-/// Bytes behind a padded image that vectors may read.
-inline constexpr int64_t kImageSlack = 64;
+/// Bytes behind an image that vectors may read.
+inline constexpr int64_t kImageSlack = 128;
 
 /// Up to 3 spatial dims, in the order depth, height, width; those that are missing have size 1, kernel 1, stride 1 and no pads.
 /// Inputs, in the order of ONNX's QLinearConv: 0 x [batch, channels, in...], 1 its scale, 2 its zero point, 3 w [filters, channels/groups,
@@ -25,47 +26,51 @@ struct IntegerConvParams {
   int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1};
   int64_t kernel[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};
   int64_t pad[3] = {0, 0, 0};                   ///< before; what comes after follows from `out`
-  IntegerFormat format = IntegerFormat::kNone;  ///< of w: one of rows; kNone: plain
-  int64_t shared_rows = -1;                     ///< packed w lies there in Call::shared, in bytes; -1: it is input 3
-  int64_t shared_image = 0;                     ///< where the padded image lies in Call::shared
+  IntegerFormat format = IntegerFormat::kNone;  ///< of w: one of filters; kNone: plain
+  int64_t shared_filters = -1;                  ///< packed w lies there in Call::shared, in bytes; -1: it is input 3
+  int64_t shared_image = 0;                     ///< where the image lies in Call::shared
 
-  // Set by plan_integer_conv. The image is kept with its pads, split by residues of the column modulo the stride, so that neighbouring
-  // pixels of a result read neighbouring bytes whatever tap they are at.
-  int64_t planes[2] = {1, 1};  ///< depth and height of a channel there
-  int64_t step[2] = {1, 1};    ///< planes and rows between those of neighbouring results
-  int64_t slots = 1;           ///< residues
-  int64_t line = 1;            ///< bytes of a residue of a row
-  bool in_place = false;       ///< x is such an image already, and is read where it lies
-  bool wide = false;           ///< columns of panels are places of the image, whether there are pixels of the result or not
-  int64_t panel = 0;
+  // Set by plan_integer_conv. The image is x as unsigned bytes with its pads, [batch, image_groups, image_quads, pictures, extent..., 4]. A
+  // picture holds the positions of one residue modulo the strides, so that neighbouring results read neighbouring places of one picture
+  // whatever tap they are at. Channels that fill the last quad are zeros.
+  bool depthwise = false;             ///< every channel has its filter, and results are 8-bit
+  int64_t residues[3] = {1, 1, 1};    ///< that taps are at
+  int64_t extent[3] = {1, 1, 1};      ///< of a picture
+  int64_t quad_bytes = 4;             ///< from four channels to the next
+  int64_t panel = 0;                  ///< places computed at a time
   int64_t tiles = 1, tile_parts = 1;  ///< of the filters of a group
-  int64_t block = 1, blocks = 1;      ///< panels of pixels a part, and how many such parts there are
+  int64_t block = 1, blocks = 1;      ///< panels of places a part, and how many such parts there are
 
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t depth() const { return channels / groups * taps(); }  ///< terms of a sum
   int64_t rows() const { return filters / groups; }
+  int64_t row_quads() const { return (rows() + 3) / 4; }
   int64_t pixels() const { return out[0] * out[1] * out[2]; }
-  /// What panels count: pixels, or when `wide` places of the image from the first pixel's to the last one's.
-  int64_t places() const { return wide ? ((out[0] - 1) * planes[1] + out[1] - 1) * line + out[2] : pixels(); }
-  int64_t channel_bytes() const { return planes[0] * planes[1] * slots * line; }
-  int64_t image_bytes() const { return batch * channels * channel_bytes() + kImageSlack; }
-  int64_t parts() const { return format == IntegerFormat::kNone ? batch * filters : batch * groups * blocks * tile_parts; }
+  int64_t image_groups() const { return depthwise ? 1 : groups; }
+  int64_t image_channels() const { return channels / image_groups(); }
+  int64_t image_quads() const { return (image_channels() + 3) / 4; }
+  /// From the place of the first pixel to that of the last.
+  int64_t places() const { return ((out[0] - 1) * extent[1] + out[1] - 1) * extent[2] + out[2]; }
+  int64_t image_bytes() const { return batch * image_parts_of_one() * quad_bytes + kImageSlack; }
+  int64_t image_parts_of_one() const { return image_groups() * image_quads(); }
+  int64_t image_parts() const { return batch * image_parts_of_one(); }
+  int64_t parts() const {
+    if (format == IntegerFormat::kNone) return batch * filters;
+    return batch * blocks * (depthwise ? image_quads() : groups * tile_parts);
+  }
 };
 
-/// Sets the fields above from shape and format. False when pads, strides and dilations make an image or a patch too large to be kept.
+/// Sets the fields above from shape, dtypes and format. False when pads, strides and dilations make an image too large to be kept.
 bool plan_integer_conv(IntegerConvParams& p);
-/// Bytes of scratch a thread needs.
+/// Bytes of scratch a thread needs, for the image and the convolution.
 int64_t integer_conv_scratch(const IntegerConvParams& p);
 
-/// Bytes of packed filters.
-inline int64_t integer_rows_bytes(IntegerFormat f, int64_t filters, int64_t depth) {
-  const bool words = f == IntegerFormat::kWordRows6 || f == IntegerFormat::kWordRows14;
-  return filters * (groups_of(depth) * (words ? 8 : 4) + 4);
-}
-/// Packs plain w: from input 3 to Call::shared, or when p.shared_rows is -1 from input 0 to output 0. One part a tile of a group.
-Kernel<IntegerConvParams> IntegerRowsPointer();
-inline int64_t integer_rows_parts(const IntegerConvParams& p) { return p.groups * p.tiles; }
-/// The phase before a convolution with packed filters, unless p.in_place: puts the padded image into Call::shared. One part a channel.
+/// Bytes of packed filters. Their form depends on dtypes, groups, channels, filters, kernel and format alone.
+int64_t integer_filters_bytes(const IntegerConvParams& p);
+/// Packs plain w: from input 3 to Call::shared, or when p.shared_filters is -1 from input 0 to output 0. One part a tile of a group.
+Kernel<IntegerConvParams> IntegerFiltersPointer();
+inline int64_t integer_filters_parts(const IntegerConvParams& p) { return p.depthwise ? p.image_quads() : p.groups * p.tiles; }
+/// The phase before a convolution with packed filters: puts the image into Call::shared. p.image_parts() parts.
 Kernel<IntegerConvParams> IntegerImagePointer();
 
 #define KERNEL(Name, when, why) Kernel<IntegerConvParams> Name##Pointer();

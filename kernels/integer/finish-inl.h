@@ -32,8 +32,6 @@ struct RowFinish {
   int32_t zero = 0;
 };
 
-HWY_INLINE uint32_t wrapping_mul(int32_t a, int32_t b) { return static_cast<uint32_t>(a) * static_cast<uint32_t>(b); }
-
 /// The first `columns` of kPanel sums to `to`.
 HWY_INLINE void FinishRow(const RowFinish& f, const int32_t* HWY_RESTRICT sums, int64_t columns, void* HWY_RESTRICT to) {
   const DI d;

@@ -20,12 +20,11 @@ enum class IntegerFormat : uint16_t {
   kPanels8 = 200,
   kPanels16,
   kPanels32,
-  /// Tiles of at most 6 or 14 rows, of bytes or 16-bit words: all rows' first groups, then the second ones; behind all tiles the sum of
-  /// each row as int32.
-  kByteRows6,
-  kByteRows14,
-  kWordRows6,
-  kWordRows14,
+  /// Filters of a convolution, in tiles of at most 4, 8 or 12 rows, of bytes or 16-bit words (kernels/integer/filters-inl.h).
+  kByteFilters4,
+  kByteFilters12,
+  kWordFilters4,
+  kWordFilters8,
 };
 
 /// Whether the instruction set in use multiplies bytes and adds four products to a lane by one instruction (VNNI).
@@ -33,11 +32,14 @@ bool has_byte_products();
 
 /// The formats of the instruction set in use.
 IntegerFormat integer_panels();
-IntegerFormat integer_rows(bool bytes);
-inline IntegerFormat integer_rows() { return integer_rows(has_byte_products()); }
+IntegerFormat integer_filters(bool bytes);
+inline IntegerFormat integer_filters() { return integer_filters(has_byte_products()); }
 inline int64_t integer_panel_width(IntegerFormat f) { return f == IntegerFormat::kPanels32 ? 32 : f == IntegerFormat::kPanels16 ? 16 : 8; }
-/// Most rows of a tile.
+/// Most rows of a tile of a product.
 constexpr int64_t integer_tile_rows(int64_t panel_width) { return panel_width >= 32 ? 14 : 6; }
+
+/// The product modulo 2^32.
+inline uint32_t wrapping_mul(int32_t a, int32_t b) { return static_cast<uint32_t>(a) * static_cast<uint32_t>(b); }
 
 inline int64_t groups_of(int64_t k) { return (k + 3) / 4; }
 inline int64_t integer_panel_bytes(int64_t width, int64_t k) { return (groups_of(k) + 1) * 4 * width; }

@@ -51,9 +51,9 @@ IntegerFormat integer_panels() {
   }
 }
 
-IntegerFormat integer_rows(bool bytes) {
-  if (float_lanes() >= 16) return bytes ? IntegerFormat::kByteRows14 : IntegerFormat::kWordRows14;
-  return bytes ? IntegerFormat::kByteRows6 : IntegerFormat::kWordRows6;
+IntegerFormat integer_filters(bool bytes) {
+  if (float_lanes() >= 16) return bytes ? IntegerFormat::kByteFilters12 : IntegerFormat::kWordFilters8;
+  return bytes ? IntegerFormat::kByteFilters4 : IntegerFormat::kWordFilters4;
 }
 
 void plan_integer_gemm(IntegerGemmParams& p) {

@@ -74,7 +74,7 @@ Result<Step> bind(const QLinearConv& op, const BindContext& ctx) {
   p.w_scales = ctx.has_input(kBScale) && count_of(ctx.dims(kBScale)) > 1;
   const double products = static_cast<double>(count_of(y)) * static_cast<double>(p.depth());
   const bool packed = ctx.layout(kB).kind == Layout::Kind::kPacked;
-  p.format = kernels::integer_rows();
+  p.format = kernels::integer_filters();
   if (packed && static_cast<IntegerFormat>(ctx.layout(kB).format) != p.format) {
     return error(Code::kInternal, "w is ", ctx.layout(kB).str(), ", expected packed:", static_cast<int>(p.format), " on this CPU");
   }
@@ -83,19 +83,15 @@ Result<Step> bind(const QLinearConv& op, const BindContext& ctx) {
     p.format = IntegerFormat::kNone;
     return ctx.choose(kernels::integer_conv, p, p.parts(), products);
   }
-  p.shared_image = 0;
-  if (!p.in_place) step.shared_bytes = (static_cast<size_t>(p.image_bytes()) + 63) / 64 * 64;
+  step.shared_bytes = (static_cast<size_t>(p.image_bytes()) + 63) / 64 * 64;
   if (!packed) {
-    p.shared_rows = static_cast<int64_t>(step.shared_bytes);
-    step.shared_bytes += static_cast<size_t>(kernels::integer_rows_bytes(p.format, p.filters, p.depth()));
+    p.shared_filters = static_cast<int64_t>(step.shared_bytes);
+    step.shared_bytes += static_cast<size_t>(kernels::integer_filters_bytes(p));
     step.phases.push_back(
-        Step::phase(kernels::IntegerRowsPointer(), p, kernels::integer_rows_parts(p), static_cast<double>(count_of(w)) * 0.5));
+        Step::phase(kernels::IntegerFiltersPointer(), p, kernels::integer_filters_parts(p), static_cast<double>(count_of(w))));
   }
-  if (!p.in_place) {
-    const auto bytes = static_cast<double>(p.image_bytes());
-    step.phases.push_back(Step::phase(kernels::IntegerImagePointer(), p, p.batch * p.channels, bytes * 0.1));
-  }
-  TENON_ASSIGN(Step one, ctx.choose(kernels::integer_conv, p, p.parts(), kernels::integer_nanoseconds(products) * 1.3));
+  step.phases.push_back(Step::phase(kernels::IntegerImagePointer(), p, p.image_parts(), static_cast<double>(p.image_bytes()) * 0.05));
+  TENON_ASSIGN(Step one, ctx.choose(kernels::integer_conv, p, p.parts(), kernels::integer_nanoseconds(products) * 1.1));
   step.kernel = one.kernel;
   step.refusals = std::move(one.refusals);
   step.phases.push_back(std::move(one.phases[0]));
@@ -107,20 +103,21 @@ Result<std::optional<PackedWeights>> pack_integer_filters(const QLinearConv& op,
   const bool packs = w.dtype() == DType::kInt8 || w.dtype() == DType::kUint8;
   if (!packs || w.rank() < 3 || w.rank() - 2 > kMostSpatial || w.count() == 0) return std::optional<PackedWeights>();
   IntegerConvParams p;
-  p.w = w.dtype(), p.groups = op.group, p.channels = w.dims()[1] * op.group, p.filters = w.dims()[0], p.format = kernels::integer_rows();
+  p.w = w.dtype(), p.groups = op.group, p.channels = w.dims()[1] * op.group, p.filters = w.dims()[0], p.y = op.to,
+  p.format = kernels::integer_filters();
   std::copy(w.dims().begin() + 2, w.dims().end(), p.kernel);
   if (!plan_integer_conv(p)) return std::optional<PackedWeights>();
-  const int64_t bytes = kernels::integer_rows_bytes(p.format, p.filters, p.depth());
-  const std::string recipe = "integer rows " + std::to_string(static_cast<int>(p.format)) + " of " + std::string(name_of(w.dtype())) +
-                             str(w.dims()) + " in groups " + std::to_string(op.group);
+  const int64_t bytes = kernels::integer_filters_bytes(p);
+  const std::string recipe = std::string(p.depthwise ? "depthwise" : "integer") + " filters " + std::to_string(static_cast<int>(p.format)) +
+                             " of " + std::string(name_of(w.dtype())) + str(w.dims()) + " in groups " + std::to_string(op.group);
   const auto pack = [&](std::byte* to) -> Status {
     TENON_TRY(settle({&w.buffer(), 1}));
     const void* src[] = {w.data()};
     void* dst[] = {to};
     kernels::Fault fault;
     const kernels::Call call{.src = src, .dst = dst, .fault = &fault};
-    share_out(kernels::integer_rows_parts(p), [&](int64_t begin, int64_t end, int) {
-      kernels::IntegerRowsPointer()(p, call, {begin, end});
+    share_out(kernels::integer_filters_parts(p), [&](int64_t begin, int64_t end, int) {
+      kernels::IntegerFiltersPointer()(p, call, {begin, end});
     });
     return {};
   };

@@ -89,18 +89,20 @@ void check(const Case& c) {
     ws[i] = 0.02f + 0.003f * static_cast<float>(i % 7), bias[i] = static_cast<int32_t>(i * 1000) - 3000;
   const float xs = 0.3f, ys = 3.7f;
 
-  for (const IntegerFormat format : {integer_rows(true), integer_rows(false), IntegerFormat::kNone}) {
+  for (const IntegerFormat format : {integer_filters(true), integer_filters(false), IntegerFormat::kNone}) {
     p.format = format;
     ASSERT_TRUE(plan_integer_conv(p));
     for (const auto& row : integer_conv) {
       if (row.refuse(p) != nullptr) continue;
       SCOPED_TRACE(row.name);
       Fault fault;
-      Aligned shared(p.image_bytes()), scratch(integer_conv_scratch(p)), rows(integer_rows_bytes(format, p.filters, p.depth()));
+      Aligned shared(p.image_bytes()), scratch(integer_conv_scratch(p)),
+          rows(format == IntegerFormat::kNone ? 0 : integer_filters_bytes(p));
       if (format != IntegerFormat::kNone) {
         const void* src[] = {w.data()};
         void* dst[] = {rows.data()};
-        for (int64_t i = 0; i < integer_rows_parts(p); ++i) IntegerRowsPointer()(p, {.src = src, .dst = dst, .fault = &fault}, {i, i + 1});
+        for (int64_t i = 0; i < integer_filters_parts(p); ++i)
+          IntegerFiltersPointer()(p, {.src = src, .dst = dst, .fault = &fault}, {i, i + 1});
       }
       const size_t count = static_cast<size_t>(p.batch * p.filters * p.pixels()),
                    width = c.y == DType::kInt32 || c.y == DType::kFloat32 ? 4 : 1;
@@ -111,7 +113,7 @@ void check(const Case& c) {
           bias.data()};
       void* dst[] = {out.data()};
       const Call call{.src = src, .dst = dst, .scratch = scratch.data(), .fault = &fault, .shared = shared.data()};
-      if (!p.in_place) IntegerImagePointer()(p, call, {0, p.batch * p.channels});
+      IntegerImagePointer()(p, call, {0, p.image_parts()});
       for (int64_t i = 0; i < p.parts(); i += 2) row.pointer()(p, call, {i, std::min(p.parts(), i + 2)});
       ASSERT_TRUE(scratch.intact() && rows.intact());
       for (size_t i = 0; i < 8; ++i) ASSERT_EQ(out[count * width + i], 0x77);
@@ -196,6 +198,50 @@ TEST(IntegerConv, GroupsBatchesAndManyParts) {
     check({.channels = 40, .filters = 64, .in = {30, 30}, .kernel = {3, 3}, .pads = {1, 1, 1, 1}, .zeros = 2});
     check({.channels = 300, .filters = 150, .in = {7, 7}, .kernel = {3, 3}, .pads = {1, 1, 1, 1}});
     check({.channels = 0, .filters = 3, .in = {4, 4}, .kernel = {1, 1}, .bias = true});
+  });
+}
+
+TEST(IntegerConv, OneFilterAChannel) {
+  for_each_target([] {
+    for (const int64_t kernel : {1, 2, 3, 5}) {
+      for (const int64_t stride : {1, 2, 3}) {
+        for (const int zeros : {0, 1, 2}) {
+          const DType x = kBoth[stride % 2], w = kBoth[kernel % 2];
+          for (const int64_t channels : {1, 6, 8}) {
+            check({.batch = 2,
+                   .groups = channels,
+                   .channels = channels,
+                   .filters = channels,
+                   .in = {9, 40},
+                   .kernel = {kernel, kernel},
+                   .stride = {stride, stride},
+                   .dilation = {1, kernel == 2 ? 3 : 1},
+                   .pads = {kernel / 2, 1, 0, kernel / 2},
+                   .x = x,
+                   .w = w,
+                   .y = kBoth[zeros % 2],
+                   .zeros = zeros,
+                   .scales = zeros != 1,
+                   .bias = zeros != 2});
+          }
+        }
+      }
+    }
+    check({.groups = 5, .channels = 5, .filters = 5, .in = {90, 130}, .kernel = {3, 3}, .pads = {1, 1, 1, 1}, .y = DType::kUint8});
+    check({.groups = 3, .channels = 3, .filters = 3, .in = {3, 5, 4}, .kernel = {2, 3, 2}, .y = DType::kInt8});
+  });
+}
+
+TEST(IntegerConv, ManyFiltersMeetPlacesTileByTile) {
+  for_each_target([] {
+    check({.channels = 1200,
+           .filters = 90,
+           .in = {9, 9},
+           .kernel = {3, 3},
+           .pads = {1, 1, 1, 1},
+           .y = DType::kUint8,
+           .zeros = 0,
+           .bias = true});
   });
 }
 

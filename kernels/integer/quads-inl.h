@@ -1,0 +1,144 @@
+// Lanes of four bytes, by which convolutions go over images and filters. Re-included once per Highway target.
+#if defined(TENON_KERNELS_INTEGER_QUADS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef TENON_KERNELS_INTEGER_QUADS_INL_H_
+#undef TENON_KERNELS_INTEGER_QUADS_INL_H_
+#else
+#define TENON_KERNELS_INTEGER_QUADS_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstring>
+
+#include "hwy/highway.h"
+#include "kernels/integer/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace tenon::kernels::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using DB = hn::Repartition<uint8_t, DI>;
+using DW = hn::Repartition<uint16_t, DI>;
+
+/// Sums of lanes: what instruction sets that take neighbours apart need beside them.
+struct Sum {
+  VI all, other;
+  static HWY_INLINE Sum of(VI start) { return {start, hn::Zero(DI())}; }
+};
+
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+/// Four products of unsigned by signed bytes are added to a lane by one instruction.
+struct ByteQuads {
+  static constexpr int kTileQuads = kLanes >= 16 ? 3 : 1;  ///< most of a tile of filters
+  static constexpr int kVectors = kLanes >= 16 ? 2 : 3;    ///< of a panel of places
+  using Group = int32_t;                                   ///< of a filter: four signed bytes
+  using Image = VI;
+  using Filter = VI;
+  static HWY_INLINE Image image(VI bytes) { return bytes; }
+  static HWY_INLINE Filter one(const Group* group) { return hn::Set(DI(), *group); }
+  /// Four groups that lie one after the other, in every block of four lanes.
+  static HWY_INLINE Filter four(const Group* groups) { return hn::LoadDup128(DI(), groups); }
+  static HWY_INLINE void add(Sum& sum, Image x, Filter w) { sum.all = Bytes::MultiplyAdd(sum.all, x, w); }
+  static HWY_INLINE VI total(const Sum& sum) { return sum.all; }
+  /// Puts the group of filter i of `height`.
+  static void put(const int8_t* bytes, Group* groups, int64_t i, int64_t) { std::memcpy(groups + i, bytes, 4); }
+};
+#endif
+
+/// Bytes are widened to 16-bit words, whose products do not saturate: those at even positions and those at odd ones.
+struct WordQuads {
+  static constexpr int kTileQuads = kLanes >= 16 ? 2 : 1;
+  static constexpr int kVectors = 2;
+  using D16 = hn::Repartition<int16_t, DI>;
+  using Group = int64_t;
+  struct Pair {
+    hn::Vec<D16> even, odd;
+  };
+  using Image = Pair;
+  using Filter = Pair;
+  static HWY_INLINE Image image(VI bytes) {
+    const DW d;
+    const auto words = hn::BitCast(d, bytes);
+    return {hn::BitCast(D16(), hn::And(words, hn::Set(d, 0xff))), hn::BitCast(D16(), hn::ShiftRight<8>(words))};
+  }
+  static HWY_INLINE Filter one(const Group* group) {
+    const auto* const halves = reinterpret_cast<const int32_t*>(group);
+    return {hn::BitCast(D16(), hn::Set(DI(), halves[0])), hn::BitCast(D16(), hn::Set(DI(), halves[1]))};
+  }
+  static HWY_INLINE Filter four(const Group* groups) {
+    const auto* const words = reinterpret_cast<const int16_t*>(groups);
+    return {hn::LoadDup128(D16(), words), hn::LoadDup128(D16(), words + 8)};
+  }
+  static HWY_INLINE void add(Sum& sum, const Image& x, const Filter& w) {
+    sum.all = hn::ReorderWidenMulAccumulate(DI(), x.even, w.even, sum.all, sum.other);
+    sum.all = hn::ReorderWidenMulAccumulate(DI(), x.odd, w.odd, sum.all, sum.other);
+  }
+  static HWY_INLINE VI total(const Sum& sum) { return hn::RearrangeToOddPlusEven(sum.all, sum.other); }
+  /// The even words of all four filters of a depthwise quad come before their odd ones.
+  static void put(const int8_t* bytes, Group* groups, int64_t i, int64_t apart) {
+    const int16_t even[] = {bytes[0], bytes[2]}, odd[] = {bytes[1], bytes[3]};
+    auto* const halves = reinterpret_cast<int32_t*>(groups);
+    std::memcpy(halves + (apart == 1 ? 2 * i : i), even, 4);
+    std::memcpy(halves + (apart == 1 ? 2 * i + 1 : i + apart), odd, 4);
+  }
+};
+
+/// Lane i of four vectors becomes its four bytes, one of each.
+HWY_INLINE VI JoinBytes(VI a, VI b, VI c, VI e) {
+  const DI d;
+  const DW d16;
+  const auto ac = hn::OddEven(hn::BitCast(d16, hn::ShiftLeft<16>(c)), hn::BitCast(d16, a));
+  const auto be = hn::OddEven(hn::BitCast(d16, hn::ShiftLeft<16>(e)), hn::BitCast(d16, b));
+  return hn::BitCast(d, hn::Or(hn::And(ac, hn::Set(d16, 0xff)), hn::ShiftLeft<8>(be)));
+}
+
+/// The bytes of each block of four lanes as a 4 x 4 matrix, transposed.
+HWY_INLINE VI TransposeBytes(VI v) {
+  alignas(16) static constexpr uint8_t kOrder[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+  const DB d;
+  return hn::BitCast(DI(), hn::TableLookupBytes(hn::BitCast(d, v), hn::LoadDup128(d, kOrder)));
+}
+
+/// 8-bit results: sums times their scale, rounded half to even and moved by the zero point, within what the dtype holds.
+class Quantiser {
+ public:
+  Quantiser(DType to, int32_t zero)
+      : low_(hn::Set(DF(), static_cast<float>((to == DType::kInt8 ? -128 : 0) - zero))),
+        high_(hn::Set(DF(), static_cast<float>((to == DType::kInt8 ? 127 : 255) - zero))),
+        zero_(hn::Set(DI(), zero)) {}
+
+  /// The result is the lowest byte of each lane.
+  HWY_INLINE VI operator()(VI sum, hn::Vec<hn::RebindToFloat<DI>> scale) const {
+    // Numbers of this size have no room for a fraction, and hold what is added to them in their last bits.
+    const auto x = hn::Min(hn::Max(hn::Mul(hn::ConvertTo(DF(), sum), scale), low_), high_);
+    return hn::Add(hn::BitCast(DI(), hn::Add(x, hn::Set(DF(), 12582912.0f))), zero_);
+  }
+
+ private:
+  using DF = hn::RebindToFloat<DI>;
+  hn::Vec<DF> low_, high_;
+  VI zero_;
+};
+
+/// The lanes of a vector that `seen` has bits for, at the start of `to`, where there is room for `room` of them; what lies behind them
+/// there may change. Returns how many there are.
+HWY_INLINE int64_t StoreSeen(VI v, uint32_t seen, int32_t* HWY_RESTRICT to, int64_t room) {
+  const DI d;
+  seen &= static_cast<uint32_t>((uint64_t{1} << kLanes) - 1);
+  const int count = __builtin_popcount(seen);
+  if (count != kLanes) {
+    const uint8_t bits[8] = {static_cast<uint8_t>(seen), static_cast<uint8_t>(seen >> 8)};
+    v = hn::Compress(v, hn::LoadMaskBits(d, bits));
+    if (room < kLanes) {
+      alignas(64) int32_t lanes[kLanes];
+      hn::Store(v, d, lanes);
+      std::memcpy(to, lanes, static_cast<size_t>(count) * 4);
+      return count;
+    }
+  }
+  hn::StoreU(v, d, to);
+  return count;
+}
+
+}  // namespace tenon::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif  // TENON_KERNELS_INTEGER_QUADS_INL_H_
