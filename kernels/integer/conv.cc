@@ -92,28 +92,6 @@ HWY_NOINLINE void Tile(const TileArgs& t, const Quantiser& quantise) {
   }
 }
 
-/// What the places of a panel sum up to over all taps and channels.
-template <int V>
-void SumPlaces(const TileArgs& t, int64_t channels, int32_t* HWY_RESTRICT sums) {
-  const DI d;
-  const hn::Repartition<uint32_t, DI> du;
-  VI total[V];
-  for (int v = 0; v < V; ++v) total[v] = hn::Zero(d);
-  const auto pairs = hn::Set(du, 0x00ff00ffu);
-  for (int64_t tap = 0; tap < t.tap_count; ++tap) {
-    const uint8_t* at = t.image + t.taps[tap];
-    for (int64_t c = 0; c < channels; c += 4, at += t.quad_bytes) {
-      const auto mask = hn::Set(du, channels - c >= 4 ? ~0u : (1u << (8 * (channels - c))) - 1);
-      for (int v = 0; v < V; ++v) {
-        const auto four = hn::And(mask, hn::LoadU(du, reinterpret_cast<const uint32_t*>(at) + v * kLanes));
-        const auto two = hn::Add(hn::And(four, pairs), hn::And(hn::ShiftRight<8>(four), pairs));
-        total[v] = hn::Add(total[v], hn::BitCast(d, hn::Add(hn::And(two, hn::Set(du, 0xffffu)), hn::ShiftRight<16>(two))));
-      }
-    }
-  }
-  for (int v = 0; v < V; ++v) hn::Store(total[v], d, sums + v * kLanes);
-}
-
 /// One filter's sums to the pixels of its row of int32 or, scaled, float32 results.
 template <int V>
 void StoreRow(const int32_t* sums, const float* scale, uint32_t seen, int32_t* HWY_RESTRICT to, int64_t room) {
@@ -165,8 +143,8 @@ class Convolution {
     group_ = group;
     const int64_t end = tile_begin(p_, last_tile), first = block * p_.block * p_.panel;
     const int64_t panels = ceil_div(std::min(p_.block * p_.panel, p_.places() - first), p_.panel);
-    const bool zeros = load_filters(p_, call_, group * p_.rows() + begin_, group * p_.rows() + end, (group + 1) * p_.rows(),
-                                    filters_.sums() + group * p_.row_quads() * 4 + begin_);
+    const bool zeros = held_.load(p_, call_, group * p_.rows() + begin_, group * p_.rows() + end, (group + 1) * p_.rows(),
+                                  filters_.sums() + group * p_.filled_rows() + begin_);
     zeros_ = zeros ? at<int32_t>(layout_.zeros) : nullptr;
     seen_ = at<uint32_t>(layout_.seen);
     pixel_ = find_seen(p_, first, panels, seen_);
@@ -205,7 +183,7 @@ class Convolution {
     t_.seen = seen_[panel];
     if (zeros_ == nullptr) return;
     auto* const sums = at<int32_t>(layout_.sums) + 12 * p_.panel;
-    SumPlaces<Quads::kVectors>(t_, p_.image_channels(), sums);
+    SumPlaces<Quads::kVectors>(p_, t_.taps, t_.image, sums);
     t_.place_sums = sums;
   }
 
@@ -240,6 +218,7 @@ class Convolution {
   const Filters<Quads> filters_;
   const bool quantised_;
   const Quantiser quantise_;
+  FilterHold held_;
   TileArgs t_;
   const int32_t* zeros_ = nullptr;
   uint32_t* seen_ = nullptr;

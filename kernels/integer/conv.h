@@ -6,6 +6,9 @@
 
 namespace tenon::kernels {
 
+/// Most pixels of a tile, where lanes are filters.
+constexpr int64_t integer_pixels(int64_t lanes) { return lanes >= 16 ? 14 : 6; }
+
 /// Bytes behind an image that vectors may read.
 inline constexpr int64_t kImageSlack = 128;
 
@@ -34,23 +37,30 @@ struct IntegerConvParams {
   // picture holds the positions of one residue modulo the strides, so that neighbouring results read neighbouring places of one picture
   // whatever tap they are at. Channels that fill the last quad are zeros.
   bool depthwise = false;             ///< every channel has its filter, and results are 8-bit
+  bool by_filters = false;            ///< lanes are filters, tiles pixels; otherwise lanes are places, tiles filters. 8-bit results only
+  int64_t unit = 4;                   ///< filters of a group are filled up to a multiple of this
   int64_t residues[3] = {1, 1, 1};    ///< that taps are at
   int64_t extent[3] = {1, 1, 1};      ///< of a picture
   int64_t quad_bytes = 4;             ///< from four channels to the next
-  int64_t panel = 0;                  ///< places computed at a time
+  int64_t panel = 0;                  ///< places, or most pixels of a run, computed at a time
   int64_t tiles = 1, tile_parts = 1;  ///< of the filters of a group
-  int64_t block = 1, blocks = 1;      ///< panels of places a part, and how many such parts there are
+  int64_t block = 1, blocks = 1;      ///< panels a part, and how many such parts there are
 
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t depth() const { return channels / groups * taps(); }  ///< terms of a sum
   int64_t rows() const { return filters / groups; }
-  int64_t row_quads() const { return (rows() + 3) / 4; }
+  int64_t filled_rows() const { return (rows() + unit - 1) / unit * unit; }
   int64_t pixels() const { return out[0] * out[1] * out[2]; }
   int64_t image_groups() const { return depthwise ? 1 : groups; }
   int64_t image_channels() const { return channels / image_groups(); }
   int64_t image_quads() const { return (image_channels() + 3) / 4; }
   /// From the place of the first pixel to that of the last.
   int64_t places() const { return ((out[0] - 1) * extent[1] + out[1] - 1) * extent[2] + out[2]; }
+  /// Where in a picture pixel i lies.
+  int64_t place_of(int64_t i) const { return (i / out[2] / out[1] * extent[1] + i / out[2] % out[1]) * extent[2] + i % out[2]; }
+  /// Pixels that lie one after the other there, and the panels that they make.
+  int64_t run() const { return out[2] * (extent[2] != out[2] ? 1 : out[1] * (extent[1] != out[1] ? 1 : out[0])); }
+  int64_t run_panels() const { return (run() + panel - 1) / panel; }
   int64_t image_bytes() const { return batch * image_parts_of_one() * quad_bytes + kImageSlack; }
   int64_t image_parts_of_one() const { return image_groups() * image_quads(); }
   int64_t image_parts() const { return batch * image_parts_of_one(); }

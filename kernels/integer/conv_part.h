@@ -13,7 +13,7 @@ struct ConvScratch {
   int64_t starts = 0;     ///< int32 a filter of the part: what sums start with
   int64_t scales = 0;     ///< float32 a filter: from sums to results
   int64_t zeros = 0;      ///< int32 a filter: zero point
-  int64_t sums = 0;       ///< int32 [filters of a tile, panel], and one row more for the sums of places
+  int64_t sums = 0;       ///< int32 [filters of a tile, panel] or the other way round, their starts; and room for the sums of places
   int64_t ones = 0;       ///< the groups of a quad of depthwise filters that are ones
   int64_t results = 0;    ///< quads of filters of the part, of the pixels of the block
   int64_t row_bytes = 0;  ///< from one of those quads to the next
@@ -27,21 +27,21 @@ inline ConvScratch conv_scratch(const IntegerConvParams& p) {
     s.total += (bytes + 63) / 64 * 64;
     return at;
   };
-  const int64_t quads = p.depthwise ? 1 : p.row_quads();
+  const int64_t quads = p.depthwise ? 1 : p.filled_rows() / 4;
   s.taps = take((p.taps() + 3) / 4 * 32);
   s.seen = take(p.block * 4);
   s.starts = take(quads * 16);
   s.scales = take(quads * 16);
   s.zeros = take(quads * 16);
-  s.sums = take(13 * p.panel * 4);
+  s.sums = take(p.by_filters ? p.panel * p.unit * 2 * 4 + 64 : 13 * p.panel * 4);
   s.ones = take(p.depthwise ? (p.taps() + 3) / 4 * 32 : 0);
   s.row_bytes = (p.block * p.panel + 32) * 4;
   s.results = take(quads * s.row_bytes);
   return s;
 }
 
-/// First filter of tile t of a group, a multiple of four.
-inline int64_t tile_begin(const IntegerConvParams& p, int64_t t) { return t * p.row_quads() / p.tiles * 4; }
+/// First filter of tile t of a group, a multiple of p.unit.
+inline int64_t tile_begin(const IntegerConvParams& p, int64_t t) { return t * (p.filled_rows() / p.unit) / p.tiles * p.unit; }
 
 /// The zero point of y.
 int32_t result_zero(const IntegerConvParams& p, const Call& call);
@@ -56,5 +56,19 @@ int64_t find_seen(const IntegerConvParams& p, int64_t first, int64_t count, uint
 /// `last` on, which are not there, are zeros. `sums`: of weights, of filter `begin` and those after it. Returns whether a zero point is not
 /// zero.
 bool load_filters(const IntegerConvParams& p, const Call& call, int64_t begin, int64_t end, int64_t last, const int32_t* sums);
+
+/// The same, unless it is there from the part before.
+class FilterHold {
+ public:
+  bool load(const IntegerConvParams& p, const Call& call, int64_t begin, int64_t end, int64_t last, const int32_t* sums) {
+    if (begin != begin_ || end != end_) zeros_ = load_filters(p, call, begin, end, last, sums);
+    begin_ = begin, end_ = end;
+    return zeros_;
+  }
+
+ private:
+  int64_t begin_ = -1, end_ = -1;
+  bool zeros_ = false;
+};
 
 }  // namespace tenon::kernels

@@ -14,14 +14,14 @@ namespace tenon::kernels::HWY_NAMESPACE {
 
 /// Groups of four weights each, and behind them the sum of every filter, int32. Of a tile: all filters' first groups, then the second ones,
 /// ...; groups go along channels, and these along taps. Depthwise: for every quad of channels those of the first four taps, one a channel,
-/// then those of the next taps. Filters are filled up to a multiple of four, a group's or of all.
+/// then those of the next taps. Those of a group are filled up to a multiple of p.unit.
 template <class Quads>
 class Filters {
  public:
   using Group = typename Quads::Group;
   Filters(const IntegerConvParams& p, std::byte* at)
       : groups_(reinterpret_cast<Group*>(at)), depth_(p.depthwise ? ceil_div(p.taps(), 4) : p.taps() * p.image_quads()) {
-    rows_ = p.depthwise ? 4 : p.row_quads() * 4;
+    rows_ = p.depthwise ? 4 : p.filled_rows();
     count_ = p.depthwise ? p.image_quads() * 4 : p.groups * rows_;
   }
 

@@ -60,7 +60,7 @@ void PackTiles(const IntegerConvParams& p, const uint8_t* w, std::byte* to, Rang
           Quads::put(four, groups, i, 1);
         }
       }
-      filters.sums()[group * p.row_quads() * 4 + begin + i] = static_cast<int32_t>(sum);
+      filters.sums()[group * p.filled_rows() + begin + i] = static_cast<int32_t>(sum);
     }
   }
 }

@@ -6,6 +6,7 @@
 #define TENON_KERNELS_INTEGER_PART_ROWS_INL_H_
 #endif
 
+#include <algorithm>
 #include <cstring>
 
 #include "hwy/highway.h"
@@ -15,14 +16,16 @@ namespace tenon::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 /// Results of four filters that lie side by side, byte by byte, to the rows of those that are there, `step` apart: n bytes each.
-HWY_NOINLINE static void PartRows(const uint8_t* HWY_RESTRICT quads, int64_t n, int64_t rows, int64_t step, uint8_t* HWY_RESTRICT to) {
+HWY_NOINLINE HWY_MAYBE_UNUSED static void PartRows(const uint8_t* HWY_RESTRICT quads, int64_t n, int64_t rows, int64_t step,
+                                                   uint8_t* HWY_RESTRICT to) {
   constexpr int64_t kStep = 16;
   const hn::FixedTag<uint8_t, 16> d;
   const hn::FixedTag<uint32_t, 4> d32;
   const hn::FixedTag<uint64_t, 2> d64;
   alignas(16) static constexpr uint8_t kOrder[16] = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
   const auto order = hn::Load(d, kOrder);
-  for (int64_t i = 0; i < n; i += kStep) {
+  for (int64_t next = 0; next < n; next += kStep) {
+    const int64_t i = n >= kStep ? std::min(next, n - kStep) : 0;  // the last step does some again
     const auto load = [&](int64_t at) HWY_ATTR { return hn::BitCast(d32, hn::TableLookupBytes(hn::LoadU(d, quads + 4 * i + at), order)); };
     const auto a = load(0), b = load(16), c = load(32), e = load(48);
     const auto ab01 = hn::BitCast(d64, hn::InterleaveLower(d32, a, b)), ab23 = hn::BitCast(d64, hn::InterleaveUpper(d32, a, b));
@@ -30,12 +33,12 @@ HWY_NOINLINE static void PartRows(const uint8_t* HWY_RESTRICT quads, int64_t n, 
     const auto store = [&](auto v, int64_t row) HWY_ATTR {
       if (row >= rows) return;
       uint8_t* const at = to + row * step + i;
-      if (i + kStep <= n) {
+      if (n >= kStep) {
         hn::StoreU(hn::BitCast(d, v), d, at);
       } else {
         alignas(16) uint8_t bytes[kStep];
         hn::Store(hn::BitCast(d, v), d, bytes);
-        std::memcpy(at, bytes, static_cast<size_t>(n - i));
+        std::memcpy(at, bytes, static_cast<size_t>(n));
       }
     };
     store(hn::InterleaveLower(d64, ab01, ce01), 0);

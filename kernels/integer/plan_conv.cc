@@ -11,13 +11,14 @@ namespace {
 /// Bytes of results of a part, which wait in L2 until all are there.
 constexpr int64_t kBlockBytes = 128 << 10;
 /// Products that make a part worth handing out, and how many parts are enough.
-constexpr int64_t kPartWork = 1 << 20, kEnoughParts = 16;
+constexpr double kPartWork = 1 << 20;
+constexpr int64_t kEnoughParts = 16;
 /// Most bytes of an image.
 constexpr double kMaxImage = 1 << 30;
 
 bool is_words(IntegerFormat f) { return f == IntegerFormat::kWordFilters4 || f == IntegerFormat::kWordFilters8; }
 
-/// Filters of a tile at most.
+/// Filters of a tile at most, where lanes are places.
 int64_t tile_filters(IntegerFormat f) {
   switch (f) {
     case IntegerFormat::kByteFilters12: return 12;
@@ -25,10 +26,19 @@ int64_t tile_filters(IntegerFormat f) {
     default: return 4;
   }
 }
+
+/// How many lanes there may be for a filter, before lanes had better be places.
+constexpr double kMostLanes = 1.2;
 }  // namespace
 
 bool plan_integer_conv(IntegerConvParams& p) {
-  p.depthwise = p.groups == p.channels && p.filters == p.channels && p.y != DType::kInt32 && p.y != DType::kFloat32;
+  const bool quantised = p.y != DType::kInt32 && p.y != DType::kFloat32;
+  const bool bytes_format = p.format == IntegerFormat::kByteFilters4 || p.format == IntegerFormat::kByteFilters12;
+  p.depthwise = quantised && p.groups == p.channels && p.filters == p.channels;
+  p.unit = float_lanes();
+  p.by_filters =
+      quantised && bytes_format && !p.depthwise && static_cast<double>(p.filled_rows()) <= kMostLanes * static_cast<double>(p.rows());
+  if (!p.by_filters) p.unit = 4;
   double bytes = 4 * static_cast<double>(p.batch) * static_cast<double>(p.image_parts_of_one());
   int64_t pictures = 1;
   for (int i = 0; i < 3; ++i) {
@@ -44,29 +54,32 @@ bool plan_integer_conv(IntegerConvParams& p) {
   const int64_t lines = ceil_div(pictures * 4, 64);
   p.quad_bytes = lines > 8 ? (lines | 1) * 64 : pictures * 4;
 
-  p.panel = (p.format == IntegerFormat::kByteFilters4 ? 3 : 2) * float_lanes();
-  const int64_t panels = ceil_div(p.places(), p.panel), depth = std::max<int64_t>(1, p.depth());
-  p.tiles = std::max<int64_t>(1, ceil_div(p.row_quads() * 4, tile_filters(p.format)));
+  p.panel = p.by_filters ? integer_pixels(float_lanes()) : (p.format == IntegerFormat::kByteFilters4 ? 3 : 2) * float_lanes();
+  const int64_t panels = p.by_filters ? p.pixels() / p.run() * p.run_panels() : ceil_div(p.places(), p.panel);
+  const int64_t depth = std::max<int64_t>(1, p.depth());
+  p.tiles = std::max<int64_t>(1, ceil_div(p.filled_rows(), p.by_filters ? 2 * p.unit : tile_filters(p.format)));
   if (p.depthwise) {
     p.block = std::clamp<int64_t>(kBlockBytes / 4 / (4 * p.panel), 1, panels);
     p.blocks = ceil_div(panels, p.block);
     return true;
   }
-  const int64_t panel_work = p.rows() * p.panel * depth;
-  const int64_t most = std::max<int64_t>(1, kBlockBytes / (p.row_quads() * 4 * p.panel));
-  p.block = std::clamp<int64_t>(
-      std::max(ceil_div(kPartWork, std::max<int64_t>(1, panel_work)), ceil_div(panels * p.batch * p.groups, kEnoughParts)), 1,
-      std::min(most, panels));
+  const int64_t images = p.batch * p.groups;
+  const double work = static_cast<double>(panels * images) * static_cast<double>(p.rows() * p.panel * depth);
+  const auto enough = static_cast<int64_t>(std::clamp<double>(work / kPartWork, 1, kEnoughParts));
+  // Where filters outweigh the image, each thread keeps to its own of them.
+  const bool heavy = p.rows() * depth > p.places() * p.image_channels();
+  p.tile_parts = heavy ? std::min(p.tiles, ceil_div(enough, images)) : 1;
+  const int64_t most = std::max<int64_t>(1, kBlockBytes / (ceil_div(p.filled_rows(), p.tile_parts) * p.panel));
+  p.block = std::clamp<int64_t>(ceil_div(panels * images * p.tile_parts, enough), 1, std::min(most, panels));
   p.blocks = ceil_div(panels, p.block);
-  p.tile_parts = std::clamp<int64_t>(ceil_div(kEnoughParts / 2, std::max<int64_t>(1, p.batch * p.groups * p.blocks)), 1,
-                                     std::max<int64_t>(1, std::min(p.tiles, p.block * panel_work / kPartWork)));
+  if (!heavy) p.tile_parts = std::min(p.tiles, ceil_div(enough, images * p.blocks));
   return true;
 }
 
 int64_t integer_filters_bytes(const IntegerConvParams& p) {
   const int64_t group = is_words(p.format) ? 8 : 4;
   if (p.depthwise) return p.image_quads() * 4 * (ceil_div(p.taps(), 4) * group + 4);
-  return p.groups * p.row_quads() * 4 * (p.taps() * p.image_quads() * group + 4);
+  return p.groups * p.filled_rows() * (p.taps() * p.image_quads() * group + 4);
 }
 
 int64_t integer_conv_scratch(const IntegerConvParams& p) { return std::max(conv_scratch(p).total, (p.in[2] + 16) * 4); }

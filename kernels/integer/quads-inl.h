@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "hwy/highway.h"
+#include "kernels/integer/conv.h"
 #include "kernels/integer/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -137,6 +138,29 @@ HWY_INLINE int64_t StoreSeen(VI v, uint32_t seen, int32_t* HWY_RESTRICT to, int6
   }
   hn::StoreU(v, d, to);
   return count;
+}
+
+/// What V vectors of places, from `image` on, sum up to over all taps and channels.
+template <int V>
+HWY_NOINLINE void SumPlaces(const IntegerConvParams& p, const int64_t* taps, const uint8_t* image, int32_t* HWY_RESTRICT sums) {
+  const DI d;
+  const hn::Repartition<uint32_t, DI> du;
+  VI total[V];
+  for (int v = 0; v < V; ++v) total[v] = hn::Zero(d);
+  const auto pairs = hn::Set(du, 0x00ff00ffu);
+  const int64_t channels = p.image_channels(), count = p.taps();
+  for (int64_t tap = 0; tap < count; ++tap) {
+    const uint8_t* at = image + taps[tap];
+    for (int64_t c = 0; c < channels; c += 4, at += p.quad_bytes) {
+      const auto mask = hn::Set(du, channels - c >= 4 ? ~0u : (1u << (8 * (channels - c))) - 1);
+      for (int v = 0; v < V; ++v) {
+        const auto four = hn::And(mask, hn::LoadU(du, reinterpret_cast<const uint32_t*>(at) + v * kLanes));
+        const auto two = hn::Add(hn::And(four, pairs), hn::And(hn::ShiftRight<8>(four), pairs));
+        total[v] = hn::Add(total[v], hn::BitCast(d, hn::Add(hn::And(two, hn::Set(du, 0xffffu)), hn::ShiftRight<16>(two))));
+      }
+    }
+  }
+  for (int v = 0; v < V; ++v) hn::StoreU(total[v], d, sums + v * kLanes);
 }
 
 }  // namespace tenon::kernels::HWY_NAMESPACE
