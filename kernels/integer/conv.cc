@@ -127,7 +127,7 @@ class Convolution {
         layout_(conv_scratch(p)),
         filters_(p, p.shared_filters >= 0 ? call.shared + p.shared_filters : static_cast<std::byte*>(const_cast<void*>(call.src[3]))),
         quantised_(p.y != DType::kInt32 && p.y != DType::kFloat32),
-        quantise_(p.y, quantised_ ? result_zero(p, call) : 0) {
+        quantise_(quantised_ ? result_zero(p, call) : 0) {
     find_taps(p, at<int64_t>(layout_.taps));
     t_.taps = at<int64_t>(layout_.taps);
     t_.tap_count = p.taps(), t_.quads = p.image_quads(), t_.quad_bytes = p.quad_bytes;
@@ -151,8 +151,8 @@ class Convolution {
     int64_t count = 0;
     for (int64_t panel = 0; panel < panels; ++panel) count += __builtin_popcount(seen_[panel]);
     count_ = count;
-    image_ = reinterpret_cast<const uint8_t*>(call_.shared + p_.shared_image) +
-             (n * p_.image_groups() + group) * p_.image_quads() * p_.quad_bytes + first * 4;
+    image_ = image_of(p_, call_, n, group) + first * 4;
+    n_ = n;
     row_ = n * p_.filters + group * p_.rows();
     if (p_.depth() * (end - begin_) <= kFewFilterBytes || zeros) {
       int64_t done = 0;
@@ -207,8 +207,8 @@ class Convolution {
 
   void part_rows(int64_t end) const {
     for (int64_t f = begin_; f < end; f += 4) {
-      PartRows(at<uint8_t>(layout_.results) + (f - begin_) / 4 * layout_.row_bytes, count_, std::min<int64_t>(4, end - f), p_.pixels(),
-               call_.out<uint8_t>(0) + (row_ + f) * p_.pixels() + pixel_);
+      StoreQuad(p_, call_, at<uint8_t>(layout_.results) + (f - begin_) / 4 * layout_.row_bytes, count_, n_, group_ * p_.rows() + f, end - f,
+                pixel_);
     }
   }
 
@@ -224,6 +224,7 @@ class Convolution {
   uint32_t* seen_ = nullptr;
   const uint8_t* image_ = nullptr;
   int64_t group_ = 0, begin_ = 0;  ///< of the part: its group, and its first filter of that
+  int64_t n_ = 0;                  ///< which image
   int64_t row_ = 0;                ///< of the result: that of the group's first filter
   int64_t pixel_ = 0, count_ = 0;  ///< of the part
 };

@@ -16,6 +16,8 @@ inline constexpr int64_t kImageSlack = 128;
 /// Inputs, in the order of ONNX's QLinearConv: 0 x [batch, channels, in...], 1 its scale, 2 its zero point, 3 w [filters, channels/groups,
 /// kernel...], 4 and 5 the same of w (one element, or one a filter), 6 and 7 scale and zero point of y, 8 bias, int32, one a filter.
 /// Output 0: y [batch, filters, out...]. Outside of x lie zero points.
+/// In quads 8-bit values are unsigned: those of int8 have 128 added, as have their zero points; zero points are given as the dtypes say.
+/// Groups of x must be whole quads, and so must those of y.
 /// y is kInt32: sum + bias. kFloat32: (sum + bias) * (scale of x * scale of w). kInt8 or kUint8:
 /// saturate(round((sum + bias) * (scale of x * scale of w / scale of y)) + zero point of y), round half to even.
 struct IntegerConvParams {
@@ -30,12 +32,14 @@ struct IntegerConvParams {
   int64_t kernel[3] = {1, 1, 1}, stride[3] = {1, 1, 1}, dilation[3] = {1, 1, 1};
   int64_t pad[3] = {0, 0, 0};                   ///< before; what comes after follows from `out`
   IntegerFormat format = IntegerFormat::kNone;  ///< of w: one of filters; kNone: plain
+  bool x_quads = false, y_quads = false;        ///< lie in memory as quads do (below), [batch, channels/4, in..., 4]
   int64_t shared_filters = -1;                  ///< packed w lies there in Call::shared, in bytes; -1: it is input 3
   int64_t shared_image = 0;                     ///< where the image lies in Call::shared
 
   // Set by plan_integer_conv. The image is x as unsigned bytes with its pads, [batch, image_groups, image_quads, pictures, extent..., 4]. A
   // picture holds the positions of one residue modulo the strides, so that neighbouring results read neighbouring places of one picture
   // whatever tap they are at. Channels that fill the last quad are zeros.
+  bool in_place = false;              ///< x is such an image already, and is read where it lies
   bool depthwise = false;             ///< every channel has its filter, and results are 8-bit
   bool by_filters = false;            ///< lanes are filters, tiles pixels; otherwise lanes are places, tiles filters. 8-bit results only
   int64_t unit = 4;                   ///< filters of a group are filled up to a multiple of this
@@ -80,12 +84,20 @@ int64_t integer_filters_bytes(const IntegerConvParams& p);
 /// Packs plain w: from input 3 to Call::shared, or when p.shared_filters is -1 from input 0 to output 0. One part a tile of a group.
 Kernel<IntegerConvParams> IntegerFiltersPointer();
 inline int64_t integer_filters_parts(const IntegerConvParams& p) { return p.depthwise ? p.image_quads() : p.groups * p.tiles; }
-/// The phase before a convolution with packed filters: puts the image into Call::shared. p.image_parts() parts.
+/// The phase before a convolution with packed filters, unless p.in_place: puts the image into Call::shared. p.image_parts() parts.
 Kernel<IntegerConvParams> IntegerImagePointer();
 
 #define KERNEL(Name, when, why) Kernel<IntegerConvParams> Name##Pointer();
 #include "kernels/integer/conv.inc"
 #undef KERNEL
 extern const Table<IntegerConvParams> integer_conv;
+
+/// Quads back to a plain tensor: input 0 [batch, channels/4, pixels, 4] to output 0 [batch, channels, pixels], of dtype x.
+struct QuadRowsParams {
+  DType dtype = DType::kUint8;
+  int64_t batch = 1, channels = 1, pixels = 1;
+  int64_t parts() const { return batch * ((channels + 3) / 4); }
+};
+Kernel<QuadRowsParams> QuadRowsPointer();
 
 }  // namespace tenon::kernels

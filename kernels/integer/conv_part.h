@@ -29,7 +29,7 @@ inline ConvScratch conv_scratch(const IntegerConvParams& p) {
   };
   const int64_t quads = p.depthwise ? 1 : p.filled_rows() / 4;
   s.taps = take((p.taps() + 3) / 4 * 32);
-  s.seen = take(p.block * 4);
+  s.seen = take(p.by_filters ? (p.block + 1) * 16 : p.block * 4);
   s.starts = take(quads * 16);
   s.scales = take(quads * 16);
   s.zeros = take(quads * 16);
@@ -40,10 +40,16 @@ inline ConvScratch conv_scratch(const IntegerConvParams& p) {
   return s;
 }
 
+/// The image of one group.
+inline const uint8_t* image_of(const IntegerConvParams& p, const Call& call, int64_t n, int64_t group) {
+  const auto* const image = p.in_place ? call.in<uint8_t>(0) : reinterpret_cast<const uint8_t*>(call.shared + p.shared_image);
+  return image + (n * p.image_groups() + group) * p.image_quads() * p.quad_bytes;
+}
+
 /// First filter of tile t of a group, a multiple of p.unit.
 inline int64_t tile_begin(const IntegerConvParams& p, int64_t t) { return t * (p.filled_rows() / p.unit) / p.tiles * p.unit; }
 
-/// The zero point of y.
+/// The zero point of 8-bit results as the unsigned bytes that kernels make: where they are int8, with 128 added.
 int32_t result_zero(const IntegerConvParams& p, const Call& call);
 
 /// Where in a quad of the image the places of each tap begin, in bytes; filled up to a multiple of four with the first.

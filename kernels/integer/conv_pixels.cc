@@ -26,6 +26,7 @@ struct PixelArgs {
   int64_t tap_count = 0, quads = 0, quad_bytes = 0;
   uint8_t* results = nullptr;  ///< four filters of a pixel side by side; up to three pixels more are written
   int64_t row_bytes = 0;       ///< from one quad of filters to the next
+  int16_t zero = 0;            ///< of results as unsigned bytes
 };
 
 /// Blocks of 16 bytes, `step` apart.
@@ -41,9 +42,37 @@ HWY_INLINE void StoreBlocks(D d, hn::Vec<D> v, uint8_t* HWY_RESTRICT to, int64_t
   }
 }
 
+/// Rounded half to even; what is beyond 32 bits becomes the largest or, NaN too, the lowest number. Raw because Highway's conversion looks
+/// after the largest by itself, for every lane.
+HWY_INLINE VI Rounded(hn::Vec<hn::RebindToFloat<DI>> x) {
+  const auto held = hn::Min(hn::Set(hn::RebindToFloat<DI>(), 1e9f), x);
+  VI y;
+#if HWY_TARGET <= HWY_AVX3
+  asm("vcvtps2dq %1, %0" : "=v"(y.raw) : "v"(held.raw));
+#else
+  asm("vcvtps2dq %1, %0" : "=x"(y.raw) : "x"(held.raw));
+#endif
+  return y;
+}
+
+/// Four vectors plus `zero`, saturated to unsigned bytes: in every block of four lanes those of the first, then those of the second, ...
+HWY_INLINE VI JoinSaturated(VI a, VI b, VI c, VI e, int16_t zero) {
+  const hn::Repartition<int16_t, DI> d16;
+  const auto moved = hn::Set(d16, zero);
+  const auto low = hn::SaturatedAdd(hn::ReorderDemote2To(d16, a, b), moved),
+             high = hn::SaturatedAdd(hn::ReorderDemote2To(d16, c, e), moved);
+  VI y;
+#if HWY_TARGET <= HWY_AVX3
+  asm("vpackuswb %2, %1, %0" : "=v"(y.raw) : "v"(low.raw), "v"(high.raw));
+#else
+  asm("vpackuswb %2, %1, %0" : "=x"(y.raw) : "x"(low.raw), "x"(high.raw));
+#endif
+  return y;
+}
+
 /// R pixels, V vectors of filters.
 template <int R, int V>
-HWY_NOINLINE void PixelTile(const PixelArgs& t, const Quantiser& quantise) {
+HWY_NOINLINE void PixelTile(const PixelArgs& t) {
   const DI d;
   const hn::RebindToFloat<DI> df;
   VI sums[R][V];
@@ -71,14 +100,14 @@ HWY_NOINLINE void PixelTile(const PixelArgs& t, const Quantiser& quantise) {
     const auto scale = hn::LoadU(df, t.scales + v * kLanes);
 #pragma GCC unroll 4
     for (int r = 0; r < R; r += 4) {
-      const auto part = [&](int i) HWY_ATTR { return quantise(sums[std::min(r + i, R - 1)][v], scale); };
-      StoreBlocks(d, TransposeBytes(JoinBytes(part(0), part(1), part(2), part(3))), t.results + v * kLanes / 4 * t.row_bytes + r * 4,
+      const auto part = [&](int i) HWY_ATTR { return Rounded(hn::Mul(hn::ConvertTo(df, sums[std::min(r + i, R - 1)][v]), scale)); };
+      StoreBlocks(d, JoinSaturated(part(0), part(1), part(2), part(3), t.zero), t.results + v * kLanes / 4 * t.row_bytes + r * 4,
                   t.row_bytes);
     }
   }
 }
 
-using PixelFunction = void (*)(const PixelArgs&, const Quantiser&);
+using PixelFunction = void (*)(const PixelArgs&);
 template <int V, int... R>
 constexpr std::array<PixelFunction, sizeof...(R) + 1> PixelTiles(std::integer_sequence<int, R...>) {
   return {nullptr, &PixelTile<R + 1, V>...};
@@ -102,18 +131,20 @@ void ConvPixels(const IntegerConvParams& p, const Call& call, Range range) {
   const ConvScratch layout = conv_scratch(p);
   const Filters<ByteQuads> filters(
       p, p.shared_filters >= 0 ? call.shared + p.shared_filters : static_cast<std::byte*>(const_cast<void*>(call.src[3])));
-  const Quantiser quantise(p.y, result_zero(p, call));
   const auto at = [&](int64_t offset) { return reinterpret_cast<int32_t*>(call.scratch + offset); };
   auto* const results = reinterpret_cast<uint8_t*>(call.scratch + layout.results);
   auto* const taps = reinterpret_cast<int64_t*>(call.scratch + layout.taps);
   find_taps(p, taps);
   const int64_t run = p.run(), run_panels = p.run_panels(), panels = p.pixels() / run * run_panels;
-  const auto pixel_of = [&](int64_t panel) { return panel / run_panels * run + panel % run_panels * run / run_panels; };
+  // Of the panels of a part, and the one after them: first pixel, and its place.
+  auto* const pixels = reinterpret_cast<int64_t*>(call.scratch + layout.seen);
+  int64_t* const places = pixels + p.block + 1;
   PixelArgs t;
   t.taps = taps, t.tap_count = p.taps(), t.quads = p.image_quads(), t.quad_bytes = p.quad_bytes;
   t.row_bytes = layout.row_bytes;
   int32_t* const own_starts = at(layout.sums);
   int32_t* const place_sums = own_starts + p.panel * p.unit * 2;
+  t.zero = static_cast<int16_t>(result_zero(p, call));
   FilterHold held;
   for (int64_t part = range.begin; part < range.end; ++part) {
     const int64_t share = part % p.tile_parts, place = part / p.tile_parts;
@@ -121,31 +152,35 @@ void ConvPixels(const IntegerConvParams& p, const Call& call, Range range) {
     const int64_t first_tile = share * p.tiles / p.tile_parts, last_tile = (share + 1) * p.tiles / p.tile_parts;
     const int64_t begin = tile_begin(p, first_tile), end = tile_begin(p, last_tile), row = group * p.rows();
     const bool zeros = held.load(p, call, row + begin, row + end, row + p.rows(), filters.sums() + group * p.filled_rows() + begin);
-    const auto* const image =
-        reinterpret_cast<const uint8_t*>(call.shared + p.shared_image) + (n * p.groups + group) * p.image_quads() * p.quad_bytes;
-    const int64_t first = block * p.block, last = std::min(panels, first + p.block), first_pixel = pixel_of(first);
+    const uint8_t* const image = image_of(p, call, n, group);
+    const int64_t first = block * p.block, count = std::min(panels - first, p.block);
+    for (int64_t i = 0; i <= count; ++i) {
+      pixels[i] = (first + i) / run_panels * run + (first + i) % run_panels * run / run_panels;
+      places[i] = p.place_of(pixels[i]);
+    }
     for (int64_t tile = first_tile; tile < last_tile; ++tile) {
       const int64_t f = tile_begin(p, tile), lanes = tile_begin(p, tile + 1) - f;
       const int32_t* const starts = at(layout.starts) + (f - begin);
       t.filters = filters.tile(group, f);
       t.starts = starts, t.start_step = 0;
       t.scales = reinterpret_cast<const float*>(at(layout.scales)) + (f - begin);
-      for (int64_t panel = first; panel < last; ++panel) {
-        const int64_t pixel = pixel_of(panel), count = pixel_of(panel + 1) - pixel;
-        t.image = image + p.place_of(pixel) * 4;
-        t.results = results + (f - begin) / 4 * layout.row_bytes + (pixel - first_pixel) * 4;
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t width = pixels[i + 1] - pixels[i];
+        t.image = image + places[i] * 4;
+        t.results = results + (f - begin) / 4 * layout.row_bytes + (pixels[i] - pixels[0]) * 4;
         if (zeros) {
-          SumPlaces<1>(p, taps, t.image, place_sums);
-          StartPixels(starts, at(layout.zeros) + (f - begin), place_sums, count, lanes, own_starts);
+          // A vector of places, which may not end behind the last one when the image is x itself.
+          const int64_t from = std::max<int64_t>(0, std::min(places[i], p.places() - kLanes));
+          SumPlaces<1>(p, taps, image + from * 4, place_sums);
+          StartPixels(starts, at(layout.zeros) + (f - begin), place_sums + (places[i] - from), width, lanes, own_starts);
           t.starts = own_starts, t.start_step = lanes;
         }
-        kPixelTiles[lanes / kLanes - 1][static_cast<size_t>(count)](t, quantise);
+        kPixelTiles[lanes / kLanes - 1][static_cast<size_t>(width)](t);
       }
     }
     const int64_t there = std::min(end, p.rows());
     for (int64_t f = begin; f < there; f += 4) {
-      PartRows(results + (f - begin) / 4 * layout.row_bytes, pixel_of(last) - first_pixel, std::min<int64_t>(4, there - f), p.pixels(),
-               call.out<uint8_t>(0) + (n * p.filters + row + f) * p.pixels() + first_pixel);
+      StoreQuad(p, call, results + (f - begin) / 4 * layout.row_bytes, pixels[count] - pixels[0], n, row + f, there - f, pixels[0]);
     }
   }
 }

@@ -24,8 +24,8 @@ float float_at(DType dtype, const void* values, int64_t i) {
 }  // namespace
 
 int32_t result_zero(const IntegerConvParams& p, const Call& call) {
-  if (!p.y_zero) return 0;
-  return p.y == DType::kInt8 ? *call.in<int8_t>(7) : *call.in<uint8_t>(7);
+  if (p.y == DType::kUint8) return p.y_zero ? *call.in<uint8_t>(7) : 0;
+  return 128 + (p.y_zero ? *call.in<int8_t>(7) : 0);
 }
 
 void find_taps(const IntegerConvParams& p, int64_t* taps) {
@@ -71,21 +71,34 @@ bool load_filters(const IntegerConvParams& p, const Call& call, int64_t begin, i
   const int32_t x_zero = p.x == DType::kUint8 ? (p.x_zero ? *call.in<uint8_t>(2) : 0) : 128 + (p.x_zero ? *call.in<int8_t>(2) : 0);
   const float x_scale = scaled ? float_at(p.scale, call.src[1], 0) : 1;
   const float divisor = scaled && p.y != DType::kFloat32 ? float_at(p.scale, call.src[6], 0) : 1;
-  bool any = false;
-  for (int64_t f = begin; f < end; ++f) {
-    const int64_t i = f - begin;
+  const int64_t count = std::min(end, last) - begin;
+  const auto depth = static_cast<uint32_t>(p.depth());
+  const int32_t one_zero = !p.w_zero ? (p.w == DType::kUint8 ? -128 : 0) : signed_at(p.w, call.src[5], 0);
+  int32_t any = 0;
+  for (int64_t i = 0; i < count; ++i) zeros[i] = one_zero;
+  for (int64_t i = 0; i < count && p.w_zero && p.w_zeros; ++i) zeros[i] = signed_at(p.w, call.src[5], begin + i);
+  for (int64_t i = 0; i < count; ++i) {
+    starts[i] = static_cast<int32_t>(0u - static_cast<uint32_t>(x_zero) *
+                                              (static_cast<uint32_t>(sums[i]) - depth * static_cast<uint32_t>(zeros[i])));
+    any |= zeros[i];
+  }
+  if (p.bias) {
+    const int32_t* const bias = call.in<int32_t>(8) + begin;
+    for (int64_t i = 0; i < count; ++i) starts[i] = static_cast<int32_t>(static_cast<uint32_t>(starts[i]) + static_cast<uint32_t>(bias[i]));
+  }
+  if (scaled) {
+    if (p.scale == DType::kFloat32 && p.w_scales) {
+      std::memcpy(scales, call.in<float>(4) + begin, static_cast<size_t>(count) * 4);
+    } else {
+      for (int64_t i = 0; i < count; ++i) scales[i] = float_at(p.scale, call.src[4], p.w_scales ? begin + i : 0);
+    }
+    for (int64_t i = 0; i < count; ++i) scales[i] = x_scale * scales[i] / divisor;
+  }
+  for (int64_t i = count; i < end - begin; ++i) {
     starts[i] = zeros[i] = 0;
     scales[i] = 0;
-    if (f >= last) continue;
-    const int32_t zero = p.w_zero ? signed_at(p.w, call.src[5], p.w_zeros ? f : 0) : p.w == DType::kUint8 ? -128 : 0;
-    const uint32_t centred = static_cast<uint32_t>(sums[i]) - wrapping_mul(static_cast<int32_t>(p.depth()), zero);
-    const uint32_t bias = p.bias ? static_cast<uint32_t>(call.in<int32_t>(8)[f]) : 0;
-    starts[i] = static_cast<int32_t>(bias - wrapping_mul(x_zero, static_cast<int32_t>(centred)));
-    zeros[i] = zero;
-    any |= zero != 0;
-    if (scaled) scales[i] = x_scale * float_at(p.scale, call.src[4], p.w_scales ? f : 0) / divisor;
   }
-  return any;
+  return any != 0;
 }
 
 }  // namespace tenon::kernels

@@ -51,7 +51,7 @@ void Depthwise(const IntegerConvParams& p, const Call& call, Range range) {
     for (int64_t i = 0; i < 4; ++i) group[i] = tap + i < p.taps() ? 1 : 0;
     for (int64_t i = 0; i < 4; ++i) Quads::put(group, ones + tap, i, 4);
   }
-  const Quantiser quantise(p.y, result_zero(p, call));
+  const Quantiser quantise(result_zero(p, call));
   for (int64_t part = range.begin; part < range.end; ++part) {
     const int64_t block = part % p.blocks, quad = part / p.blocks % p.image_quads(), n = part / p.blocks / p.image_quads();
     const int64_t first = block * p.block * p.panel, panels = ceil_div(std::min(p.block * p.panel, p.places() - first), p.panel);
@@ -60,8 +60,7 @@ void Depthwise(const IntegerConvParams& p, const Call& call, Range range) {
     const VI zero = hn::LoadDup128(d, reinterpret_cast<const int32_t*>(call.scratch + layout.zeros));
     const auto scale = hn::LoadDup128(df, reinterpret_cast<const float*>(call.scratch + layout.scales));
     const int64_t pixel = find_seen(p, first, panels, seen);
-    const uint8_t* image =
-        reinterpret_cast<const uint8_t*>(call.shared + p.shared_image) + (n * p.image_quads() + quad) * p.quad_bytes + first * 4;
+    const uint8_t* image = image_of(p, call, n, 0) + quad * p.quad_bytes + first * 4;
     int32_t* to = results;
     for (int64_t panel = 0; panel < panels; ++panel) {
       for (int v = 0; v < Quads::kVectors; ++v, image += kLanes * 4) {
@@ -78,8 +77,7 @@ void Depthwise(const IntegerConvParams& p, const Call& call, Range range) {
         to += StoreSeen(TransposeBytes(JoinBytes(total[0], total[1], total[2], total[3])), seen[panel] >> (v * kLanes), to, kLanes);
       }
     }
-    PartRows(reinterpret_cast<const uint8_t*>(results), to - results, std::min<int64_t>(4, p.filters - 4 * quad), p.pixels(),
-             call.out<uint8_t>(0) + (n * p.filters + 4 * quad) * p.pixels() + pixel);
+    StoreQuad(p, call, reinterpret_cast<const uint8_t*>(results), to - results, n, 4 * quad, p.filters - 4 * quad, pixel);
   }
 }
 

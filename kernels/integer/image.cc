@@ -11,7 +11,7 @@ HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 namespace {
 
-/// Four channels of x: rows of bytes, `step` apart, become lanes of four. Channels beyond the last are zeros.
+/// Four channels of x as lanes of four unsigned bytes: rows, `step` apart, or quads already. Channels beyond the last are zeros.
 class Channels {
  public:
   Channels(const IntegerConvParams& p, const Call& call, int64_t group, int64_t quad) : step_(p.in[0] * p.in[1] * p.in[2]) {
@@ -19,6 +19,7 @@ class Channels {
     x_ = call.in<uint8_t>(0) + (group * p.image_channels() + first) * step_;
     left_ = count * step_;
     const uint32_t mask = count == 4 ? ~0u : (1u << (8 * count)) - 1;
+    if (p.x_quads) quads_ = call.in<uint32_t>(0) + (group * p.image_quads() + quad) * step_;
     flip_ = (to_unsigned(p.x) != 0 ? 0x80808080u : 0) & mask;
     mask_ = mask;
     for (int64_t i = 0; i < 4; ++i) from_[i] = std::min(i, count - 1) * step_;
@@ -30,6 +31,10 @@ class Channels {
   /// Places [at, at + n) of the rows to `to`, and nothing behind them.
   HWY_NOINLINE void join(int64_t at, int64_t n, uint32_t* HWY_RESTRICT to) const {
     int64_t i = 0;
+    if (quads_ != nullptr) {
+      for (; i < n; ++i) to[i] = quads_[at + i] & mask_;
+      return;
+    }
     for (; i + kStep <= n; i += kStep) join_step(at + i, to + i);
     if (i == n) return;
     if (n >= kStep) {
@@ -69,6 +74,7 @@ class Channels {
   }
 
   const uint8_t* x_;
+  const uint32_t* quads_ = nullptr;
   int64_t step_, left_, from_[4];
   uint32_t mask_, flip_, pad_;
 };
@@ -82,27 +88,38 @@ HWY_NOINLINE void Pick(const uint32_t* HWY_RESTRICT from, int64_t step, int64_t 
   }
 }
 
-/// One quad of the image: rows of x, cut into residues, between pads.
-void FillQuad(const IntegerConvParams& p, const Channels& x, uint32_t* HWY_RESTRICT line, uint32_t* HWY_RESTRICT to) {
+/// The rows of one picture of a quad: positions z + stride * i, y + stride * j, x + stride * k, of which those outside are pads.
+void FillPicture(const IntegerConvParams& p, const Channels& from, int64_t z, int64_t y, int64_t x, uint32_t* HWY_RESTRICT line,
+                 uint32_t* HWY_RESTRICT to) {
   const int64_t *in = p.in, *extent = p.extent, step = p.stride[2];
-  const uint32_t pad = x.pad();
-  for (int64_t picture = 0; picture < p.residues[0] * p.residues[1]; ++picture) {
-    for (int64_t i = 0; i < extent[0] * extent[1]; ++i) {
-      const int64_t z = i / extent[1] * p.stride[0] + picture / p.residues[1] - p.pad[0];
-      const int64_t y = i % extent[1] * p.stride[1] + picture % p.residues[1] - p.pad[1];
-      const bool inside = z >= 0 && z < in[0] && y >= 0 && y < in[1];
-      const int64_t at = (z * in[1] + y) * in[2];
-      if (inside && step != 1) x.join(at, in[2], line);
-      for (int64_t residue = 0; residue < p.residues[2]; ++residue) {
-        uint32_t* const row = to + ((picture * p.residues[2] + residue) * extent[0] * extent[1] + i) * extent[2];
-        // Positions of x along the row are first, first + step, ...
-        const int64_t first = residue - p.pad[2];
-        const int64_t b = inside ? std::clamp<int64_t>((step - 1 - first) / step, 0, extent[2]) : extent[2];
-        const int64_t e = inside ? std::clamp<int64_t>((in[2] - first + step - 1) / step, b, extent[2]) : extent[2];
-        for (int64_t j = 0; j < b; ++j) row[j] = pad;
-        if (b < e) step == 1 ? x.join(at + first + b, e - b, row + b) : Pick(line + first + b * step, step, e - b, row + b);
-        for (int64_t j = e; j < extent[2]; ++j) row[j] = pad;
+  const int64_t begin = std::clamp<int64_t>((step - 1 - x) / step, 0, extent[2]);
+  const int64_t end = std::clamp<int64_t>((in[2] - x + step - 1) / step, begin, extent[2]);
+  const uint32_t pad = from.pad();
+  for (int64_t i = 0; i < extent[0]; ++i, z += p.stride[0]) {
+    int64_t row = y;
+    for (int64_t j = 0; j < extent[1]; ++j, row += p.stride[1], to += extent[2]) {
+      if (z < 0 || z >= in[0] || row < 0 || row >= in[1] || begin == end) {
+        std::fill_n(to, extent[2], pad);
+        continue;
       }
+      const int64_t at = (z * in[1] + row) * in[2];
+      for (int64_t k = 0; k < begin; ++k) to[k] = pad;
+      if (step == 1) {
+        from.join(at + x + begin, end - begin, to + begin);
+      } else {
+        from.join(at, in[2], line);
+        Pick(line + x + begin * step, step, end - begin, to + begin);
+      }
+      for (int64_t k = end; k < extent[2]; ++k) to[k] = pad;
+    }
+  }
+}
+
+void FillQuad(const IntegerConvParams& p, const Channels& from, uint32_t* HWY_RESTRICT line, uint32_t* HWY_RESTRICT to) {
+  const int64_t picture = p.extent[0] * p.extent[1] * p.extent[2];
+  for (int64_t z = 0; z < p.residues[0]; ++z) {
+    for (int64_t y = 0; y < p.residues[1]; ++y) {
+      for (int64_t x = 0; x < p.residues[2]; ++x, to += picture) FillPicture(p, from, z - p.pad[0], y - p.pad[1], x - p.pad[2], line, to);
     }
   }
 }

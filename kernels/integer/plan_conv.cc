@@ -29,6 +29,8 @@ int64_t tile_filters(IntegerFormat f) {
 
 /// How many lanes there may be for a filter, before lanes had better be places.
 constexpr double kMostLanes = 1.2;
+/// Places of an image that is read where it lies: at least a vector of them.
+constexpr int64_t kInPlace = 16;
 }  // namespace
 
 bool plan_integer_conv(IntegerConvParams& p) {
@@ -53,6 +55,10 @@ bool plan_integer_conv(IntegerConvParams& p) {
   // An odd number of cache lines apart, the quads of a place do not compete for the same lines.
   const int64_t lines = ceil_div(pictures * 4, 64);
   p.quad_bytes = lines > 8 ? (lines | 1) * 64 : pictures * 4;
+
+  p.in_place = p.x_quads && p.by_filters && pictures >= kInPlace;
+  for (int i = 0; i < 3; ++i) p.in_place = p.in_place && p.stride[i] == 1 && p.pad[i] == 0 && p.extent[i] == p.in[i];
+  if (p.in_place) p.quad_bytes = pictures * 4;
 
   p.panel = p.by_filters ? integer_pixels(float_lanes()) : (p.format == IntegerFormat::kByteFilters4 ? 3 : 2) * float_lanes();
   const int64_t panels = p.by_filters ? p.pixels() / p.run() * p.run_panels() : ceil_div(p.places(), p.panel);

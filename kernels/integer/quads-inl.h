@@ -99,18 +99,17 @@ HWY_INLINE VI TransposeBytes(VI v) {
   return hn::BitCast(DI(), hn::TableLookupBytes(hn::BitCast(d, v), hn::LoadDup128(d, kOrder)));
 }
 
-/// 8-bit results: sums times their scale, rounded half to even and moved by the zero point, within what the dtype holds.
+/// Results as unsigned bytes: sums times their scale, rounded half to even and moved by the zero point, between 0 and 255.
 class Quantiser {
  public:
-  Quantiser(DType to, int32_t zero)
-      : low_(hn::Set(DF(), static_cast<float>((to == DType::kInt8 ? -128 : 0) - zero))),
-        high_(hn::Set(DF(), static_cast<float>((to == DType::kInt8 ? 127 : 255) - zero))),
-        zero_(hn::Set(DI(), zero)) {}
+  explicit Quantiser(int32_t zero)
+      : low_(hn::Set(DF(), static_cast<float>(-zero))), high_(hn::Set(DF(), static_cast<float>(255 - zero))), zero_(hn::Set(DI(), zero)) {}
 
   /// The result is the lowest byte of each lane.
-  HWY_INLINE VI operator()(VI sum, hn::Vec<hn::RebindToFloat<DI>> scale) const {
+  HWY_INLINE VI operator()(VI sum, hn::Vec<hn::RebindToFloat<DI>> scale) const { return (*this)(hn::Mul(hn::ConvertTo(DF(), sum), scale)); }
+  HWY_INLINE VI operator()(hn::Vec<hn::RebindToFloat<DI>> scaled) const {
     // Numbers of this size have no room for a fraction, and hold what is added to them in their last bits.
-    const auto x = hn::Min(hn::Max(hn::Mul(hn::ConvertTo(DF(), sum), scale), low_), high_);
+    const auto x = hn::Min(hn::Max(scaled, low_), high_);
     return hn::Add(hn::BitCast(DI(), hn::Add(x, hn::Set(DF(), 12582912.0f))), zero_);
   }
 

@@ -42,7 +42,8 @@ Result<Types> infer(const QLinearConv& op, const Types& in) {
   TENON_TRY(check_quantized_inputs(in, op.to, kNames));
   const bool packed = in[kB].layout.kind == Layout::Kind::kPacked;
   for (size_t i = 0; i < in.size(); ++i) {
-    if (in[i].present() && !in[i].layout.plain() && !(i == kB && packed)) {
+    const bool quads = i == kA && packed && in[kA].layout == quad_layout();
+    if (in[i].present() && !in[i].layout.plain() && !(i == kB && packed) && !quads) {
       return error(Code::kInternal, kNames[i], " has layout ", in[i].layout.str(), ", expected plain");
     }
   }
@@ -55,7 +56,12 @@ Result<Types> infer(const QLinearConv& op, const Types& in) {
   }
   for (const int i : {kAScale, kAZero, kYScale, kYZero}) TENON_TRY(expect_one_element(in, i, kNames));
   for (const int i : {kBScale, kBZero}) TENON_TRY(expect_one_a_filter(in, i));
-  return Types{Type::of(op.to, std::move(shape))};
+  Type y = Type::of(op.to, std::move(shape));
+  if (op.quads) {
+    if (!packed) return error(Code::kInternal, "w has layout ", in[kB].layout.str(), ", expected packed for results in quads");
+    y.layout = quad_layout();
+  }
+  return Types{std::move(y)};
 }
 
 Result<Step> bind(const QLinearConv& op, const BindContext& ctx) {
@@ -69,6 +75,7 @@ Result<Step> bind(const QLinearConv& op, const BindContext& ctx) {
   IntegerConvParams p = params_of(op, x, w, y);
   p.x = ctx.dtype(kA), p.w = ctx.dtype(kB), p.y = op.to;
   if (ctx.has_input(kAScale)) p.scale = ctx.dtype(kAScale);
+  p.x_quads = !ctx.layout(kA).plain(), p.y_quads = op.quads;
   p.x_zero = ctx.has_input(kAZero), p.w_zero = ctx.has_input(kBZero), p.y_zero = ctx.has_input(kYZero), p.bias = ctx.has_input(kBias);
   p.w_zeros = p.w_zero && count_of(ctx.dims(kBZero)) > 1;
   p.w_scales = ctx.has_input(kBScale) && count_of(ctx.dims(kBScale)) > 1;
@@ -83,20 +90,35 @@ Result<Step> bind(const QLinearConv& op, const BindContext& ctx) {
     p.format = IntegerFormat::kNone;
     return ctx.choose(kernels::integer_conv, p, p.parts(), products);
   }
-  step.shared_bytes = (static_cast<size_t>(p.image_bytes()) + 63) / 64 * 64;
+  if (!p.in_place) step.shared_bytes = (static_cast<size_t>(p.image_bytes()) + 63) / 64 * 64;
   if (!packed) {
     p.shared_filters = static_cast<int64_t>(step.shared_bytes);
     step.shared_bytes += static_cast<size_t>(kernels::integer_filters_bytes(p));
     step.phases.push_back(
         Step::phase(kernels::IntegerFiltersPointer(), p, kernels::integer_filters_parts(p), static_cast<double>(count_of(w))));
   }
-  step.phases.push_back(Step::phase(kernels::IntegerImagePointer(), p, p.image_parts(), static_cast<double>(p.image_bytes()) * 0.05));
+  if (!p.in_place) {
+    step.phases.push_back(Step::phase(kernels::IntegerImagePointer(), p, p.image_parts(), static_cast<double>(p.image_bytes()) * 0.05));
+  }
   TENON_ASSIGN(Step one, ctx.choose(kernels::integer_conv, p, p.parts(), kernels::integer_nanoseconds(products) * 1.1));
   step.kernel = one.kernel;
   step.refusals = std::move(one.refusals);
   step.phases.push_back(std::move(one.phases[0]));
   step.scratch_bytes = static_cast<size_t>(kernels::integer_conv_scratch(p));
   return step;
+}
+
+namespace {
+bool gives_bytes(const QLinearConv& op) { return op.to == DType::kInt8 || op.to == DType::kUint8; }
+bool one_filter_a_channel(const QLinearConv& op, const Dims& w) { return w[1] == 1 && w[0] == op.group; }
+}  // namespace
+
+bool takes_quads(const QLinearConv& op, const Dims& w) {
+  return op.group == 1 || w[1] % 4 == 0 || (gives_bytes(op) && one_filter_a_channel(op, w));
+}
+
+bool gives_quads(const QLinearConv& op, const Dims& w) {
+  return gives_bytes(op) && (op.group == 1 || w[0] / op.group % 4 == 0 || one_filter_a_channel(op, w));
 }
 
 Result<std::optional<PackedWeights>> pack_integer_filters(const QLinearConv& op, const Tensor& w, std::shared_ptr<Allocator> allocator) {

@@ -12,7 +12,7 @@ struct Reorder {
   bool operator==(const Reorder&) const = default;
 };
 
-/// (x: float32[N, C, ...], plain or channel-blocked) -> (y: same type in layout `to`).
+/// (x: float32[N, C, ...], plain or channel-blocked) -> (y: same type in layout `to`); int8 and uint8 from quad_layout() to plain.
 Result<Types> infer(const Reorder&, const Types& in);
 Result<Step> bind(const Reorder&, const BindContext&);
 

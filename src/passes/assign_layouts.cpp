@@ -110,6 +110,30 @@ Result<bool> convert_transposed(Graph& graph, NodeId id, const ops::ConvTranspos
   return c.finish(op, std::move(to));
 }
 
+/// Convolutions of 8-bit integers read either layout, so there is no Reorder ahead of them.
+Result<bool> convert_quantized_conv(Graph& graph, NodeId id, ops::QLinearConv op) {
+  std::vector<ValueId> inputs = graph.node(id).inputs;
+  const Type& w = graph.type(inputs[ops::kB]);
+  if (op.quads || w.layout.kind != Layout::Kind::kPacked || !w.is_static()) return false;
+  const Dims dims = w.shape.to_ints();
+  if (!ops::gives_quads(op, dims)) return false;
+  Conversion c(graph, id);
+  const ValueId twin = c.twin(inputs[ops::kA]);
+  if (twin != kNone && ops::takes_quads(op, dims)) inputs[ops::kA] = twin;
+  op.quads = true;
+  return c.finish(std::move(op), std::move(inputs));
+}
+
+Result<bool> convert_quantized_add(Graph& graph, NodeId id, const ops::QLinearAdd& op) {
+  std::vector<ValueId> inputs = graph.node(id).inputs;
+  Conversion c(graph, id);
+  for (const int i : {ops::kA, ops::kB}) {
+    inputs[static_cast<size_t>(i)] = c.twin(inputs[static_cast<size_t>(i)]);
+    if (inputs[static_cast<size_t>(i)] == kNone) return false;
+  }
+  return c.finish(op, std::move(inputs));
+}
+
 /// Operators that work on blocked tensors as on plain ones follow their inputs.
 Result<bool> follow(Graph& graph, NodeId id) {
   const std::vector<ValueId> inputs = graph.node(id).inputs;
@@ -170,12 +194,15 @@ Result<bool> follow(Graph& graph, NodeId id) {
 }  // namespace
 
 /// Convolutions with constant float32 weights work on channel-blocked tensors with packed weights, and operators between them stay in
-/// that layout: op(Reorder(x)) -> Reorder(op(x)). Reorders remain only where a region begins or ends.
+/// that layout: op(Reorder(x)) -> Reorder(op(x)). Reorders remain only where a region begins or ends. Convolutions of 8-bit integers with
+/// packed weights give quads of channels, and sums of these stay such.
 Result<bool> assign_layouts(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   if (node.outputs.empty() || node.outputs[0] == kNone) return false;
   if (const auto* conv = std::get_if<ops::Conv>(&node.op)) return convert_conv(graph, id, ops::Conv(*conv));
   if (const auto* conv = std::get_if<ops::ConvTranspose>(&node.op)) return convert_transposed(graph, id, ops::ConvTranspose(*conv));
+  if (const auto* conv = std::get_if<ops::QLinearConv>(&node.op)) return convert_quantized_conv(graph, id, *conv);
+  if (const auto* sum = std::get_if<ops::QLinearAdd>(&node.op)) return convert_quantized_add(graph, id, ops::QLinearAdd(*sum));
   return follow(graph, id);
 }
 

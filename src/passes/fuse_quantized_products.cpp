@@ -1,6 +1,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/qlinear_add.h"
 #include "ops/qlinear_conv.h"
 #include "passes/passes.h"
 
@@ -83,7 +84,7 @@ bool holds_no_negative(const Graph& graph, ValueId zero, DType to) {
 }  // namespace
 
 /// QuantizeLinear(MatMul or Conv of DequantizeLinear(8-bit operands)) -> the product of the 8-bit operands, where weights are constant and
-/// results of the float product have no other reader. A Relu between that the quantised result implies goes. What sums are exact in 32 bits
+/// results of the float product have no other reader. Add of two of one shape likewise. A Relu between that the quantised result implies goes. What sums are exact in 32 bits
 /// differs from float32 by its rounding, so a result may be the neighbouring step.
 Result<bool> fuse_quantized_products(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
@@ -103,8 +104,16 @@ Result<bool> fuse_quantized_products(Graph& graph, NodeId id) {
   const std::vector<ValueId> in = graph.node(source).inputs;
   const auto* product = std::get_if<ops::MatMul>(&graph.node(source).op);
   const auto* conv = std::get_if<ops::Conv>(&graph.node(source).op);
-  if (product == nullptr && conv == nullptr) return false;
+  const auto* sum = std::get_if<ops::Binary>(&graph.node(source).op);
+  if (sum != nullptr && sum->kind != ops::Binary::Kind::kAdd) return false;
+  if (product == nullptr && conv == nullptr && sum == nullptr) return false;
   const Operand a = operand(graph, in[0]), b = operand(graph, in[1]);
+  if (sum != nullptr) {
+    if (!a || !b || a.axis >= 0 || b.axis >= 0 || !(graph.type(a.x).shape == graph.type(b.x).shape)) return false;
+    Patch patch(graph, id);
+    TENON_TRY(patch.become(ops::QLinearAdd{quantize->to}, {a.x, a.scale, a.zero, b.x, b.scale, b.zero, scale, zero}));
+    return patch.apply();
+  }
   if (!a || !b || a.axis >= 0 || constant(graph, b.x) == nullptr) return false;
   const bool has_third = in.size() > 2 && in[2] != kNone;
   if (in.size() > 3) return false;

@@ -52,6 +52,9 @@ Result<bool> gather_from_packed(Graph& graph, ValueId weights, ValueId packed, b
   return true;
 }
 
+/// Filters are packed differently for 8-bit results.
+bool is_byte(DType dtype) { return dtype == DType::kInt8 || dtype == DType::kUint8; }
+
 }  // namespace
 
 /// MatMul(a, constant b) -> MatMul(a, packed b), and the weights of integer products and recurrent layers likewise: weights are packed
@@ -86,7 +89,7 @@ Result<bool> pack_weights(Graph& graph) {
         rows = ops::rows_for_onednn(*product, graph.type(inputs[0]), *b,
                                     inputs.size() > 2 && inputs[2] != kNone ? graph.type(inputs[2]) : Type::none());
       }
-      const auto key = std::make_tuple(weights, trans_b, conv != nullptr ? -conv->group : rows, r);
+      const auto key = std::make_tuple(weights, trans_b, conv != nullptr ? -2 * conv->group - (is_byte(conv->to) ? 1 : 0) : rows, r);
       auto known = packed.find(key);
       if (known == packed.end()) {
         std::optional<ops::PackedWeights> result;

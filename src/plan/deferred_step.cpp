@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/elements.h"
 #include "ops/evaluate.h"
 #include "plan/region_runner.h"
 
@@ -19,7 +20,7 @@ Status RegionRunner::deferred_step(const PlanStep& step) {
       continue;
     }
     const Type& type = step.input_types[i];
-    if (!type.layout.plain()) {
+    if (type.layout.kind == Layout::Kind::kPacked) {
       tensors.emplace_back();
       in.push_back(type);
       continue;
@@ -27,7 +28,8 @@ Status RegionRunner::deferred_step(const PlanStep& step) {
     TENON_ASSIGN(Tensor t, operand_tensor(step.inputs[i], type));
     tensors.push_back(std::move(t));
     in.push_back(type.is_tensor() ? Type::of(tensors.back()) : type);
-    if (type.is_tensor()) in.back().constant = &tensors.back();
+    in.back().layout = type.layout;
+    if (type.is_tensor() && type.layout.plain()) in.back().constant = &tensors.back();
   }
   TENON_ASSIGN(const Types out, infer(node.op, in));
   std::vector<bool> wanted;
@@ -63,9 +65,9 @@ Status RegionRunner::deferred_step(const PlanStep& step) {
       }
     } else {
       TENON_TRY(bytes_of(out[i]));
-      Dims dims = out[i].shape.to_ints();
-      if (out[i].layout.kind == Layout::Kind::kChannelBlocked) return error(Code::kInternal, "blocked layout in a deferred step");
-      TENON_ASSIGN(results[i], Tensor::allocate(out[i].dtype, std::move(dims), model_.allocator()));
+      const Dims dims = out[i].shape.to_ints();
+      TENON_ASSIGN(const Tensor whole, Tensor::allocate(out[i].dtype, ops::physical_dims(dims, out[i].layout), model_.allocator()));
+      results[i] = Tensor::view(whole.dtype(), dims, whole.buffer(), whole.offset());
     }
     dst[i] = results[i].data();
   }

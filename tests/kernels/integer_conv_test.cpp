@@ -19,6 +19,7 @@ struct Case {
   DType x = DType::kUint8, w = DType::kInt8, y = DType::kInt32;
   int zeros = 1;  // 0 none, 1 one an operand, 2 one a filter
   bool scales = false, bias = false;
+  bool quads = false;  // x and y lie as quads
 };
 
 int64_t value(DType dtype, uint8_t byte) { return dtype == DType::kInt8 ? static_cast<int8_t>(byte) : byte; }
@@ -39,6 +40,28 @@ struct Aligned {
   std::vector<std::byte> bytes_;
   size_t size_;
 };
+
+/// A plain tensor [batch, channels, pixels] as quads, int8 with 128 added; what fills the last one is nothing in particular.
+std::vector<uint8_t> in_quads(const std::vector<uint8_t>& plain, DType dtype, int64_t batch, int64_t channels, int64_t pixels) {
+  const int64_t quads = (channels + 3) / 4;
+  std::vector<uint8_t> out(static_cast<size_t>(batch * quads * pixels * 4), 0x5b);
+  for (int64_t i = 0; i < batch * channels * pixels; ++i) {
+    const int64_t n = i / pixels / channels, c = i / pixels % channels, at = ((n * quads + c / 4) * pixels + i % pixels) * 4 + c % 4;
+    out[static_cast<size_t>(at)] = static_cast<uint8_t>(plain[static_cast<size_t>(i)] ^ (dtype == DType::kInt8 ? 0x80 : 0));
+  }
+  return out;
+}
+
+/// Back by the kernel.
+std::vector<uint8_t> from_quads(const std::vector<uint8_t>& quads, DType dtype, int64_t batch, int64_t channels, int64_t pixels) {
+  std::vector<uint8_t> out(static_cast<size_t>(batch * channels * pixels));
+  const QuadRowsParams p{.dtype = dtype, .batch = batch, .channels = channels, .pixels = pixels};
+  const void* src[] = {quads.data()};
+  void* dst[] = {out.data()};
+  Fault fault;
+  QuadRowsPointer()(p, {.src = src, .dst = dst, .fault = &fault}, {0, p.parts()});
+  return out;
+}
 
 /// The sum less zero points for filter f at one pixel, straight from the definition.
 int64_t sum_at(const IntegerConvParams& p, const std::vector<uint8_t>& x, const std::vector<uint8_t>& w, int64_t xz, int64_t wz, int64_t n,
@@ -91,6 +114,7 @@ void check(const Case& c) {
 
   for (const IntegerFormat format : {integer_filters(true), integer_filters(false), IntegerFormat::kNone}) {
     p.format = format;
+    p.x_quads = p.y_quads = c.quads && format != IntegerFormat::kNone;
     ASSERT_TRUE(plan_integer_conv(p));
     for (const auto& row : integer_conv) {
       if (row.refuse(p) != nullptr) continue;
@@ -106,17 +130,20 @@ void check(const Case& c) {
       }
       const size_t count = static_cast<size_t>(p.batch * p.filters * p.pixels()),
                    width = c.y == DType::kInt32 || c.y == DType::kFloat32 ? 4 : 1;
-      std::vector<uint8_t> out(count * width + 8, 0x77);
+      const size_t room = !p.y_quads ? count * width : static_cast<size_t>(p.batch * ((p.filters + 3) / 4) * 4 * p.pixels());
+      std::vector<uint8_t> out(room + 8, 0x77);
+      const std::vector<uint8_t> given = p.x_quads ? in_quads(x, c.x, p.batch, p.channels, p.in[0] * p.in[1] * p.in[2]) : x;
       const void* src[] = {
-          x.data(),   &xs,       xz.data(), format == IntegerFormat::kNone ? static_cast<const void*>(w.data()) : rows.data(),
-          ws.data(),  wz.data(), &ys,       yz.data(),
+          given.data(), &xs,       xz.data(), format == IntegerFormat::kNone ? static_cast<const void*>(w.data()) : rows.data(),
+          ws.data(),    wz.data(), &ys,       yz.data(),
           bias.data()};
       void* dst[] = {out.data()};
       const Call call{.src = src, .dst = dst, .scratch = scratch.data(), .fault = &fault, .shared = shared.data()};
-      IntegerImagePointer()(p, call, {0, p.image_parts()});
+      if (!p.in_place) IntegerImagePointer()(p, call, {0, p.image_parts()});
       for (int64_t i = 0; i < p.parts(); i += 2) row.pointer()(p, call, {i, std::min(p.parts(), i + 2)});
       ASSERT_TRUE(scratch.intact() && rows.intact());
-      for (size_t i = 0; i < 8; ++i) ASSERT_EQ(out[count * width + i], 0x77);
+      for (size_t i = 0; i < 8; ++i) ASSERT_EQ(out[room + i], 0x77);
+      if (p.y_quads) out = from_quads(out, c.y, p.batch, p.filters, p.pixels());
       for (size_t at = 0; at < count; ++at) {
         const auto i = static_cast<int64_t>(at), f = i / p.pixels() % p.filters, n = i / p.pixels() / p.filters;
         const int64_t pixel[3] = {i / p.out[2] / p.out[1] % p.out[0], i / p.out[2] % p.out[1], i % p.out[2]};
@@ -229,6 +256,34 @@ TEST(IntegerConv, OneFilterAChannel) {
     }
     check({.groups = 5, .channels = 5, .filters = 5, .in = {90, 130}, .kernel = {3, 3}, .pads = {1, 1, 1, 1}, .y = DType::kUint8});
     check({.groups = 3, .channels = 3, .filters = 3, .in = {3, 5, 4}, .kernel = {2, 3, 2}, .y = DType::kInt8});
+  });
+}
+
+TEST(IntegerConv, Quads) {
+  EXPECT_EQ(from_quads({0, 1, 2, 3, 4, 5, 6, 7}, DType::kUint8, 1, 3, 2), (std::vector<uint8_t>{0, 4, 1, 5, 2, 6}));
+  EXPECT_EQ(from_quads({0, 1, 2, 3, 4, 5, 6, 7}, DType::kInt8, 1, 3, 2), (std::vector<uint8_t>{128, 132, 129, 133, 130, 134}));
+  for_each_target([] {
+    for (const DType x : kBoth) {
+      for (const DType y : kBoth) {
+        for (const int zeros : {0, 2}) {
+          Case c{.batch = 2, .in = {6, 7}, .kernel = {3, 3}, .pads = {1, 1, 1, 1}, .x = x, .w = y, .y = y, .zeros = zeros, .quads = true};
+          c.channels = 7, c.filters = 6;
+          check(c);
+          c.filters = 48;
+          check(c);
+          c.kernel = {1, 1}, c.pads = {};
+          check(c);  // read where it lies
+          c.stride = {2, 2};
+          check(c);
+          c.in = {3, 3}, c.stride = {};
+          check(c);
+          c.channels = 16, c.groups = 2;
+          check(c);
+          c.channels = c.filters = c.groups = 10, c.in = {9, 5}, c.kernel = {3, 3};
+          check(c);
+        }
+      }
+    }
   });
 }
 

@@ -120,6 +120,22 @@ TEST_F(FuseQuantizedProducts, ScalesAlongTheSumStay) {
   expect(passes::fuse_quantized_products, 0, 6);
 }
 
+TEST_F(FuseQuantizedProducts, Sum) {
+  const ValueId y = add(Binary{kAdd}, {dequantized_input({2, 5, 8}), dequantized_input({2, 5, 8})});
+  quantized_output(add(ops::Unary{ops::Unary::Kind::kRelu}, {y}), DType::kUint8, 0.25f);
+  expect(passes::fuse_quantized_products, 1, 4, 0.2501f);
+}
+
+TEST_F(FuseQuantizedProducts, SumThatBroadcastsStays) {
+  quantized_output(add(Binary{kAdd}, {dequantized_input({2, 5, 8}), dequantized_input({5, 8})}), DType::kInt8, 0.25f);
+  expect(passes::fuse_quantized_products, 0, 7);
+}
+
+TEST_F(FuseQuantizedProducts, DifferenceStays) {
+  quantized_output(add(Binary{Binary::Kind::kSub}, {dequantized_input({5, 8}), dequantized_input({5, 8})}), DType::kInt8, 0.25f);
+  expect(passes::fuse_quantized_products, 0, 7);
+}
+
 TEST_F(FuseQuantizedProducts, ProductWithAnotherReaderStays) {
   const ValueId y = add(ops::MatMul{}, {dequantized_input({5, 8}), dequantized(bytes({8, 6}), step(0.5f))});
   quantized_output(y, DType::kInt8, 4);

@@ -153,3 +153,59 @@ def test_statically_quantised_network(form, activations, tmp_path):
     want, got = reference(model, {"x": x})["y"], run(model, {"x": x})["y"]
     assert np.abs(got - want).max() < 2 * np.abs(want).max() / 255
     np.testing.assert_array_equal(got, run(model, {"x": x}, threads=2)["y"])
+
+
+def residual_network():
+    """What regions of convolutions are made of: strides, one filter a channel, sums, pools, channels that fill no four, and a product."""
+    nodes = [helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], pads=[1] * 4, strides=[2, 2]), helper.make_node("Relu", ["c1"], ["r1"]),
+             helper.make_node("MaxPool", ["r1"], ["m1"], kernel_shape=[3, 3], strides=[1, 1], pads=[1] * 4),
+             helper.make_node("Conv", ["m1", "w2"], ["c2"]), helper.make_node("Relu", ["c2"], ["r2"]),
+             helper.make_node("Conv", ["r2", "w3", "b3"], ["c3"], pads=[1] * 4, group=36), helper.make_node("Relu", ["c3"], ["r3"]),
+             helper.make_node("Conv", ["r3", "w4"], ["c4"]), helper.make_node("Add", ["c4", "m1"], ["a1"]), helper.make_node("Relu", ["a1"], ["s1"]),
+             helper.make_node("Conv", ["s1", "w5"], ["c5"], pads=[1] * 4, strides=[2, 2]), helper.make_node("Conv", ["s1", "w6"], ["c6"], strides=[2, 2]),
+             helper.make_node("Add", ["c5", "c6"], ["a2"]), helper.make_node("GlobalAveragePool", ["a2"], ["p"]), helper.make_node("Flatten", ["p"], ["f"]),
+             helper.make_node("Gemm", ["f", "w7", "b7"], ["y"], transB=1)]
+    constants = [("w1", floats(18, 3, 3, 3, scale=0.3)), ("b1", floats(18, seed=1)), ("w2", floats(36, 18, 1, 1, seed=2, scale=0.3)),
+                 ("w3", floats(36, 1, 3, 3, seed=3, scale=0.4)), ("b3", floats(36, seed=4)), ("w4", floats(18, 36, 1, 1, seed=5, scale=0.3)),
+                 ("w5", floats(32, 18, 3, 3, seed=6, scale=0.2)), ("w6", floats(32, 18, 1, 1, seed=7, scale=0.3)),
+                 ("w7", floats(10, 32, seed=8, scale=0.3)), ("b7", floats(10, seed=9))]
+    return make_model(nodes, [("x", F, [1, 3, 24, 24])], [("y", F, None)], constants)
+
+
+@pytest.mark.parametrize("form", [quantization.QuantFormat.QOperator, quantization.QuantFormat.QDQ])
+@pytest.mark.parametrize("activations", [quantization.QuantType.QUInt8, quantization.QuantType.QInt8])
+def test_quantised_network_with_sums(form, activations, tmp_path):
+    onnx.save(residual_network(), tmp_path / "float.onnx")
+    quantization.quantize_static(tmp_path / "float.onnx", tmp_path / "int8.onnx", Images(), quant_format=form, per_channel=True,
+                                 activation_type=activations, weight_type=quantization.QuantType.QInt8)
+    model = onnx.load(tmp_path / "int8.onnx")
+    rewrites = {p.name: p.rewrites for p in tenon.load(model.SerializeToString()).passes}
+    assert rewrites["assign_layouts"] == 7  # one of the sums reads what a pool gives
+    x = floats(1, 3, 24, 24, seed=9)
+    want, got = reference(model, {"x": x})["y"], run(model, {"x": x})["y"]
+    assert np.abs(got - want).max() < 3 * np.abs(want).max() / 255
+    np.testing.assert_array_equal(got, run(model, {"x": x}, threads=2)["y"])
+    apart = run(model, {"x": x}, disabled_passes=["assign_layouts"])["y"]
+    np.testing.assert_array_equal(got, apart)
+
+
+@pytest.mark.parametrize("quantised", [False, True])
+def test_convolutions_of_sizes_that_data_decides(quantised):
+    def weights(*dims):
+        return np.random.default_rng(5).integers(-100, 100, dims).astype(np.int8 if quantised else np.float32)
+
+    rows = [helper.make_node("NonZero", ["m"], ["i"]), helper.make_node("Squeeze", ["i", "axis"], ["rows"]),
+            helper.make_node("Gather", ["x", "rows"], ["g"], axis=2)]
+    if quantised:
+        rows += [helper.make_node("QLinearConv", [x, "s", "z", w, "s", "wz", "ys", "z"], [y]) for x, w, y in (("g", "w1", "c"), ("c", "w2", "y"))]
+    else:
+        rows += [helper.make_node("Conv", [x, w], [y]) for x, w, y in (("g", "w1", "c"), ("c", "w2", "y"))]
+    constants = [("axis", np.array([0])), ("w1", weights(18, 8, 3, 3)), ("w2", weights(16, 18, 1, 1))]
+    if quantised:
+        constants += [("s", np.float32(0.02)), ("z", np.uint8(9)), ("wz", np.int8(0)), ("ys", np.float32(60))]
+    dtype = U8 if quantised else F
+    model = make_model(rows, [("x", dtype, [1, 8, 12, 9]), ("m", TensorProto.BOOL, [12])], [("y", dtype, None)], constants)
+    x = random_bytes(U8, (1, 8, 12, 9)) if quantised else floats(1, 8, 12, 9)
+    arrays = {"x": x, "m": np.arange(12) % 3 != 0}
+    want = reference(model, arrays)["y"].astype(np.float64)
+    np.testing.assert_allclose(run(model, arrays)["y"].astype(np.float64), want, rtol=0, atol=0 if quantised else 1e-5 * np.abs(want).max())

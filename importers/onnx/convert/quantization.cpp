@@ -1,8 +1,11 @@
 // QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear; MatMulNBits of onnxruntime.
 #include "importers/onnx/convert.h"
+#include "ops/binary.h"
+#include "ops/cast.h"
 #include "ops/dequantize_bits.h"
 #include "ops/dynamic_quantize_linear.h"
 #include "ops/matmul.h"
+#include "ops/pool.h"
 #include "ops/quantize.h"
 
 namespace tenon::onnx {
@@ -68,7 +71,61 @@ Status matmul_nbits(NodeContext& ctx) {
 
 Status dynamic_quantize_linear(NodeContext& ctx) { return ctx.become(ops::DynamicQuantizeLinear{}); }
 
+/// Inputs [first, first + 3) are a tensor, its scale and its zero point.
+Result<ValueId> dequantized(NodeContext& ctx, int first) {
+  return ctx.add1(ops::DequantizeLinear{.to = DType::kFloat32}, {ctx.input(first), ctx.input(first + 1), ctx.input(first + 2)});
+}
+/// Inputs `scale` and the one after it are of the output.
+Status quantized(NodeContext& ctx, ValueId y, int scale) {
+  const DType to = ctx.has_input(scale + 1) ? ctx.type(scale + 1).dtype : ctx.type(0).dtype;
+  TENON_ASSIGN(const ValueId q, ctx.add1(ops::QuantizeLinear{.to = to}, {y, ctx.input(scale), ctx.input(scale + 1)}));
+  return ctx.set_outputs({q});
+}
+
+/// What these operators of onnxruntime mean; passes make of it what there are kernels for.
+template <ops::Binary::Kind kind>
+Status qlinear_binary(NodeContext& ctx) {
+  TENON_ASSIGN(const ValueId a, dequantized(ctx, 0));
+  TENON_ASSIGN(const ValueId b, dequantized(ctx, 3));
+  TENON_ASSIGN(const ValueId y, ctx.add1(ops::Binary{kind}, {a, b}));
+  return quantized(ctx, y, 6);
+}
+
+Status qlinear_global_average_pool(NodeContext& ctx) {
+  TENON_ASSIGN(const int64_t last, ctx.int_attribute("channels_last", 0));
+  if (last != 0) return load_error("attribute 'channels_last' is ", last, ", expected 0");
+  TENON_ASSIGN(const ValueId x, dequantized(ctx, 0));
+  TENON_ASSIGN(const ValueId y, ctx.add1(ops::GlobalPool{.kind = ops::GlobalPool::Kind::kAverage}, {x}));
+  return quantized(ctx, y, 3);
+}
+
+/// alpha * (A B + C), where C is int32 in steps of A's scale times B's. B has one scale, or one a column.
+Status qgemm(NodeContext& ctx) {
+  ops::MatMul product;
+  TENON_ASSIGN(const int64_t trans_a, ctx.int_attribute("transA", 0));
+  TENON_ASSIGN(const int64_t trans_b, ctx.int_attribute("transB", 0));
+  TENON_ASSIGN(product.alpha, ctx.float_attribute("alpha", 1.0f));
+  product.matrices = true, product.trans_a = trans_a != 0, product.trans_b = trans_b != 0;
+  TENON_ASSIGN(const ValueId a, dequantized(ctx, 0));
+  TENON_ASSIGN(const ValueId b, ctx.add1(ops::DequantizeLinear{.to = DType::kFloat32, .axis = trans_b != 0 ? 0 : 1},
+                                         {ctx.input(3), ctx.input(4), ctx.input(5)}));
+  std::vector<ValueId> operands{a, b};
+  if (ctx.has_input(6)) {
+    TENON_ASSIGN(const ValueId steps, ctx.add1(ops::Cast{.to = DType::kFloat32}, {ctx.input(6)}));
+    TENON_ASSIGN(const ValueId step, ctx.add1(ops::Binary{ops::Binary::Kind::kMul}, {ctx.input(1), ctx.input(4)}));
+    TENON_ASSIGN(const ValueId c, ctx.add1(ops::Binary{ops::Binary::Kind::kMul}, {steps, step}));
+    operands.push_back(c);
+    product.beta = product.alpha;
+  }
+  TENON_ASSIGN(const ValueId y, ctx.add1(product, operands));
+  return ctx.has_input(7) ? quantized(ctx, y, 7) : ctx.set_outputs({y});
+}
+
 constexpr Operator kOperators[] = {
+    {"com.microsoft", "QGemm", 1, 6, 9, 1, qgemm},
+    {"com.microsoft", "QLinearAdd", 1, 7, 8, 1, qlinear_binary<ops::Binary::Kind::kAdd>},
+    {"com.microsoft", "QLinearGlobalAveragePool", 1, 4, 5, 1, qlinear_global_average_pool},
+    {"com.microsoft", "QLinearMul", 1, 7, 8, 1, qlinear_binary<ops::Binary::Kind::kMul>},
     {"com.microsoft", "MatMulNBits", 1, 3, 6, 1, matmul_nbits},
     {"", "DequantizeLinear", 10, 2, 3, 1, dequantize_linear},
     {"", "DynamicQuantizeLinear", 11, 1, 1, 3, dynamic_quantize_linear},
