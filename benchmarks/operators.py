@@ -165,6 +165,10 @@ def cases():
                    quantised_conv(filters, channels, kernel, kernel), pads=[kernel // 2] * 4, strides=[stride] * 2)
     yield Case("QLinearConv 7x7/2 image", "QLinearConv", [("x", U8, [1, 3, 224, 224])], quantised_conv(64, 3, 7, 7), pads=[3] * 4, strides=[2, 2])
     yield Case("QLinearConv depthwise", "QLinearConv", [("x", U8, [1, 96, 56, 56])], quantised_conv(96, 1, 3, 3), pads=[1] * 4, group=96)
+    yield Case("QLinearConv depthwise/2", "QLinearConv", [("x", U8, [1, 96, 112, 112])], quantised_conv(96, 1, 3, 3), pads=[1] * 4, strides=[2, 2], group=96)
+    scales = {"as": np.float32(0.02), "az": np.uint8(120), "bs": np.float32(0.03), "bz": np.uint8(130), "ys": np.float32(0.05), "yz": np.uint8(128)}
+    yield Case("QLinearAdd", "QLinearAdd", [("a", U8, [1, 256, 56, 56]), ("b", U8, [1, 256, 56, 56])], scales,
+               order=["a", "as", "az", "b", "bs", "bz", "ys", "yz"], domain="com.microsoft")
     yield Case("MatMul 512", "MatMul", [("a", F, [512, 512]), ("b", F, [512, 512])])
     yield Case("MatMul heads", "MatMul", [("a", F, [1, 12, 128, 64]), ("b", F, [1, 12, 64, 128])])
     yield Case("Gemm transB", "Gemm", [("x", F, [8, 1024])], {"w": floats(1000, 1024), "c": floats(1000)}, transB=1)

@@ -74,6 +74,22 @@ std::optional<Tensor> bias_of(const Graph& graph, ValueId value, const Operand& 
 
 bool plain_product(const ops::MatMul& op) { return !op.matrices && !op.trans_b && op.alpha == 1 && op.activation.none(); }
 
+/// Whether two values are the same, or constants of one equal element each.
+bool same_element(const Graph& graph, ValueId a, ValueId b) {
+  if (a == b) return true;
+  if (a == kNone || b == kNone) return false;
+  const Tensor *x = constant(graph, a), *y = constant(graph, b);
+  return x != nullptr && y != nullptr && x->dtype() == y->dtype() && x->count() == 1 && y->count() == 1 &&
+         x->to_doubles()[0] == y->to_doubles()[0];
+}
+
+/// The largest of numbers in steps of one positive size is the largest number of steps.
+bool keeps_order(const Graph& graph, const ops::Pool& pool, const Operand& x, ValueId scale, ValueId zero, DType to) {
+  const Tensor* step = constant(graph, scale);
+  return pool.kind == ops::Pool::Kind::kMax && x && x.axis < 0 && graph.type(x.x).dtype == to && step != nullptr && step->count() == 1 &&
+         step->to_doubles()[0] > 0 && same_element(graph, x.scale, scale) && same_element(graph, x.zero, zero);
+}
+
 /// Whether x >= 0 holds of everything that 8 bits with this zero point can say: then a Relu before them changes nothing.
 bool holds_no_negative(const Graph& graph, ValueId zero, DType to) {
   if (zero == kNone) return to == DType::kUint8;
@@ -84,7 +100,7 @@ bool holds_no_negative(const Graph& graph, ValueId zero, DType to) {
 }  // namespace
 
 /// QuantizeLinear(MatMul or Conv of DequantizeLinear(8-bit operands)) -> the product of the 8-bit operands, where weights are constant and
-/// results of the float product have no other reader. Add of two of one shape likewise. A Relu between that the quantised result implies goes. What sums are exact in 32 bits
+/// results of the float product have no other reader. Add of two of one shape likewise, and MaxPool where scales and zero points are the same. A Relu between that the quantised result implies goes. What sums are exact in 32 bits
 /// differs from float32 by its rounding, so a result may be the neighbouring step.
 Result<bool> fuse_quantized_products(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
@@ -104,6 +120,18 @@ Result<bool> fuse_quantized_products(Graph& graph, NodeId id) {
   const std::vector<ValueId> in = graph.node(source).inputs;
   const auto* product = std::get_if<ops::MatMul>(&graph.node(source).op);
   const auto* conv = std::get_if<ops::Conv>(&graph.node(source).op);
+  if (const auto* pool = std::get_if<ops::Pool>(&graph.node(source).op)) {
+    const std::vector<ValueId>& outputs = graph.node(source).outputs;
+    const bool indices =
+        outputs.size() > 1 && outputs[1] != kNone && (!graph.value(outputs[1]).users.empty() || graph.value(outputs[1]).output_uses > 0);
+    const Operand x = operand(graph, in[0]);
+    if (indices || !keeps_order(graph, *pool, x, scale, zero, quantize->to)) return false;
+    const ValueId old = node.outputs[0];
+    Patch patch(graph, id);
+    TENON_ASSIGN(const auto made, patch.add(ops::Pool(*pool), {x.x}, static_cast<int>(outputs.size())));
+    patch.replace(old, made[0]);
+    return patch.apply();
+  }
   const auto* sum = std::get_if<ops::Binary>(&graph.node(source).op);
   if (sum != nullptr && sum->kind != ops::Binary::Kind::kAdd) return false;
   if (product == nullptr && conv == nullptr && sum == nullptr) return false;

@@ -131,6 +131,24 @@ TEST_F(FuseQuantizedProducts, SumThatBroadcastsStays) {
   expect(passes::fuse_quantized_products, 0, 7);
 }
 
+TEST_F(FuseQuantizedProducts, LargestOfAWindow) {
+  const ops::Pool pool{.kind = ops::Pool::Kind::kMax, .window = {.kernel_shape = {3, 3}, .pads = {1, 1, 1, 1}}};
+  quantized_output(add(pool, {dequantized_input({1, 2, 6, 7})}), DType::kInt8, 0.125f);
+  expect(passes::fuse_quantized_products, 1, 3, 0);
+}
+
+TEST_F(FuseQuantizedProducts, LargestOfAWindowInOtherStepsStays) {
+  const ops::Pool pool{.kind = ops::Pool::Kind::kMax, .window = {.kernel_shape = {3, 3}}};
+  quantized_output(add(pool, {dequantized_input({1, 2, 6, 7})}), DType::kInt8, 0.25f);
+  expect(passes::fuse_quantized_products, 0, 5);
+}
+
+TEST_F(FuseQuantizedProducts, MeanOfAWindowStays) {
+  const ops::Pool pool{.kind = ops::Pool::Kind::kAverage, .window = {.kernel_shape = {3, 3}}};
+  quantized_output(add(pool, {dequantized_input({1, 2, 6, 7})}), DType::kInt8, 0.125f);
+  expect(passes::fuse_quantized_products, 0, 5);
+}
+
 TEST_F(FuseQuantizedProducts, DifferenceStays) {
   quantized_output(add(Binary{Binary::Kind::kSub}, {dequantized_input({5, 8}), dequantized_input({5, 8})}), DType::kInt8, 0.25f);
   expect(passes::fuse_quantized_products, 0, 7);
