@@ -45,8 +45,9 @@ void QuantizedAdd(const QuantizedAddParams& p, const Call& call, Range range) {
   const Quantiser quantise(zero);
   const auto a_flip = hn::Set(d, static_cast<int32_t>(a.flip)), b_flip = hn::Set(d, static_cast<int32_t>(b.flip));
   const auto y_flip = hn::Set(d, moved && !p.quads ? static_cast<int32_t>(0x80808080u) : 0);
-  const auto a_zero = hn::Set(d, a.zero), b_zero = hn::Set(d, b.zero), low = hn::Set(d, 0xff);
+  const auto low = hn::Set(d, 0xff);
   const auto a_ratio = hn::Set(df, a.ratio), b_ratio = hn::Set(df, b.ratio);
+  const auto zeros = hn::Set(df, static_cast<float>(-(static_cast<double>(a.ratio) * a.zero + static_cast<double>(b.ratio) * b.zero)));
   const int64_t end = std::min(p.count, range.end * p.chunk);
   for (int64_t i = range.begin * p.chunk; i < end; i += kStep) {
     const uint8_t *x = call.in<uint8_t>(0) + i, *w = call.in<uint8_t>(3) + i;
@@ -61,13 +62,13 @@ void QuantizedAdd(const QuantizedAddParams& p, const Call& call, Range range) {
     const VI fours[] = {hn::Xor(hn::LoadU(d, reinterpret_cast<const int32_t*>(x)), a_flip),
                         hn::Xor(hn::LoadU(d, reinterpret_cast<const int32_t*>(w)), b_flip)};
     const auto byte = [&](VI shifted_a, VI shifted_b) HWY_ATTR {
-      const auto u = hn::ConvertTo(df, hn::Sub(hn::And(shifted_a, low), a_zero));
-      const auto v = hn::ConvertTo(df, hn::Sub(hn::And(shifted_b, low), b_zero));
-      return quantise(hn::MulAdd(v, b_ratio, hn::Mul(u, a_ratio)));
+      const auto u = hn::ConvertTo(df, hn::And(shifted_a, low));
+      const auto v = hn::ConvertTo(df, hn::And(shifted_b, low));
+      return quantise(hn::MulAdd(v, b_ratio, hn::MulAdd(u, a_ratio, zeros)));
     };
-    const VI joined = JoinBytes(byte(fours[0], fours[1]), byte(hn::ShiftRight<8>(fours[0]), hn::ShiftRight<8>(fours[1])),
-                                byte(hn::ShiftRight<16>(fours[0]), hn::ShiftRight<16>(fours[1])),
-                                byte(hn::ShiftRight<24>(fours[0]), hn::ShiftRight<24>(fours[1])));
+    const VI joined = quantise.join(byte(fours[0], fours[1]), byte(hn::ShiftRight<8>(fours[0]), hn::ShiftRight<8>(fours[1])),
+                                    byte(hn::ShiftRight<16>(fours[0]), hn::ShiftRight<16>(fours[1])),
+                                    byte(hn::ShiftRight<24>(fours[0]), hn::ShiftRight<24>(fours[1])));
     hn::StoreU(hn::Xor(joined, y_flip), d, reinterpret_cast<int32_t*>(to));
     if (n < kStep) std::memcpy(call.out<uint8_t>(0) + i, to, n);
   }

@@ -85,7 +85,7 @@ HWY_NOINLINE void Tile(const TileArgs& t, const Quantiser& quantise) {
       VI part[4];
 #pragma GCC unroll 4
       for (int r = 0; r < 4; ++r) part[r] = quantise(sums[4 * q + r][v].all, hn::Set(DF(), t.scales[4 * q + r]));
-      const int64_t stored = StoreSeen(JoinBytes(part[0], part[1], part[2], part[3]), t.seen >> (v * kLanes), to, room);
+      const int64_t stored = StoreSeen(quantise.join(part[0], part[1], part[2], part[3]), t.seen >> (v * kLanes), to, room);
       to += stored;
       room -= stored;
     }

@@ -24,7 +24,7 @@ struct PixelArgs {
   const uint8_t* image = nullptr;  ///< the first pixel in the first quad
   const int64_t* taps = nullptr;
   int64_t tap_count = 0, quads = 0, quad_bytes = 0;
-  uint8_t* results = nullptr;  ///< four filters of a pixel side by side; up to three pixels more are written
+  uint8_t* results = nullptr;  ///< four filters of a pixel side by side; of fewer than four pixels, four are written
   int64_t row_bytes = 0;       ///< from one quad of filters to the next
   int16_t zero = 0;            ///< of results as unsigned bytes
 };
@@ -99,7 +99,8 @@ HWY_NOINLINE void PixelTile(const PixelArgs& t) {
   for (int v = 0; v < V; ++v) {
     const auto scale = hn::LoadU(df, t.scales + v * kLanes);
 #pragma GCC unroll 4
-    for (int r = 0; r < R; r += 4) {
+    for (int group = 0; group < R; group += 4) {
+      const int r = std::min(group, std::max(0, R - 4));  // the last four, of which some may be done already
       const auto part = [&](int i) HWY_ATTR { return Rounded(hn::Mul(hn::ConvertTo(df, sums[std::min(r + i, R - 1)][v]), scale)); };
       StoreBlocks(d, JoinSaturated(part(0), part(1), part(2), part(3), t.zero), t.results + v * kLanes / 4 * t.row_bytes + r * 4,
                   t.row_bytes);
@@ -145,6 +146,9 @@ void ConvPixels(const IntegerConvParams& p, const Call& call, Range range) {
   int32_t* const own_starts = at(layout.sums);
   int32_t* const place_sums = own_starts + p.panel * p.unit * 2;
   t.zero = static_cast<int16_t>(result_zero(p, call));
+  // Results go to y at once where they fill its quads, and nothing is written behind them.
+  const bool direct = p.y_quads && p.filled_rows() / 4 == ceil_div(p.rows(), 4) && run / run_panels >= 4;
+  if (direct) t.row_bytes = p.pixels() * 4;
   FilterHold held;
   for (int64_t part = range.begin; part < range.end; ++part) {
     const int64_t share = part % p.tile_parts, place = part / p.tile_parts;
@@ -158,6 +162,8 @@ void ConvPixels(const IntegerConvParams& p, const Call& call, Range range) {
       pixels[i] = (first + i) / run_panels * run + (first + i) % run_panels * run / run_panels;
       places[i] = p.place_of(pixels[i]);
     }
+    uint8_t* const to =
+        !direct ? results : call.out<uint8_t>(0) + ((n * ceil_div(p.filters, 4) + (row + begin) / 4) * p.pixels() + pixels[0]) * 4;
     for (int64_t tile = first_tile; tile < last_tile; ++tile) {
       const int64_t f = tile_begin(p, tile), lanes = tile_begin(p, tile + 1) - f;
       const int32_t* const starts = at(layout.starts) + (f - begin);
@@ -167,7 +173,7 @@ void ConvPixels(const IntegerConvParams& p, const Call& call, Range range) {
       for (int64_t i = 0; i < count; ++i) {
         const int64_t width = pixels[i + 1] - pixels[i];
         t.image = image + places[i] * 4;
-        t.results = results + (f - begin) / 4 * layout.row_bytes + (pixels[i] - pixels[0]) * 4;
+        t.results = to + (f - begin) / 4 * t.row_bytes + (pixels[i] - pixels[0]) * 4;
         if (zeros) {
           // A vector of places, which may not end behind the last one when the image is x itself.
           const int64_t from = std::max<int64_t>(0, std::min(places[i], p.places() - kLanes));
@@ -178,7 +184,7 @@ void ConvPixels(const IntegerConvParams& p, const Call& call, Range range) {
         kPixelTiles[lanes / kLanes - 1][static_cast<size_t>(width)](t);
       }
     }
-    const int64_t there = std::min(end, p.rows());
+    const int64_t there = direct ? begin : std::min(end, p.rows());
     for (int64_t f = begin; f < there; f += 4) {
       StoreQuad(p, call, results + (f - begin) / 4 * layout.row_bytes, pixels[count] - pixels[0], n, row + f, there - f, pixels[0]);
     }

@@ -74,7 +74,7 @@ void Depthwise(const IntegerConvParams& p, const Call& call, Range range) {
           for (int i = 0; i < 4; ++i) total[i] = hn::Sub(total[i], hn::Mul(zero, Quads::total(places[i])));
         }
         for (VI& sum : total) sum = quantise(sum, scale);
-        to += StoreSeen(TransposeBytes(JoinBytes(total[0], total[1], total[2], total[3])), seen[panel] >> (v * kLanes), to, kLanes);
+        to += StoreSeen(TransposeBytes(quantise.join(total[0], total[1], total[2], total[3])), seen[panel] >> (v * kLanes), to, kLanes);
       }
     }
     StoreQuad(p, call, reinterpret_cast<const uint8_t*>(results), to - results, n, 4 * quad, p.filters - 4 * quad, pixel);

@@ -88,38 +88,56 @@ HWY_NOINLINE void Pick(const uint32_t* HWY_RESTRICT from, int64_t step, int64_t 
   }
 }
 
-/// The rows of one picture of a quad: positions z + stride * i, y + stride * j, x + stride * k, of which those outside are pads.
-void FillPicture(const IntegerConvParams& p, const Channels& from, int64_t z, int64_t y, int64_t x, uint32_t* HWY_RESTRICT line,
-                 uint32_t* HWY_RESTRICT to) {
-  const int64_t *in = p.in, *extent = p.extent, step = p.stride[2];
-  const int64_t begin = std::clamp<int64_t>((step - 1 - x) / step, 0, extent[2]);
-  const int64_t end = std::clamp<int64_t>((in[2] - x + step - 1) / step, begin, extent[2]);
-  const uint32_t pad = from.pad();
-  for (int64_t i = 0; i < extent[0]; ++i, z += p.stride[0]) {
-    int64_t row = y;
-    for (int64_t j = 0; j < extent[1]; ++j, row += p.stride[1], to += extent[2]) {
-      if (z < 0 || z >= in[0] || row < 0 || row >= in[1] || begin == end) {
-        std::fill_n(to, extent[2], pad);
+/// Positions [begin, end) of a row of a picture that lie in x; the others are pads.
+struct Inside {
+  Inside(const IntegerConvParams& p, int64_t residue) : first(residue - p.pad[2]) {
+    const int64_t step = p.stride[2];
+    begin = std::clamp<int64_t>((step - 1 - first) / step, 0, p.extent[2]);
+    end = std::clamp<int64_t>((p.in[2] - first + step - 1) / step, begin, p.extent[2]);
+  }
+  int64_t first;  ///< where in x position 0 is
+  int64_t begin, end;
+};
+
+/// Rows y, y + stride, ... of the pictures of residues [first, last) along the row, `picture` apart, of plane z of x.
+void FillRows(const IntegerConvParams& p, const Channels& from, int64_t z, int64_t y, int64_t first, int64_t last,
+              uint32_t* HWY_RESTRICT line, uint32_t* HWY_RESTRICT to, int64_t picture) {
+  const int64_t step = p.stride[2], count = last - first;
+  const Inside inside[] = {Inside(p, first), Inside(p, last - 1)};
+  for (int64_t j = 0; j < p.extent[1]; ++j, y += p.stride[1], to += p.extent[2]) {
+    const bool there = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1];
+    const int64_t at = (z * p.in[1] + y) * p.in[2];
+    if (there && step != 1) from.join(at, p.in[2], line);
+    for (int64_t k = 0; k < count; ++k) {
+      uint32_t* const row = to + k * picture;
+      const Inside& in = inside[k];
+      if (!there || in.begin == in.end) {
+        std::fill_n(row, p.extent[2], from.pad());
         continue;
       }
-      const int64_t at = (z * in[1] + row) * in[2];
-      for (int64_t k = 0; k < begin; ++k) to[k] = pad;
+      for (int64_t i = 0; i < in.begin; ++i) row[i] = from.pad();
       if (step == 1) {
-        from.join(at + x + begin, end - begin, to + begin);
+        from.join(at + in.first + in.begin, in.end - in.begin, row + in.begin);
       } else {
-        from.join(at, in[2], line);
-        Pick(line + x + begin * step, step, end - begin, to + begin);
+        Pick(line + in.first + in.begin * step, step, in.end - in.begin, row + in.begin);
       }
-      for (int64_t k = end; k < extent[2]; ++k) to[k] = pad;
+      for (int64_t i = in.end; i < p.extent[2]; ++i) row[i] = from.pad();
     }
   }
 }
 
+/// One quad of the image. Residues along the row are taken two by two, so that rows of stride 2 are put together once.
 void FillQuad(const IntegerConvParams& p, const Channels& from, uint32_t* HWY_RESTRICT line, uint32_t* HWY_RESTRICT to) {
-  const int64_t picture = p.extent[0] * p.extent[1] * p.extent[2];
+  const int64_t plane = p.extent[1] * p.extent[2], picture = p.extent[0] * plane;
   for (int64_t z = 0; z < p.residues[0]; ++z) {
     for (int64_t y = 0; y < p.residues[1]; ++y) {
-      for (int64_t x = 0; x < p.residues[2]; ++x, to += picture) FillPicture(p, from, z - p.pad[0], y - p.pad[1], x - p.pad[2], line, to);
+      for (int64_t x = 0; x < p.residues[2]; x += 2) {
+        const int64_t last = std::min(x + 2, p.residues[2]);
+        for (int64_t i = 0; i < p.extent[0]; ++i) {
+          FillRows(p, from, z - p.pad[0] + i * p.stride[0], y - p.pad[1], x, last, line, to + i * plane, picture);
+        }
+        to += (last - x) * picture;
+      }
     }
   }
 }

@@ -103,20 +103,24 @@ HWY_INLINE VI TransposeBytes(VI v) {
 class Quantiser {
  public:
   explicit Quantiser(int32_t zero)
-      : low_(hn::Set(DF(), static_cast<float>(-zero))), high_(hn::Set(DF(), static_cast<float>(255 - zero))), zero_(hn::Set(DI(), zero)) {}
+      : low_(hn::Set(DF(), static_cast<float>(-zero))),
+        high_(hn::Set(DF(), static_cast<float>(255 - zero))),
+        zero_(hn::Set(DB(), static_cast<uint8_t>(zero))) {}
 
-  /// The result is the lowest byte of each lane.
+  /// The result less the zero point is the lowest byte of each lane, modulo 256.
   HWY_INLINE VI operator()(VI sum, hn::Vec<hn::RebindToFloat<DI>> scale) const { return (*this)(hn::Mul(hn::ConvertTo(DF(), sum), scale)); }
   HWY_INLINE VI operator()(hn::Vec<hn::RebindToFloat<DI>> scaled) const {
     // Numbers of this size have no room for a fraction, and hold what is added to them in their last bits.
     const auto x = hn::Min(hn::Max(scaled, low_), high_);
-    return hn::Add(hn::BitCast(DI(), hn::Add(x, hn::Set(DF(), 12582912.0f))), zero_);
+    return hn::BitCast(DI(), hn::Add(x, hn::Set(DF(), 12582912.0f)));
   }
+  /// The results of four vectors, one of each in the bytes of a lane.
+  HWY_INLINE VI join(VI a, VI b, VI c, VI e) const { return hn::BitCast(DI(), hn::Add(hn::BitCast(DB(), JoinBytes(a, b, c, e)), zero_)); }
 
  private:
   using DF = hn::RebindToFloat<DI>;
   hn::Vec<DF> low_, high_;
-  VI zero_;
+  hn::Vec<DB> zero_;
 };
 
 /// The lanes of a vector that `seen` has bits for, at the start of `to`, where there is room for `room` of them; what lies behind them

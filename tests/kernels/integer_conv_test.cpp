@@ -277,6 +277,9 @@ TEST(IntegerConv, Quads) {
           check(c);
           c.in = {3, 3}, c.stride = {};
           check(c);
+          c.in = {5, 2}, c.kernel = {3, 3}, c.pads = {1, 1, 1, 1};
+          check(c);  // rows of fewer than four pixels
+          c.in = {3, 3}, c.kernel = {1, 1}, c.pads = {};
           c.channels = 16, c.groups = 2;
           check(c);
           c.channels = c.filters = c.groups = 10, c.in = {9, 5}, c.kernel = {3, 3};
