@@ -147,7 +147,7 @@ class Convolution {
                                   filters_.sums() + group * p_.filled_rows() + begin_);
     zeros_ = zeros ? at<int32_t>(layout_.zeros) : nullptr;
     seen_ = at<uint32_t>(layout_.seen);
-    pixel_ = find_seen(p_, first, panels, seen_);
+    pixel_ = held_seen_.find(p_, first, panels, seen_);
     int64_t count = 0;
     for (int64_t panel = 0; panel < panels; ++panel) count += __builtin_popcount(seen_[panel]);
     count_ = count;
@@ -219,6 +219,7 @@ class Convolution {
   const bool quantised_;
   const Quantiser quantise_;
   FilterHold held_;
+  SeenHold held_seen_;
   TileArgs t_;
   const int32_t* zeros_ = nullptr;
   uint32_t* seen_ = nullptr;

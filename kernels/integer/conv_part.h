@@ -58,6 +58,19 @@ void find_taps(const IntegerConvParams& p, int64_t* taps);
 /// A bit for each place of `count` panels, from place `first` on, that is a pixel of the result. Returns how many pixels come before them.
 int64_t find_seen(const IntegerConvParams& p, int64_t first, int64_t count, uint32_t* seen);
 
+/// The same, unless it is there from the part before.
+class SeenHold {
+ public:
+  int64_t find(const IntegerConvParams& p, int64_t first, int64_t count, uint32_t* seen) {
+    if (first != first_) before_ = find_seen(p, first, count, seen);
+    first_ = first;
+    return before_;
+  }
+
+ private:
+  int64_t first_ = -1, before_ = 0;
+};
+
 /// What filters [begin, end) bring along, into the thread's scratch: what sums start with, scales and zero points; those of filters from
 /// `last` on, which are not there, are zeros. `sums`: of weights, of filter `begin` and those after it. Returns whether a zero point is not
 /// zero.

@@ -52,6 +52,7 @@ void Depthwise(const IntegerConvParams& p, const Call& call, Range range) {
     for (int64_t i = 0; i < 4; ++i) Quads::put(group, ones + tap, i, 4);
   }
   const Quantiser quantise(result_zero(p, call));
+  SeenHold held;
   for (int64_t part = range.begin; part < range.end; ++part) {
     const int64_t block = part % p.blocks, quad = part / p.blocks % p.image_quads(), n = part / p.blocks / p.image_quads();
     const int64_t first = block * p.block * p.panel, panels = ceil_div(std::min(p.block * p.panel, p.places() - first), p.panel);
@@ -59,7 +60,7 @@ void Depthwise(const IntegerConvParams& p, const Call& call, Range range) {
     const VI start = hn::LoadDup128(d, reinterpret_cast<const int32_t*>(call.scratch + layout.starts));
     const VI zero = hn::LoadDup128(d, reinterpret_cast<const int32_t*>(call.scratch + layout.zeros));
     const auto scale = hn::LoadDup128(df, reinterpret_cast<const float*>(call.scratch + layout.scales));
-    const int64_t pixel = find_seen(p, first, panels, seen);
+    const int64_t pixel = held.find(p, first, panels, seen);
     const uint8_t* image = image_of(p, call, n, 0) + quad * p.quad_bytes + first * 4;
     int32_t* to = results;
     for (int64_t panel = 0; panel < panels; ++panel) {

@@ -54,6 +54,13 @@ class Channels {
     }
   }
 
+  /// The same where they lie, or in `room`.
+  HWY_INLINE const uint32_t* lanes(int64_t at, int64_t n, uint32_t* HWY_RESTRICT room) const {
+    if (quads_ != nullptr && mask_ == ~0u) return quads_ + at;
+    join(at, n, room);
+    return room;
+  }
+
  private:
   static constexpr int64_t kStep = 16;
 
@@ -107,7 +114,7 @@ void FillRows(const IntegerConvParams& p, const Channels& from, int64_t z, int64
   for (int64_t j = 0; j < p.extent[1]; ++j, y += p.stride[1], to += p.extent[2]) {
     const bool there = z >= 0 && z < p.in[0] && y >= 0 && y < p.in[1];
     const int64_t at = (z * p.in[1] + y) * p.in[2];
-    if (there && step != 1) from.join(at, p.in[2], line);
+    const uint32_t* const lanes = there && step != 1 ? from.lanes(at, p.in[2], line) : line;
     for (int64_t k = 0; k < count; ++k) {
       uint32_t* const row = to + k * picture;
       const Inside& in = inside[k];
@@ -119,7 +126,7 @@ void FillRows(const IntegerConvParams& p, const Channels& from, int64_t z, int64
       if (step == 1) {
         from.join(at + in.first + in.begin, in.end - in.begin, row + in.begin);
       } else {
-        Pick(line + in.first + in.begin * step, step, in.end - in.begin, row + in.begin);
+        Pick(lanes + in.first + in.begin * step, step, in.end - in.begin, row + in.begin);
       }
       for (int64_t i = in.end; i < p.extent[2]; ++i) row[i] = from.pad();
     }

@@ -225,6 +225,7 @@ TEST(IntegerConv, GroupsBatchesAndManyParts) {
     check({.channels = 40, .filters = 64, .in = {30, 30}, .kernel = {3, 3}, .pads = {1, 1, 1, 1}, .zeros = 2});
     check({.channels = 300, .filters = 150, .in = {7, 7}, .kernel = {3, 3}, .pads = {1, 1, 1, 1}});
     check({.channels = 0, .filters = 3, .in = {4, 4}, .kernel = {1, 1}, .bias = true});
+    check({.channels = 0, .filters = 32, .in = {4, 4}, .kernel = {1, 1}, .y = DType::kUint8, .bias = true});
   });
 }
 
