@@ -4,6 +4,7 @@
 
 #include "benchmarks/best.h"
 #include "kernels/conv/conv.h"
+#include "kernels/conv/pair.h"
 #include "kernels/dispatch.h"
 
 namespace {
@@ -72,6 +73,40 @@ void Run(benchmark::State& state, const Shape& shape, ConvFormat format) {
   state.counters["parts"] = double(parts);
 }
 
+/// A 1x1 convolution and the depthwise one over its result: `together` as a pair, else one after the other.
+struct Pair {
+  const char* name;
+  int64_t channels, filters, size, kernel, stride;
+};
+constexpr Pair kPairs[] = {
+    {"mobilenet/16-96-112", 16, 96, 112, 3, 2},   {"mobilenet/24-144-56", 24, 144, 56, 3, 1},
+    {"mobilenet/24-144-56s2", 24, 144, 56, 3, 2}, {"efficientnet/24-144-56-5s2", 24, 144, 56, 5, 2},
+    {"mobilenet/32-192-28", 32, 192, 28, 3, 1},   {"mobilenet/64-384-14", 64, 384, 14, 3, 1},
+};
+
+void RunPair(benchmark::State& state, const Pair& pair, bool together) {
+  ConvParams e = ParamsOf({"", pair.channels, pair.filters, pair.size, 1, 1, 1}, ConvFormat::kDirect);
+  ConvParams d = ParamsOf({"", pair.filters, pair.filters, pair.size, pair.kernel, pair.stride, pair.filters}, ConvFormat::kGrouped);
+  ConvPairParams both{.expand = e, .depthwise = d};
+  plan_conv_pair(both);
+  const int64_t e_parts = plan_conv(e), d_parts = plan_conv(d), image = pair.size * pair.size;
+  using tenon::benchmarks::Memory;
+  const Memory<float> x((pair.channels + 16) * image, 0.5f), t((pair.filters + 16) * image), y((pair.filters + 16) * image);
+  const Memory<float> we(packed_conv_weights(e), 0.5f), wd(packed_conv_weights(d), 0.5f), b(pair.filters);
+  const Memory<std::byte> scratch(both.scratch + 64);
+  const void *in[] = {x.data, we.data, b.data, wd.data, b.data}, *between[] = {t.data, wd.data, b.data};
+  void *out[] = {y.data}, *t_out[] = {t.data};
+  const auto taken = tenon::benchmarks::taken(state, [&] {
+    if (together) return conv_pair(both, {.src = in, .dst = out, .scratch = scratch.data}, {0, both.parts()});
+    ConvDirectPointer()(e, {.src = in, .dst = t_out}, {0, e_parts});
+    ConvDepthwisePointer()(d, {.src = between, .dst = out}, {0, d_parts});
+  });
+  const double work = double(pair.filters) * double(image) * double(pair.channels) +
+                      double(pair.filters) * double(d.out[1] * d.out[2]) * double(pair.kernel * pair.kernel);
+  state.counters["gmac"] = work / taken.best / 1e9;
+  state.counters["peak"] = 100 * 2 * work / taken.operations;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -86,6 +121,13 @@ int main(int argc, char** argv) {
       })->Unit(benchmark::kMicrosecond);
     }
     benchmark::RegisterBenchmark(s.name, [s, direct](benchmark::State& state) { Run(state, s, direct); })->Unit(benchmark::kMicrosecond);
+  }
+  for (const Pair& pair : kPairs) {
+    for (const bool together : {false, true}) {
+      benchmark::RegisterBenchmark((std::string(pair.name) + (together ? "/pair" : "/apart")).c_str(), [pair, together](auto& state) {
+        RunPair(state, pair, together);
+      })->Unit(benchmark::kMicrosecond);
+    }
   }
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

@@ -18,7 +18,7 @@ using kernels::ConvParams;
 namespace {
 
 /// Multiply-adds a nanosecond on one core, for estimates.
-constexpr double kBlockedSpeed = 50, kPlainSpeed = 0.5;
+constexpr double kPlainSpeed = 0.5;
 
 void set_activation(kernels::Epilogue& e, const Activation& a) {
   e.low = a.low;
@@ -29,19 +29,9 @@ void set_activation(kernels::Epilogue& e, const Activation& a) {
   e.beta = a.beta;
 }
 
-kernels::Epilogue epilogue_of(const Conv& op, const BindContext& ctx) {
-  kernels::Epilogue e;
+void set_inputs(kernels::Epilogue& e, const BindContext& ctx) {
   e.bias = ctx.has_input(2);
   e.residual = ctx.has_input(3);
-  set_activation(e, op.activation);
-  return e;
-}
-
-ConvParams params_of(const Conv& op, const Dims& x, const Dims& w, const Dims& y) {
-  ConvParams p;
-  p.batch = x[0], p.groups = op.group, p.channels = x[1], p.filters = w[0];
-  set_window(p, op.window, x, w, y);
-  return p;
 }
 
 double work_of(const Dims& w, const Dims& y) {
@@ -63,7 +53,8 @@ Result<Step> bind_plain(const Conv& op, const BindContext& ctx) {
     const WindowDim d = window_dim(op.window, i, w[2 + i], x[2 + i], y[2 + i]);
     p.in[i] = d.in, p.out[i] = d.out, p.kernel[i] = d.kernel, p.stride[i] = d.stride, p.dilation[i] = d.dilation, p.pad[i] = d.pad;
   }
-  p.epilogue = epilogue_of(op, ctx);
+  set_activation(p.epilogue, op.activation);
+  set_inputs(p.epilogue, ctx);
   Step step;
   step.kernel = "PlainConv";
   const int64_t count = count_of(y);
@@ -82,7 +73,7 @@ Status add_conv(Step& step, const BindContext& ctx, ConvParams p, double work) {
     const double elements = static_cast<double>(p.patches) / 4;
     step.phases.push_back(Step::phase(kernels::ConvWinogradPatchesPointer(), p, patch_parts(p), elements * 0.15));
   }
-  TENON_ASSIGN(Step one, ctx.choose(kernels::conv, p, parts, work / kBlockedSpeed));
+  TENON_ASSIGN(Step one, ctx.choose(kernels::conv, p, parts, work / kConvSpeed));
   step.kernel = one.kernel;
   step.refusals = std::move(one.refusals);
   step.phases.push_back(std::move(one.phases[0]));
@@ -117,6 +108,14 @@ Result<Step> bind_through_blocked(const ConvParams& params, const BindContext& c
 }
 
 }  // namespace
+
+ConvParams conv_params(const Conv& op, const Dims& x, const Dims& w, const Dims& y) {
+  ConvParams p;
+  p.batch = x[0], p.groups = op.group, p.channels = x[1], p.filters = w[0];
+  set_window(p, op.window, x, w, y);
+  set_activation(p.epilogue, op.activation);
+  return p;
+}
 
 Layout blocked_layout() { return Layout{Layout::Kind::kChannelBlocked, static_cast<uint8_t>(kernels::channel_block()), 0}; }
 
@@ -268,7 +267,7 @@ ConvFormat conv_format(const Conv& op, const Dims& weights, const Shape& x, bool
 Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, ConvFormat format, std::shared_ptr<Allocator> allocator) {
   Dims x = weights.dims();
   x[0] = 1, x[1] *= op.group;
-  ConvParams p = params_of(op, x, weights.dims(), x);
+  ConvParams p = conv_params(op, x, weights.dims(), x);
   p.format = format;
   const int64_t floats = kernels::packed_conv_weights(p);
   const auto bytes = checked_mul(floats, 4);
@@ -296,11 +295,10 @@ Result<std::optional<OneDnnWeights>> pack_conv_weights_by_onednn(const Conv& op,
     in.push_back(x[i].value());
     result.push_back(out[i].value());
   }
-  ConvParams p = params_of(op, in, weights.dims(), result);
+  ConvParams p = conv_params(op, in, weights.dims(), result);
   p.format = own;
   p.epilogue.bias = bias;
   p.epilogue.residual = residual;
-  set_activation(p.epilogue, op.activation);
   if (kernels::onednn::slower(p) != nullptr) return std::optional<OneDnnWeights>();
   p.format = plain_input ? ConvFormat::kOneDnnPlainInput : ConvFormat::kOneDnn;
   const auto slices = kernels::onednn::convolution(p);
@@ -321,9 +319,9 @@ Result<Step> bind(const Conv& op, const BindContext& ctx) {
   const Dims &x = ctx.dims(0), &w = ctx.dims(1), &y = ctx.out_dims(0);
   TENON_TRY(element_count(y));
   if (ctx.layout(1).kind == Layout::Kind::kPacked) {
-    ConvParams p = params_of(op, x, w, y);
+    ConvParams p = conv_params(op, x, w, y);
     p.format = static_cast<ConvFormat>(ctx.layout(1).format);
-    p.epilogue = epilogue_of(op, ctx);
+    set_inputs(p.epilogue, ctx);
     p.scaled = ctx.has_input(4);
     std::shared_ptr<const kernels::onednn::Slices> slices;
     if (p.format == ConvFormat::kOneDnn || p.format == ConvFormat::kOneDnnPlainInput) {
@@ -339,9 +337,9 @@ Result<Step> bind(const Conv& op, const BindContext& ctx) {
     return step;
   }
   if (ctx.dtype(0) != DType::kFloat64 && x.size() <= 5 && x[1] > 0 && count_of(y) > 0) {
-    ConvParams p = params_of(op, x, w, y);
+    ConvParams p = conv_params(op, x, w, y);
     p.format = op.group == 1 && x[1] <= 4 ? ConvFormat::kPlainInput : direct_format(op, w[0], x[1]);
-    p.epilogue = epilogue_of(op, ctx);
+    set_inputs(p.epilogue, ctx);
     if (ConvParams planned = p; plan_conv(planned) >= 0) return bind_through_blocked(p, ctx);
   }
   return bind_plain(op, ctx);

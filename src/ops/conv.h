@@ -36,6 +36,11 @@ Result<Step> bind(const Conv&, const BindContext&);
 /// Whether the weights are packed for a direct 1x1 convolution without groups.
 bool takes_input_scale(const Conv& op, const Type& weights);
 
+/// Sizes, window and activation; format, bias and residual are left to the caller. At most 3 spatial dims.
+kernels::ConvParams conv_params(const Conv& op, const Dims& x, const Dims& w, const Dims& y);
+/// Multiply-adds a nanosecond of the blocked kernels on one core, for estimates.
+inline constexpr double kConvSpeed = 50;
+
 /// The channel-blocked layout of the instruction set in use.
 Layout blocked_layout();
 /// How constant weights [M, C/group, kernel...] of a blocked float32 convolution of `x` are best packed; kNone when the blocked kernels do

@@ -5,6 +5,7 @@
 
 #include "gtest/gtest.h"
 #include "kernels/conv/conv.h"
+#include "kernels/conv/pair.h"
 #include "kernels/dispatch.h"
 #include "kernels/onednn/onednn.h"
 #include "kernels/reorder/reorder.h"
@@ -173,6 +174,61 @@ void CheckOnEveryTarget(const Case& c, std::initializer_list<ConvFormat> formats
 
 Case Conv2d(int64_t channels, int64_t filters, int64_t h, int64_t w, int64_t k, int64_t stride = 1, int64_t pad = 0, int64_t groups = 1) {
   return {1, groups, channels, filters, {1, h, w}, {1, k, k}, {1, stride, stride}, {1, 1, 1}, {0, pad, pad}, {0, pad, pad}};
+}
+/// A pair on every target, its parts in reverse order, against one plain convolution after the other.
+void CheckPair(const Case& first, const Case& second) {
+  const ConvParams e = ParamsOf(first, kDirect), d = ParamsOf(second, kGrouped);
+  const auto x = Random(e.batch * e.channels * Pixels(e.in), 1), we = Random(e.filters * e.channels, 2), be = Random(e.filters, 3);
+  const auto wd = Random(d.filters * d.taps(), 4), bd = Random(d.filters, 5);
+  const auto between = Reference(e, x, we, be, {});
+  const auto want = Reference(d, std::vector<float>(between.begin(), between.end()), wd, bd, {});
+  int64_t targets[8];
+  const int n = supported_targets(targets);
+  for (int t = 0; t < n; ++t) {
+    force_target(targets[t]);
+    ConvPairParams p{.expand = e, .depthwise = d};
+    std::vector<float> packed_e(packed_conv_weights(e)), packed_d(packed_conv_weights(d));
+    pack_conv_weights(e, we.data(), packed_e.data());
+    pack_conv_weights(d, wd.data(), packed_d.data());
+    plan_conv_pair(p);
+    EXPECT_GE(p.parts(), std::min<int64_t>(8, d.out[1])) << "too few parts to share out";
+    auto src = Reordered(x, e.batch, e.channels, Pixels(e.in), true);
+    Poison(src, e.channels, Pixels(e.in));
+    const int64_t block = channel_block();
+    std::vector<float> dst(d.batch * ((d.filters + block - 1) / block) * block * Pixels(d.out), std::nanf(""));
+    std::vector<std::byte> scratch(p.scratch + 64);
+    const void* in[] = {src.data(), packed_e.data(), first.bias ? be.data() : nullptr, packed_d.data(), second.bias ? bd.data() : nullptr};
+    void* out[] = {dst.data()};
+    Fault fault;
+    const Call call{in, out, scratch.data() + (64 - reinterpret_cast<uintptr_t>(scratch.data()) % 64) % 64, &fault};
+    for (int64_t i = p.parts() - 1; i >= 0; --i) conv_pair(p, call, {i, i + 1});
+    const auto got = Reordered(dst, d.batch, d.filters, Pixels(d.out), false);
+    ASSERT_EQ(got.size(), want.size());
+    for (size_t i = 0; i < want.size(); ++i) {
+      ASSERT_NEAR(got[i], want[i], 1e-4) << "target " << hwy::TargetName(targets[t]) << " element " << i;
+    }
+  }
+  force_target(0);
+}
+
+TEST(Conv, Pairs) {
+  const auto twice = [](float, float, const float* s, float* d, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) d[i] = s[i] * 2 + 1;
+  };
+  for (const int64_t k : {2, 3, 5, 7}) {
+    for (const int64_t stride : {1, 2, 3}) {
+      for (const int64_t pad : {int64_t{0}, k / 2, k}) {
+        Case e = Conv2d(10, 90, 17, 13, 1), d = Conv2d(90, 90, 17, 13, k, stride, pad, 90);
+        e.batch = d.batch = 2;
+        e.relu = pad == 0, d.bias = stride != 2, e.tile = k == 3 ? +twice : nullptr, d.tile = k == 5 ? +twice : nullptr;
+        CheckPair(e, d);
+      }
+    }
+  }
+  Case e = Conv2d(6, 40, 30, 9, 1), d = Conv2d(40, 40, 30, 9, 3, 1, 2, 40);
+  d.dilation[1] = 4, d.dilation[2] = 2, d.stride[1] = 2, d.pad_end[1] = 40;  // bands that lie in the pads alone
+  CheckPair(e, d);
+  CheckPair(Conv2d(3, 70, 20, 900, 1), Conv2d(70, 70, 20, 900, 3, 1, 1, 70));  // a row is as much as a band may hold
 }
 TEST(Conv, Pointwise) {
   for (int64_t channels : {1, 7, 16, 33}) {

@@ -147,6 +147,34 @@ TEST(Convolution, ResidualBlockStaysBlocked) {
   EXPECT_EQ(count<ops::Reorder>(*m), 1) << dump(m->graph());  // the output; the first layer reads the plain input
 }
 
+/// x widened, each channel filtered, and narrowed again.
+ValueId inverted_residual(Network& net, ValueId x, int64_t from, int64_t to, int64_t k, int64_t stride) {
+  const ValueId wide = net.relu(net.conv(x, from, to, 1));
+  return net.conv(net.relu(net.conv(wide, to, to, k, stride, to)), to, from, 1);
+}
+
+TEST(Convolution, LargeImagesBetweenTwoAreNeverWhole) {
+  Network net({Dim::symbol("n"), 16, 84, 90});
+  net.output(inverted_residual(net, net.x(), 16, 90, 3, 2));
+  net.output(inverted_residual(net, net.x(), 16, 90, 5, 1));
+  const auto m = net.check({{1, 16, 84, 90}, {2, 16, 84, 90}, {0, 16, 84, 90}});
+  ASSERT_TRUE(m);
+  EXPECT_EQ(count<ops::ConvPair>(*m), 2) << dump(m->graph());
+  EXPECT_EQ(count<ops::Conv>(*m), 2) << dump(m->graph());
+}
+
+TEST(Convolution, SmallImagesOrThoseReadTwiceStayWhole) {
+  Network net({1, 16, 84, 90});
+  const ValueId wide = net.relu(net.conv(net.x(), 16, 90, 1));
+  net.output(net.conv(wide, 90, 90, 3, 1, 90));
+  net.output(net.conv(wide, 90, 8, 1));
+  const ValueId small = net.conv(net.x(), 16, 16, 3, 4);
+  net.output(inverted_residual(net, small, 16, 90, 3, 1));
+  const auto m = net.check({{1, 16, 84, 90}});
+  ASSERT_TRUE(m);
+  EXPECT_EQ(count<ops::ConvPair>(*m), 0) << dump(m->graph());
+}
+
 TEST(Convolution, SqueezeAndExcite) {
   Network net({1, 8, 9, 7});
   const ValueId a = net.conv(net.x(), 8, 20, 3);

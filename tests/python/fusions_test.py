@@ -41,10 +41,10 @@ STEPS = {
                 + Counter(Product=1),
     "lstm_gru": Counter(LSTM=2, GRU=1, Product=1),
     "mlp_small": Counter(Product=3, Softmax=1),
-    # Stem and head, and 17 blocks of which the first does not expand.
-    "mobilenet_v2": convnet(2 + 3 * 17 - 1, 1, GlobalAveragePool=1),
+    # Stem and head, and 17 blocks of which the first does not expand; the largest image, which the second expands to, is never whole.
+    "mobilenet_v2": convnet(2 + 3 * 17 - 1 - 2, 1, ConvPair=1, GlobalAveragePool=1),
     # The same with 16 blocks, each with two more convolutions and a pool for squeeze-and-excite.
-    "efficientnet_b0": convnet(2 + 5 * 16 - 1, 1, GlobalPool=16 + 1),
+    "efficientnet_b0": convnet(2 + 5 * 16 - 1 - 2, 1, ConvPair=1, GlobalPool=16 + 1),
     # A stem, eight blocks of two, three shortcuts that change the shape.
     "resnet18": convnet(1 + 2 * 8 + 3, 1, MaxPool=1, GlobalAveragePool=1),
     # A stem, 16 blocks of three, four such shortcuts.
