@@ -10,7 +10,7 @@ namespace tenon::kernels {
 constexpr int64_t integer_pixels(int64_t lanes) { return lanes >= 16 ? 14 : 6; }
 
 /// Bytes behind an image that vectors may read.
-inline constexpr int64_t kImageSlack = 128;
+inline constexpr int64_t kImageSlack = 192;
 
 /// Up to 3 spatial dims, in the order depth, height, width; those that are missing have size 1, kernel 1, stride 1 and no pads.
 /// Inputs, in the order of ONNX's QLinearConv: 0 x [batch, channels, in...], 1 its scale, 2 its zero point, 3 w [filters, channels/groups,
@@ -51,6 +51,13 @@ struct IntegerConvParams {
   int64_t block = 1, blocks = 1;      ///< panels a part, and how many such parts there are
 
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
+  /// Depthwise filters meet four taps at a time: those of a column of the kernel, where that takes no more steps, else one after the other.
+  bool by_columns() const { return depthwise && kernel[0] == 1 && kernel[1] <= 4 && kernel[2] <= (taps() + 3) / 4; }
+  /// The tap that comes `slot`-th, -1 where a step has fewer than four.
+  int64_t tap_of(int64_t slot) const {
+    if (!by_columns()) return slot < taps() ? slot : -1;
+    return slot % 4 < kernel[1] ? slot % 4 * kernel[2] + slot / 4 : -1;
+  }
   int64_t depth() const { return channels / groups * taps(); }  ///< terms of a sum
   int64_t rows() const { return filters / groups; }
   int64_t filled_rows() const { return (rows() + unit - 1) / unit * unit; }

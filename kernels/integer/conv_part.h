@@ -52,7 +52,8 @@ inline int64_t tile_begin(const IntegerConvParams& p, int64_t t) { return t * (p
 /// The zero point of 8-bit results as the unsigned bytes that kernels make: where they are int8, with 128 added.
 int32_t result_zero(const IntegerConvParams& p, const Call& call);
 
-/// Where in a quad of the image the places of each tap begin, in bytes; filled up to a multiple of four with the first.
+/// Where in a quad of the image the places of each tap begin, in bytes, in the order of tap_of(); filled up to a multiple of four with the
+/// first.
 void find_taps(const IntegerConvParams& p, int64_t* taps);
 
 /// A bit for each place of `count` panels, from place `first` on, that is a pixel of the result. Returns how many pixels come before them.

@@ -30,17 +30,16 @@ int32_t result_zero(const IntegerConvParams& p, const Call& call) {
 
 void find_taps(const IntegerConvParams& p, int64_t* taps) {
   const int64_t picture = p.extent[0] * p.extent[1] * p.extent[2];
-  int64_t* to = taps;
-  for (int64_t tap = 0; tap < p.taps(); ++tap) {
+  for (int64_t slot = 0; slot < (p.taps() + 3) / 4 * 4; ++slot) {
+    const int64_t tap = p.tap_of(slot);
     const int64_t at[3] = {tap / p.kernel[2] / p.kernel[1], tap / p.kernel[2] % p.kernel[1], tap % p.kernel[2]};
     int64_t residue = 0, place = 0;
     for (int i = 0; i < 3; ++i) {
       residue = residue * p.residues[i] + at[i] * p.dilation[i] % p.stride[i];
       place = place * p.extent[i] + at[i] * p.dilation[i] / p.stride[i];
     }
-    *to++ = (residue * picture + place) * 4;
+    taps[slot] = tap < 0 ? taps[0] : (residue * picture + place) * 4;
   }
-  while ((to - taps) % 4 != 0) *to++ = taps[0];
 }
 
 int64_t find_seen(const IntegerConvParams& p, int64_t first, int64_t count, uint32_t* seen) {

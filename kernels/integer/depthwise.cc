@@ -32,6 +32,34 @@ HWY_INLINE void AddTaps(const uint8_t* HWY_RESTRICT at, const int64_t* HWY_RESTR
   }
 }
 
+/// The same for kernels of three columns (IntegerConvParams::by_columns) that stand side by side in the image: what is put side by side for
+/// one column serves the next ones a place further on.
+template <class Quads>
+HWY_INLINE void AddThreeColumns(const uint8_t* HWY_RESTRICT at, const int64_t* HWY_RESTRICT taps,
+                                const typename Quads::Group* HWY_RESTRICT filters, Sum* sums) {
+  const DB d;
+  const DW d16;
+  typename Quads::Image places[6];
+#pragma GCC unroll 2
+  for (int half = 0; half < 2; ++half, at += 16) {
+    const auto a = hn::LoadU(d, at + taps[0]), b = hn::LoadU(d, at + taps[1]), c = hn::LoadU(d, at + taps[2]),
+               e = hn::LoadU(d, at + taps[3]);
+    const auto low01 = hn::BitCast(d16, hn::InterleaveLower(d, a, b)), low23 = hn::BitCast(d16, hn::InterleaveLower(d, c, e));
+    places[4 * half] = Quads::image(hn::BitCast(DI(), hn::InterleaveLower(d16, low01, low23)));
+    places[4 * half + 1] = Quads::image(hn::BitCast(DI(), hn::InterleaveUpper(d16, low01, low23)));
+    if (half == 1) break;
+    const auto high01 = hn::BitCast(d16, hn::InterleaveUpper(d, a, b)), high23 = hn::BitCast(d16, hn::InterleaveUpper(d, c, e));
+    places[2] = Quads::image(hn::BitCast(DI(), hn::InterleaveLower(d16, high01, high23)));
+    places[3] = Quads::image(hn::BitCast(DI(), hn::InterleaveUpper(d16, high01, high23)));
+  }
+#pragma GCC unroll 3
+  for (int column = 0; column < 3; ++column) {
+    const auto w = Quads::four(filters + 4 * column);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) Quads::add(sums[i], places[column + i], w);
+  }
+}
+
 template <class Quads>
 void Depthwise(const IntegerConvParams& p, const Call& call, Range range) {
   using Group = typename Quads::Group;
@@ -46,9 +74,10 @@ void Depthwise(const IntegerConvParams& p, const Call& call, Range range) {
   auto* const results = reinterpret_cast<int32_t*>(call.scratch + layout.results);
   find_taps(p, taps);
   const int64_t tap_groups = ceil_div(p.taps(), 4);
+  const bool side_by_side = p.by_columns() && p.kernel[2] == 3 && p.stride[2] == 1 && p.dilation[2] == 1;
   for (int64_t tap = 0; tap < 4 * tap_groups; tap += 4) {
     int8_t group[4];
-    for (int64_t i = 0; i < 4; ++i) group[i] = tap + i < p.taps() ? 1 : 0;
+    for (int64_t i = 0; i < 4; ++i) group[i] = p.tap_of(tap + i) >= 0 ? 1 : 0;
     for (int64_t i = 0; i < 4; ++i) Quads::put(group, ones + tap, i, 4);
   }
   const Quantiser quantise(result_zero(p, call));
@@ -66,7 +95,11 @@ void Depthwise(const IntegerConvParams& p, const Call& call, Range range) {
     for (int64_t panel = 0; panel < panels; ++panel) {
       for (int v = 0; v < Quads::kVectors; ++v, image += kLanes * 4) {
         Sum sums[4] = {Sum::of(start), Sum::of(start), Sum::of(start), Sum::of(start)};
-        AddTaps<Quads>(image, taps, tap_groups, filters.quad(quad), sums);
+        if (side_by_side) {
+          AddThreeColumns<Quads>(image, taps, filters.quad(quad), sums);
+        } else {
+          AddTaps<Quads>(image, taps, tap_groups, filters.quad(quad), sums);
+        }
         VI total[4];
         for (int i = 0; i < 4; ++i) total[i] = Quads::total(sums[i]);
         if (zeros) {

@@ -30,11 +30,14 @@ void PackDepthwise(const IntegerConvParams& p, const uint8_t* w, std::byte* to, 
     for (int64_t i = 0; i < 4; ++i) {
       const int64_t channel = quad * 4 + i;
       uint32_t sum = 0;
-      for (int64_t tap = 0; tap < taps; tap += 4) {
+      for (int64_t slot = 0; slot < taps; slot += 4) {
         int8_t group[4];
-        sum += static_cast<uint32_t>(
-            TakeGroup(w + channel * taps + tap, 1, channel < p.channels ? std::min<int64_t>(4, taps - tap) : 0, to_signed(p.w), group));
-        Quads::put(group, filters.quad(quad) + tap, i, 4);
+        for (int64_t k = 0; k < 4; ++k) {
+          const int64_t tap = p.tap_of(slot + k);
+          group[k] = channel < p.channels && tap >= 0 ? static_cast<int8_t>(w[channel * taps + tap] ^ to_signed(p.w)) : int8_t{0};
+          sum += static_cast<uint32_t>(group[k]);
+        }
+        Quads::put(group, filters.quad(quad) + slot, i, 4);
       }
       filters.sums()[channel] = static_cast<int32_t>(sum);
     }

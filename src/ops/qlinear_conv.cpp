@@ -127,7 +127,7 @@ Result<std::optional<PackedWeights>> pack_integer_filters(const QLinearConv& op,
   IntegerConvParams p;
   p.w = w.dtype(), p.groups = op.group, p.channels = w.dims()[1] * op.group, p.filters = w.dims()[0], p.y = op.to,
   p.format = kernels::integer_filters();
-  std::copy(w.dims().begin() + 2, w.dims().end(), p.kernel);
+  std::copy(w.dims().begin() + 2, w.dims().end(), p.kernel + 3 - (w.rank() - 2));
   if (!plan_integer_conv(p)) return std::optional<PackedWeights>();
   const int64_t bytes = kernels::integer_filters_bytes(p);
   const std::string recipe = std::string(p.depthwise ? "depthwise" : "integer") + " filters " + std::to_string(static_cast<int>(p.format)) +

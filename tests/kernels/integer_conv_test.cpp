@@ -256,6 +256,17 @@ TEST(IntegerConv, OneFilterAChannel) {
       }
     }
     check({.groups = 5, .channels = 5, .filters = 5, .in = {90, 130}, .kernel = {3, 3}, .pads = {1, 1, 1, 1}, .y = DType::kUint8});
+    for (const int64_t rows : {2, 3, 4}) {  // columns of the kernel side by side
+      check({.groups = 8,
+             .channels = 8,
+             .filters = 8,
+             .in = {9, 33},
+             .kernel = {rows, 3},
+             .pads = {1, 2, 1, 2},
+             .y = DType::kUint8,
+             .zeros = 2});
+      check({.groups = 8, .channels = 8, .filters = 8, .in = {9, 33}, .kernel = {rows, 3}, .dilation = {2, 1}, .y = DType::kInt8});
+    }
     check({.groups = 3, .channels = 3, .filters = 3, .in = {3, 5, 4}, .kernel = {2, 3, 2}, .y = DType::kInt8});
   });
 }
