@@ -86,13 +86,19 @@ class Channels {
   uint32_t mask_, flip_, pad_;
 };
 
-/// Every `step`-th of the lanes.
+/// Every `step`-th of the lanes: n of them, of which none but lanes from the first to the last are read.
 HWY_NOINLINE void Pick(const uint32_t* HWY_RESTRICT from, int64_t step, int64_t n, uint32_t* HWY_RESTRICT to) {
-  if (step == 2) {
-    for (int64_t i = 0; i < n; ++i) to[i] = from[2 * i];
-  } else {
+  const hn::CappedTag<uint32_t, 8> d;
+  constexpr auto kStep = static_cast<int64_t>(hn::MaxLanes(d));
+  if (step != 2 || n <= kStep) {
     for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
+    return;
   }
+  for (int64_t i = 0; i + kStep < n; i += kStep) {
+    hn::StoreU(hn::ConcatEven(d, hn::LoadU(d, from + 2 * i + kStep), hn::LoadU(d, from + 2 * i)), d, to + i);
+  }
+  const uint32_t* const last = from + 2 * (n - kStep) - 1;  // ends with the last lane
+  hn::StoreU(hn::ConcatOdd(d, hn::LoadU(d, last + kStep), hn::LoadU(d, last)), d, to + n - kStep);
 }
 
 /// Positions [begin, end) of a row of a picture that lie in x; the others are pads.

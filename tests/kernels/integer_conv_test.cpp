@@ -294,6 +294,9 @@ TEST(IntegerConv, Quads) {
           c.in = {3, 3}, c.kernel = {1, 1}, c.pads = {};
           c.channels = 16, c.groups = 2;
           check(c);
+          c.groups = 1, c.channels = 8, c.in = {5, 41}, c.kernel = {3, 3}, c.stride = {2, 2}, c.pads = {0, 1, 1, 0};
+          check(c);
+          c.stride = {}, c.pads = {};
           c.channels = c.filters = c.groups = 10, c.in = {9, 5}, c.kernel = {3, 3};
           check(c);
         }
