@@ -88,6 +88,13 @@ class FuseQuantizedProducts : public IntegerPasses {
     const ValueId q = add(ops::QuantizeLinear{.to = DType::kInt8}, {input(std::move(dims)), step(0.125f), kNone});
     return dequantized(q, step(0.125f));
   }
+  static ops::Pool pool(ops::Pool::Kind kind, std::vector<int64_t> pads = {}) {
+    ops::Pool op;
+    op.kind = kind;
+    op.window.kernel_shape = {3, 3};
+    op.window.pads = std::move(pads);
+    return op;
+  }
   void quantized_output(ValueId y, DType to, float scale) {
     const ValueId q = add(ops::QuantizeLinear{.to = to}, {y, step(scale), kNone});
     output(add(ops::DequantizeLinear{}, {q, step(scale), kNone}));
@@ -132,20 +139,17 @@ TEST_F(FuseQuantizedProducts, SumThatBroadcastsStays) {
 }
 
 TEST_F(FuseQuantizedProducts, LargestOfAWindow) {
-  const ops::Pool pool{.kind = ops::Pool::Kind::kMax, .window = {.kernel_shape = {3, 3}, .pads = {1, 1, 1, 1}}};
-  quantized_output(add(pool, {dequantized_input({1, 2, 6, 7})}), DType::kInt8, 0.125f);
+  quantized_output(add(pool(ops::Pool::Kind::kMax, {1, 1, 1, 1}), {dequantized_input({1, 2, 6, 7})}), DType::kInt8, 0.125f);
   expect(passes::fuse_quantized_products, 1, 3, 0);
 }
 
 TEST_F(FuseQuantizedProducts, LargestOfAWindowInOtherStepsStays) {
-  const ops::Pool pool{.kind = ops::Pool::Kind::kMax, .window = {.kernel_shape = {3, 3}}};
-  quantized_output(add(pool, {dequantized_input({1, 2, 6, 7})}), DType::kInt8, 0.25f);
+  quantized_output(add(pool(ops::Pool::Kind::kMax), {dequantized_input({1, 2, 6, 7})}), DType::kInt8, 0.25f);
   expect(passes::fuse_quantized_products, 0, 5);
 }
 
 TEST_F(FuseQuantizedProducts, MeanOfAWindowStays) {
-  const ops::Pool pool{.kind = ops::Pool::Kind::kAverage, .window = {.kernel_shape = {3, 3}}};
-  quantized_output(add(pool, {dequantized_input({1, 2, 6, 7})}), DType::kInt8, 0.125f);
+  quantized_output(add(pool(ops::Pool::Kind::kAverage), {dequantized_input({1, 2, 6, 7})}), DType::kInt8, 0.125f);
   expect(passes::fuse_quantized_products, 0, 5);
 }
 
