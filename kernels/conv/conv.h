@@ -83,12 +83,13 @@ struct ConvParams {
 inline constexpr double kMaxConvScratch = 1 << 28;
 int64_t plan_conv(ConvParams& p);
 
-/// Whether a depthwise convolution is one of those that load each vector of a line once for all taps: over images, 3 or 5 wide,
-/// with pads so small that the last tap of the first pixel and the first tap of the last one are inside the line.
+/// Whether a depthwise convolution is one of those that load each vector of a line once for all taps: over images, 3, 5 or 7
+/// wide, with pads so small that the last tap of the first pixel and the first tap of the last one are inside the line.
 inline bool depthwise_lines(const ConvParams& p) {
   const bool image = p.in[0] == 1 && p.kernel[0] == 1 && p.pad[0] == 0 && p.out[0] == 1;
   const bool overlaps = p.pad[2] >= 0 && p.pad[2] < p.kernel[2] && (p.out[2] - 1) * p.stride[2] - p.pad[2] < p.in[2];
-  return image && overlaps && p.dilation[2] == 1 && (p.kernel[2] == 3 || p.kernel[2] == 5) && p.stride[2] <= 2;
+  const bool wide = p.kernel[2] == 3 || p.kernel[2] == 5 ? p.stride[2] <= 2 : p.kernel[2] == 7 && p.stride[2] == 1;
+  return image && overlaps && wide && p.dilation[2] == 1;
 }
 
 /// The ring of input lines that kGrouped keeps for each channel of a chunk and each tap in depth: `slots` lines of `width` pixels, of which

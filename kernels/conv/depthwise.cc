@@ -82,7 +82,7 @@ void DepthwiseRow(const ConvParams& p, const Part& part, const float* plane, con
   if (e.tile != nullptr) e.tile(e.alpha, e.beta, dst, dst, p.out[2] * kBlock);
 }
 
-// The common case: kernels 3 or 5 wide with stride 1 or 2 over images. Each vector of the input is loaded once for all the taps of a
+// The common case: kernels 3 or 5 wide with stride 1 or 2, or 7 wide with stride 1, over images. Each vector of the input is loaded once for all the taps of a
 // line that want it.
 
 /// One output row. `src`: the line of the first tap, at its first pixel.
@@ -108,13 +108,13 @@ HWY_INLINE void LinePixels(const ConvParams& p, const Part& part, const LineArgs
       const float* x = a.src + ky * line + x0 * kBlock + v * kLanes;
       const float* weights = a.weights + ky * K * kBlock + v * kLanes;
       VF tap[K];
-#pragma GCC unroll 5
+#pragma GCC unroll 7
       for (int k = 0; k < K; ++k) tap[k] = hn::LoadU(d, weights + k * kBlock);
 #pragma GCC unroll 20
       for (int i = 0; i < (R - 1) * S + K; ++i) {
         const bool outside = Edge && ((i < K - 1 && x0 + i < 0) || (i > (R - 1) * S && x0 + i >= p.in[2]));
         const VF value = hn::LoadU(d, outside ? kZeros : x + i * kBlock);
-#pragma GCC unroll 5
+#pragma GCC unroll 7
         for (int k = 0; k < K; ++k) {
           if (i - k >= 0 && (i - k) % S == 0 && (i - k) / S < R) acc[(i - k) / S] = hn::MulAdd(value, tap[k], acc[(i - k) / S]);
         }
@@ -155,6 +155,7 @@ using LineFunction = void (*)(const ConvParams&, const Part&, const LineArgs&);
 LineFunction line_row(const ConvParams& p) {
   const int64_t k = p.kernel[2], s = p.stride[2];
   if (k == 3) return s == 1 ? LineRow<3, 1> : LineRow<3, 2>;
+  if (k == 7) return LineRow<7, 1>;
   return s == 1 ? LineRow<5, 1> : LineRow<5, 2>;
 }
 

@@ -323,12 +323,12 @@ TEST(Conv, WholeBlockGroups) {
 }
 TEST(Conv, Depthwise) {
   for (int64_t channels : {1, 8, 19, 32}) {
-    for (int64_t k : {1, 3, 5}) {
+    for (int64_t k : {1, 3, 5, 7}) {
       for (int64_t stride : {1, 2}) CheckOnEveryTarget(Conv2d(channels, channels, 12, 25, k, stride, k / 2, channels), {kGrouped});
     }
   }
   for (int64_t w = 1; w < 22; ++w) {
-    for (int64_t k : {3, 5}) {
+    for (int64_t k : {3, 5, 7}) {
       for (int64_t pad : {int64_t{0}, k / 2, k + 1}) {
         if (w + 2 * pad >= k) CheckOnEveryTarget(Conv2d(9, 9, 6, w, k, 1 + w % 2, pad, 9), {kGrouped});
       }
