@@ -5,8 +5,9 @@
 
 namespace tenon::ops {
 
-/// y = saturate(round(x / scale) + zero point), round half to even: opset 25 meaning. One element of scale: for the whole tensor; rank 1:
-/// one for every position of `axis`; with a block_size: x's rank, where each element along `axis` serves so many of x.
+/// y = saturate(round(x / scale) + zero point), round half to even: opset 28 meaning without floats of 6 bits. One element of scale: for
+/// the whole tensor; rank 1: one for every position of `axis`; with a block_size: x's rank, where each element along `axis` serves so many
+/// of x.
 struct QuantizeLinear {
   DType to = DType::kUint8;
   DType precision = DType::kUndefined;  ///< of the division: float32, float16 or bfloat16; not given: that of the scale

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -164,6 +165,36 @@ TEST(Reduce, NanAndInfinity) {
     EXPECT_EQ(run1(ops::Reduce{K::kLogSumExp}, {Tensor::of<float>({2}, {-inf, -inf})}).as<float>()[0], -inf);
     EXPECT_EQ(run1(ops::Reduce{K::kLogSumExp}, {Tensor::of<float>({2}, {inf, 1})}).as<float>()[0], inf);
     EXPECT_NEAR(run1(ops::Reduce{K::kLogSumExp}, {Tensor::of<float>({2}, {1000, 1000})}).as<float>()[0], 1000.6931f, 1e-3);
+  });
+}
+
+TEST(Reduce, LogSumExpOfManyShortRuns) {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  constexpr int64_t kRuns = 37, kN = 8;
+  std::vector<float> x(kRuns * kN), turned(x.size());
+  for (int64_t r = 0; r < kRuns; ++r) {
+    for (int64_t k = 0; k < kN; ++k) {
+      const float plain = static_cast<float>((r * 7 + k * 5) % 23) - 11;
+      const float cases[] = {plain, -inf, k == 3 ? inf : plain, k == 6 ? nan : plain, plain + 1000, k == 2 ? plain : -inf};
+      x[r * kN + k] = turned[k * kRuns + r] = cases[r % 6];
+    }
+  }
+  test::for_each_target([&] {
+    const auto rows = values<float>(run1(ops::Reduce{K::kLogSumExp, false}, {Tensor::of({kRuns, kN}, x), Tensor::of<int64_t>({1}, {1})}));
+    const auto columns =
+        values<float>(run1(ops::Reduce{K::kLogSumExp, false}, {Tensor::of({kN, kRuns}, turned), Tensor::of<int64_t>({1}, {0})}));
+    for (int64_t r = 0; r < kRuns; ++r) {
+      const float* run = x.data() + r * kN;
+      const double largest = *std::max_element(run, run + kN);
+      double sum = 0;
+      for (int64_t k = 0; k < kN; ++k) sum += std::exp(run[k] - largest);
+      const double want = std::isinf(largest) ? largest : largest + std::log(sum);
+      for (const float got : {rows[r], columns[r]}) {
+        if (r % 6 == 3) EXPECT_TRUE(std::isnan(got)) << r;
+        else if (std::isinf(want)) EXPECT_EQ(got, want) << r;
+        else EXPECT_NEAR(got, want, 1e-6 * (1 + std::fabs(want))) << r;
+      }
+    }
   });
 }
 

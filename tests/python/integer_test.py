@@ -54,6 +54,22 @@ def test_qlinear_matmul_of_two_inputs(scale_type):
     np.testing.assert_array_equal(run(model, {"a": a, "b": b})["y"], want)
 
 
+@pytest.mark.parametrize("opset", [10, 13, 19, 21, 23, 24, 25, 28])
+@pytest.mark.parametrize("dtype", [U8, S8])
+def test_quantising_there_and_back_in_every_opset(opset, dtype):
+    x = np.random.default_rng(4).uniform(-40, 40, (3, 5, 7)).astype(np.float32)
+    scale, zero = (np.array([0.25, 0.5, 1, 2, 0.125], np.float32), np.array([0, 3, 7, 1, 100])) if opset >= 13 else (np.float32(0.25), np.array(9))
+    model = make_model([helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]), helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"])],
+                       [("x", F, x.shape)], [("q", dtype, None), ("y", F, None)], [("s", scale), ("z", zero.astype(DTYPES[dtype]))], opset=opset,
+                       ir=13 if opset > 24 else 10)
+    along = (lambda v: np.reshape(v, (-1, 1))) if opset >= 13 else (lambda v: v)  # axis 1 is the default
+    limits = np.iinfo(DTYPES[dtype])
+    want = np.clip(np.rint(x / along(scale)) + along(zero), limits.min, limits.max)
+    got = run(model, {"x": x})
+    np.testing.assert_array_equal(got["q"], want)
+    np.testing.assert_array_equal(got["y"], (want - along(zero)) * along(scale))
+
+
 @pytest.mark.parametrize("x_type, w_type", [(U8, S8), (U8, U8), (S8, S8)])
 @pytest.mark.parametrize("attributes", [dict(pads=[1, 1, 1, 1]), dict(strides=[2, 2], pads=[1, 0, 0, 1]), dict(dilations=[2, 2]),
                                         dict(auto_pad="SAME_UPPER", strides=[2, 1]), dict(auto_pad="SAME_LOWER"), dict(group=4)])
