@@ -249,7 +249,7 @@ bool moves_by_one(const PoolParams& p) {
 
 /// The sizes of a band as numbers that cannot overflow.
 struct Band {
-  double rows, line, padded, joined, bytes;
+  double rows, line, padded, joined, scale_rows, bytes;
   explicit Band(const PoolParams& p) {
     const int x = p.spatial - 1;
     const double size = p.dtype == DType::kFloat32 ? 4 : 1, unit = std::max(p.block, 1), out_line = real(p.out[x]) * unit;
@@ -262,7 +262,9 @@ struct Band {
     };  // and what vectors pass over
     padded = whole((rows + reach) * line);
     joined = whole((rows + reach) * out_line);
-    bytes = (padded + joined + (p.kind == PoolKind::kAverage ? whole(rows * out_line) : 0)) * size;
+    scale_rows = std::min(rows, std::ceil(1024 / (out_line + 1)));  // enough for long runs
+    const double scales = p.kind == PoolKind::kAverage ? whole(((x == 0 ? 1 : real(p.kernel[0])) + scale_rows) * out_line) : 0;
+    bytes = (padded + joined + scales) * size;
   }
 };
 
@@ -271,7 +273,12 @@ struct Band {
 PoolBand pool_band(const PoolParams& p) {
   const Band b(p);
   const auto whole = [](double v) { return static_cast<int64_t>(v); };
-  return {.rows = whole(b.rows), .line = whole(b.line), .padded = whole(b.padded), .joined = whole(b.joined), .bytes = whole(b.bytes)};
+  return {.rows = whole(b.rows),
+          .line = whole(b.line),
+          .padded = whole(b.padded),
+          .joined = whole(b.joined),
+          .scale_rows = whole(b.scale_rows),
+          .bytes = whole(b.bytes)};
 }
 bool takes_pool_sliding(const PoolParams& p) {
   return takes_vectors(p) && moves_by_one(p) && p.out[p.spatial - 1] > 0 && Band(p).bytes <= kMostBytes;

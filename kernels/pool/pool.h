@@ -35,9 +35,9 @@ struct PoolParams {
 int64_t plan_pool(PoolParams& p);
 
 /// The memory of PoolSliding: bands of output rows, whose input rows lie between their pads in `padded`, `line` elements each, and joined
-/// along their length in `joined`; for averages a factor an element of the band. In elements of the input.
+/// along their length in `joined`; for averages rows of factors, of which `scale_rows` are for windows of full height. In elements.
 struct PoolBand {
-  int64_t rows, line, padded, joined, bytes;
+  int64_t rows, line, padded, joined, scale_rows, bytes;
 };
 PoolBand pool_band(const PoolParams& p);
 /// Whether PoolSliding takes it. Not when kernels or pads make a band too large for the memory of a thread.

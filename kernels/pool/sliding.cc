@@ -7,6 +7,8 @@
 #define HWY_TARGET_INCLUDE "kernels/pool/sliding.cc"
 #include "hwy/foreach_target.h"
 
+#include <algorithm>
+
 #include "hwy/highway.h"
 #include "kernels/elementwise/vector-inl.h"
 #include "kernels/pool/window-inl.h"
@@ -77,7 +79,9 @@ class Sliding {
         reach_(static_cast<int64_t>(d_.kernel[1] - 1) * d_.dilation[1]),
         padded_(reinterpret_cast<T*>(scratch)),
         joined_(padded_ + band_.padded),
-        scale_(joined_ + band_.joined) {}
+        scales_(joined_ + band_.joined) {
+    if constexpr (kKind == PoolKind::kAverage) FillScales();
+  }
 
   /// Output rows [begin, end) of a plane.
   void Rows(const T* plane, T* dst, int64_t begin, int64_t end) {
@@ -85,9 +89,15 @@ class Sliding {
     for (int64_t row = begin; row < end; row += band_.rows) {
       const int64_t rows = row + band_.rows < end ? band_.rows : end - row;
       JoinAlong(plane, row - d_.pad[1], rows + reach_);
-      if constexpr (kKind == PoolKind::kAverage) Scales(row, rows);
-      JoinTaps<kKind>(joined_, d_.kernel[1], d_.dilation[1] * out_line, kKind == PoolKind::kAverage ? scale_ : nullptr,
-                      dst + row * out_line, rows * out_line, true);
+      if constexpr (kKind != PoolKind::kAverage) {
+        JoinDown(0, rows, nullptr, dst + row * out_line);
+        continue;
+      }
+      for (int64_t r = 0, n; r < rows; r += n) {  // runs of rows with windows of one height
+        const int64_t height = Height(row + r);
+        for (n = 1; height == d_.kernel[1] && n < band_.scale_rows && r + n < rows && Height(row + r + n) == height;) ++n;
+        JoinDown(r, n, scales_ + height * out_line, dst + (row + r) * out_line);
+      }
     }
   }
 
@@ -113,19 +123,25 @@ class Sliding {
     FillOver(joined_ + end * out_line, (rows - end) * out_line, Outside<kKind, T>());
   }
 
-  /// What the sums of output rows [row, row + rows) are multiplied by. Bands without pads above and below share theirs.
-  void Scales(int64_t row, int64_t rows) {
-    const bool inner = row >= d_.pad[1] && row + rows - 1 - d_.pad[1] + reach_ < d_.in[1];
-    if (inner ? scaled_inner_ >= rows : scaled_row_ == row && scaled_rows_ == rows) return;
-    scaled_inner_ = inner ? rows : 0;
-    scaled_row_ = row, scaled_rows_ = rows;
-    const auto size = [this](const Taps3& t) { return static_cast<double>(p_.count_include_pad ? t.padded : t.end - t.begin); };
-    T* to = scale_;
-    for (int64_t r = row; r < row + rows; ++r) {
-      const double height = size(Taps3(d_, 1, r));
-      for (int64_t o = 0; o < d_.out[2]; ++o, to += unit_) {
-        const T one = static_cast<T>(1.0 / (height * size(Taps3(d_, 2, o))));
-        for (int64_t c = 0; c < unit_; ++c) to[c] = one;
+  /// Output rows [row, row + rows) of the band.
+  HWY_INLINE void JoinDown(int64_t row, int64_t rows, const T* scale, T* dst) {
+    const int64_t out_line = d_.out[2] * unit_;
+    JoinTaps<kKind, T>(joined_ + row * out_line, d_.kernel[1], d_.dilation[1] * out_line, scale, dst, rows * out_line, true);
+  }
+
+  int64_t Size(const Taps3& t) const { return p_.count_include_pad ? t.padded : t.end - t.begin; }
+  int64_t Height(int64_t row) const { return Size(Taps3(d_, 1, row)); }
+
+  /// What sums are multiplied by: a row for windows of every height up to the kernel's, and of this as many as are joined at once.
+  void FillScales() {
+    const int64_t out_line = d_.out[2] * unit_;
+    T* widths = padded_;  // nothing is there yet
+    for (int64_t o = 0; o < d_.out[2]; ++o) std::fill_n(widths + o * unit_, unit_, static_cast<T>(Size(Taps3(d_, 2, o))));
+    const hn::ScalableTag<T> d;
+    for (int64_t r = 0; r < d_.kernel[1] + band_.scale_rows; ++r) {
+      const auto height = hn::Set(d, static_cast<T>(r < d_.kernel[1] ? r : d_.kernel[1]));
+      for (int64_t i = 0; i < out_line; i += static_cast<int64_t>(hn::Lanes(d))) {
+        hn::StoreU(hn::Div(hn::Set(d, T(1)), hn::Mul(height, hn::LoadU(d, widths + i))), d, scales_ + r * out_line + i);
       }
     }
   }
@@ -134,9 +150,7 @@ class Sliding {
   const Dims3 d_;
   const PoolBand band_;
   const int64_t unit_, reach_;
-  T *padded_, *joined_, *scale_;
-  int64_t scaled_row_ = -1, scaled_rows_ = 0;  // of the scales that are there
-  int64_t scaled_inner_ = 0;                   // how many of them are of rows without pads above and below
+  T *padded_, *joined_, *scales_;
 };
 
 template <PoolKind kKind, class T>
