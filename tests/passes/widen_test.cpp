@@ -19,9 +19,9 @@ class Widen : public test::RewriteTest, public ::testing::WithParamInterface<DTy
   ValueId relu(ValueId x) { return add(Unary{Unary::Kind::kRelu}, {x}); }
 
   /// Rewrites, compares results, and counts the nodes that read or give half-precision values, casts aside.
-  void expect(bool changes, int casts, int halves) {
+  void expect(bool changes, int casts, int halves, Result<bool> (*pass)(Graph&) = passes::widen_convolutions) {
     const Tensor before = run();
-    auto done = run_pass(graph_, {.name = "widen", .whole = passes::widen_convolutions});
+    auto done = run_pass(graph_, {.name = "widen", .whole = pass});
     ASSERT_TRUE(done.ok()) << done.status().message();
     EXPECT_EQ(*done, changes);
     graph_.remove_dead();
@@ -37,7 +37,7 @@ class Widen : public test::RewriteTest, public ::testing::WithParamInterface<DTy
     EXPECT_EQ(found_casts, casts) << dump(graph_);
     EXPECT_EQ(found_halves, halves) << dump(graph_);
     const Tensor after = run();
-    ASSERT_EQ(after.dtype(), GetParam());
+    ASSERT_EQ(after.dtype(), before.dtype());
     const auto a = before.to_doubles(), b = after.to_doubles();
     ASSERT_EQ(a.size(), b.size());
     const double step = GetParam() == DType::kFloat16 ? 2e-3 : 2e-2;
@@ -74,6 +74,32 @@ TEST_P(Widen, CastsOfTheModelStay) {
   const ValueId x = input({1, 4, 3, 3});
   output(conv(relu(add(ops::Cast{.to = GetParam()}, {x}))));
   expect(true, 3, 1);
+}
+
+TEST_P(Widen, NodesWithoutKernelsOfTheirOwn) {
+  ops::Pool pool;
+  pool.window.kernel_shape = {3, 3};
+  const ValueId pooled = add(pool, {half_input({1, 4, 7, 6})});
+  output(add(Binary{Binary::Kind::kMul}, {relu(pooled), add(ops::Softmax{.axis = 1}, {half_input({1, 4, 5, 4})})}));
+  expect(true, 3, 0, passes::widen_halves);  // two inputs up, one result down
+}
+TEST_P(Widen, PositionsThatAreReadKeepAMaximumAsItIs) {
+  ops::Pool pool;
+  pool.window.kernel_shape = {2, 2};
+  auto outputs = graph_.add_node(0, pool, {half_input({1, 2, 4, 4})}, {});
+  ASSERT_TRUE(outputs.ok());
+  output(add(Binary{Binary::Kind::kAdd}, {(*outputs)[0], add(ops::Cast{.to = GetParam()}, {(*outputs)[1]})}));
+  expect(false, 1, 2, passes::widen_halves);
+}
+TEST_P(Widen, ReductionsAndWhatIsNoHalf) {
+  const ValueId sum = add(ops::Reduce{.kind = ops::Reduce::Kind::kSum},
+                          {half_input({3, 5}), graph_.add_constant(0, "axes", Tensor::of<int64_t>({1}, {1}))});
+  output(add(Binary{Binary::Kind::kLess}, {sum, half_constant({})}));
+  expect(true, 1, 0, passes::widen_halves);  // the sum is not rounded before it is compared
+}
+TEST_P(Widen, OthersStay) {
+  output(relu(add(Binary{Binary::Kind::kAdd}, {half_input({3, 5}), half_input({3, 5})})));
+  expect(false, 0, 2, passes::widen_halves);
 }
 
 INSTANTIATE_TEST_SUITE_P(Halves, Widen, ::testing::Values(DType::kFloat16, DType::kBFloat16),
