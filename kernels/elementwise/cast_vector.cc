@@ -17,9 +17,10 @@ Range Elements(const CastParams& p, Range range) {
   return {range.begin * p.chunk, range.end * p.chunk < p.count ? range.end * p.chunk : p.count};
 }
 
-void BytesToFloats(const uint8_t* src, float* dst, int64_t n) {
+template <class Byte>
+void BytesToFloats(const Byte* src, float* dst, int64_t n) {
   const hn::ScalableTag<float> d;
-  const hn::Rebind<uint8_t, decltype(d)> bytes;
+  const hn::Rebind<Byte, decltype(d)> bytes;
   const hn::RebindToSigned<decltype(d)> ints;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t i = 0;
@@ -58,7 +59,9 @@ void Truncate(const CastParams& p, const float* src, Int* dst, int64_t n) {
 
 void CastBytes(const CastParams& p, const Call& call, Range range) {
   const Range r = Elements(p, range);
-  BytesToFloats(call.in<uint8_t>(0) + r.begin, call.out<float>(0) + r.begin, r.end - r.begin);
+  float* dst = call.out<float>(0) + r.begin;
+  if (p.from == DType::kInt8) return BytesToFloats(call.in<int8_t>(0) + r.begin, dst, r.end - r.begin);
+  BytesToFloats(call.in<uint8_t>(0) + r.begin, dst, r.end - r.begin);
 }
 
 void CastTruncate(const CastParams& p, const Call& call, Range range) {

@@ -57,6 +57,7 @@ TENON_VECTOR(Sign, hn::IfThenElse(hn::Gt(x, S(0)), S(1), hn::IfThenElse(hn::Lt(x
 TENON_VECTOR(Softplus, hn::Add(hn::Max(S(0), x), hn::Log1p(d, ExpFast(d, hn::Neg(hn::Abs(x))))))
 TENON_VECTOR(Softsign, hn::Div(x, hn::Add(S(1), hn::Abs(x))))
 TENON_VECTOR(Sqrt, hn::Sqrt(x))
+TENON_VECTOR(Atan, hn::Atan(d, x))
 TENON_VECTOR(Swish, hn::Mul(x, SigmoidFast(d, hn::Mul(S(alpha), x))))
 TENON_VECTOR(Tanh, TanhFast(d, x))
 TENON_VECTOR(ThresholdedRelu, hn::IfThenElseZero(hn::Gt(x, S(alpha)), x))
@@ -103,7 +104,6 @@ TENON_SCALAR(Acos, std::acos(x))
 TENON_SCALAR(Acosh, std::acosh(x))
 TENON_SCALAR(Asin, std::asin(x))
 TENON_SCALAR(Asinh, std::asinh(x))
-TENON_SCALAR(Atan, std::atan(x))
 TENON_SCALAR(Atanh, std::atanh(x))
 TENON_SCALAR(Cosh, std::cosh(x))
 TENON_SCALAR(Sinh, std::sinh(x))
@@ -177,7 +177,7 @@ double unary_cost(UnaryKind kind, DType dtype) {
     case K::kIsNaN: case K::kLeakyRelu: case K::kNeg: case K::kNot: case K::kReciprocal: case K::kRelu: case K::kRound:
     case K::kShrink: case K::kSign: case K::kSoftsign: case K::kSqrt: case K::kThresholdedRelu:
       return scalar ? 0.6 : 0.2;
-    case K::kAcos: case K::kAcosh: case K::kAsin: case K::kAsinh: case K::kAtan: case K::kAtanh: case K::kCosh: case K::kSinh:
+    case K::kAcos: case K::kAcosh: case K::kAsin: case K::kAsinh: case K::kAtanh: case K::kCosh: case K::kSinh:
     case K::kTan:
       return 8.0;
     // clang-format on

@@ -1,4 +1,4 @@
-// The fast paths for 4-byte elements.
+// The fast paths: nearest elements of 1 to 8 bytes where rows double, and linear ones of float32.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/resize/float.cc"
 #include "hwy/foreach_target.h"
@@ -12,8 +12,9 @@ namespace tenon::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 /// to[2i] = to[2i + 1] = from[i], to one row or to two at once.
-HWY_INLINE void RepeatTwice(const uint32_t* HWY_RESTRICT from, int64_t n, uint32_t* HWY_RESTRICT to, uint32_t* HWY_RESTRICT also) {
-  const hn::ScalableTag<uint32_t> d;
+template <class T>
+HWY_INLINE void RepeatTwice(const T* HWY_RESTRICT from, int64_t n, T* HWY_RESTRICT to, T* HWY_RESTRICT also) {
+  const hn::ScalableTag<T> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
@@ -27,9 +28,23 @@ HWY_INLINE void RepeatTwice(const uint32_t* HWY_RESTRICT from, int64_t n, uint32
   }
 }
 
+/// f(T()) with the unsigned integer of so many bytes: 1, 2, 4 or 8.
+template <class F>
+HWY_INLINE void WithElement(int64_t bytes, F&& f) {
+  switch (bytes) {
+    case 1: return f(uint8_t());
+    case 2: return f(uint16_t());
+    case 4: return f(uint32_t());
+    default: return f(uint64_t());
+  }
+}
+
 void NearestDouble(const ResizeNearestParams& p, const Call& call, Range range) {
-  resize::walk_rows(p, p.tables ? p.tables : call.shared, call, range, [&](const std::byte* src, std::byte* dst) HWY_ATTR {
-    RepeatTwice(reinterpret_cast<const uint32_t*>(src), p.row / 2, reinterpret_cast<uint32_t*>(dst), nullptr);
+  WithElement(p.element, [&](auto element) HWY_ATTR {
+    using T = decltype(element);
+    resize::walk_rows(p, p.tables ? p.tables : call.shared, call, range, [&](const std::byte* src, std::byte* dst) HWY_ATTR {
+      RepeatTwice<T>(reinterpret_cast<const T*>(src), p.row / 2, reinterpret_cast<T*>(dst), nullptr);
+    });
   });
 }
 
@@ -37,9 +52,12 @@ void NearestDouble(const ResizeNearestParams& p, const Call& call, Range range) 
 void NearestDoublePlanes(const ResizeNearestParams& p, const Call& call, Range range) {
   const int64_t n = p.row / 2, pairs = p.rows / 2, per_part = p.rows_per_part / 2;
   const int64_t begin = range.begin * per_part, end = range.end * per_part < pairs ? range.end * per_part : pairs;
-  const uint32_t* src = call.in<uint32_t>(0);
-  uint32_t* dst = call.out<uint32_t>(0);
-  for (int64_t r = begin; r < end; ++r) RepeatTwice(src + r * n, n, dst + 4 * r * n, dst + 4 * r * n + 2 * n);
+  WithElement(p.element, [&](auto element) HWY_ATTR {
+    using T = decltype(element);
+    const T* src = call.in<T>(0);
+    T* dst = call.out<T>(0);
+    for (int64_t r = begin; r < end; ++r) RepeatTwice<T>(src + r * n, n, dst + 4 * r * n, dst + 4 * r * n + 2 * n);
+  });
 }
 
 /// to[j] = sum over taps of weights[t, j] * from[start[j] + t], for j in [begin, end). Weights of one tap are `stride` apart. Plain loads:

@@ -102,6 +102,7 @@ void elementwise(int64_t n, F&& f) {
   constexpr std::pair<DType, DType> kCasts[] = {
       // clang-format off
       {kF32, kF16}, {kF16, kF32}, {kF32, kBF16}, {kBF16, kF32}, {kI64, kF32}, {kF32, DType::kInt32}, {kF32, kI64}, {DType::kUint8, kF32},
+      {DType::kInt8, kF32},
       {DType::kBool, kF32},
       // clang-format on
   };
@@ -262,7 +263,12 @@ void image(int64_t channels, int64_t size, F&& f) {
     p.loops = 2, p.loop[0] = {channels, size * size * 4, -1}, p.loop[1] = {axis.out, size * 4, axis.start_at};
     p.row = axis.out, p.row_start_at = axis.start_at, p.factor = 2, p.planes_double = true;
     p.rows = channels * axis.out, p.rows_per_part = 16;
-    f(resize_nearest, KernelCase<ResizeNearestParams>("double", p, p.parts(), {{kF32, count}}, {{kF32, 4 * count}}, 0, 0, bytes));
+    for (const DType t : {kF32, kF16, kI64, DType::kUint8}) {
+      p.element = static_cast<int64_t>(size_of(t));
+      p.loop[0].stride = size * size * p.element, p.loop[1].stride = size * p.element;
+      f(resize_nearest, KernelCase<ResizeNearestParams>("double/" + std::string(name_of(t)), p, p.parts(), {{t, count, 100}},
+                                                        {{t, 4 * count}}, 0, 0, bytes));
+    }
   }
   rule.mode = ResizeMode::kLinear, rule.coordinates = Coordinates::kHalfPixel;
   const ResizeAxis axis = axes(resize_taps(rule, size, 2));
