@@ -53,6 +53,8 @@ inline void copy_rows(std::byte* dst, int64_t dst_stride, const std::byte* src, 
     case 4: return copy_rows_of<4>(dst, dst_stride, src, src_stride, rows);
     case 8: return copy_rows_of<8>(dst, dst_stride, src, src_stride, rows);
     case 16: return copy_rows_of<16>(dst, dst_stride, src, src_stride, rows);
+    case 32: return copy_rows_of<32>(dst, dst_stride, src, src_stride, rows);
+    case 64: return copy_rows_of<64>(dst, dst_stride, src, src_stride, rows);
     default:
       for (int64_t r = 0; r < rows; ++r) copy_run(dst + r * dst_stride, src + r * src_stride, static_cast<size_t>(n));
   }

@@ -102,6 +102,10 @@ void SoftmaxRows(const SoftmaxParams& p, const Call& call, Range range) {
     case 1: return ShortRows<2>(p, src, dst, end - begin);
     case 2: return ShortRows<3>(p, src, dst, end - begin);
     case 3: return ShortRows<4>(p, src, dst, end - begin);
+    case 4: return ShortRows<5>(p, src, dst, end - begin);
+    case 5: return ShortRows<6>(p, src, dst, end - begin);
+    case 6: return ShortRows<7>(p, src, dst, end - begin);
+    case 7: return ShortRows<8>(p, src, dst, end - begin);
     default: break;
   }
   for (int64_t r = begin; r < end; ++r, src += p.n, dst += p.n) {
