@@ -1,4 +1,5 @@
 // Reductions of every dtype, one element at a time. Floats accumulate in double, integers modulo 2^64.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -96,6 +97,59 @@ T half_extreme(const ReduceParams& p, const T* src) {
   return T(best);
 }
 
+/// Outputs that lie side by side, over rows in the order in which they lie: dst = finish(step(... step(start, x0) ..., xn)).
+template <class T, class Acc, class Step, class Finish>
+void columns(const ReduceParams& p, const T* src, T* dst, int64_t begin, int64_t end, Acc start, Step step, Finish finish) {
+  constexpr int64_t kColumns = 256;
+  walk_runs(p.kept_dims, p.kept_strides, p.kept_rank, begin, end, [&](int64_t at, int64_t offset, int64_t n) {
+    for (int64_t c = 0; c < n; c += kColumns) {
+      const int64_t width = std::min(kColumns, n - c);
+      Acc acc[kColumns];
+      std::fill_n(acc, width, start);
+      walk(p.reduced_dims, p.reduced_strides, p.reduced_rank, 0, p.reduced, [&](int64_t o) {
+        const T* x = src + offset + c + o;
+        for (int64_t i = 0; i < width; ++i) acc[i] = step(acc[i], x[i]);
+      });
+      for (int64_t i = 0; i < width; ++i) dst[at + c + i] = finish(acc[i]);
+    }
+  });
+}
+
+/// The common reductions of float64, int32 and int64 across the contiguous axis; false when it is another.
+template <class T>
+bool across(const ReduceParams& p, const T* src, T* dst, int64_t begin, int64_t end) {
+  if constexpr (std::is_same_v<T, double> || std::is_same_v<T, int32_t> || std::is_same_v<T, int64_t>) {
+    if (p.kept_rank == 0 || p.kept_strides[p.kept_rank - 1] != 1 || p.reduced_rank == 0) return false;
+    using Limits = std::numeric_limits<T>;
+    using Sum = std::conditional_t<std::is_integral_v<T>, uint64_t, double>;
+    const double count = static_cast<double>(p.reduced);
+    const auto same = [](T x) { return x; };
+    switch (p.kind) {
+      case ReduceKind::kMax:
+        return columns<T, T>(
+                   p, src, dst, begin, end, Limits::has_infinity ? -Limits::infinity() : Limits::lowest(),
+                   [](T a, T x) { return x > a || x != x ? x : a; }, same),
+               true;
+      case ReduceKind::kMin:
+        return columns<T, T>(
+                   p, src, dst, begin, end, Limits::has_infinity ? Limits::infinity() : Limits::max(),
+                   [](T a, T x) { return x < a || x != x ? x : a; }, same),
+               true;
+      case ReduceKind::kSum:
+        return columns<T, Sum>(
+                   p, src, dst, begin, end, 0, [](Sum a, T x) { return a + static_cast<Sum>(x); }, [](Sum a) { return static_cast<T>(a); }),
+               true;
+      case ReduceKind::kMean:
+        return columns<T, double>(
+                   p, src, dst, begin, end, 0, [](double a, T x) { return a + static_cast<double>(x); },
+                   [count](double a) { return from_double<T>(a / count); }),
+               true;
+      default: return false;
+    }
+  }
+  return false;
+}
+
 void ReducePlain(const ReduceParams& p, const Call& call, Range range) {
   const int64_t begin = range.begin * p.chunk, end = range.end * p.chunk < p.outputs ? range.end * p.chunk : p.outputs;
   const bool extremes = p.kind == ReduceKind::kMax || p.kind == ReduceKind::kMin;
@@ -104,6 +158,7 @@ void ReducePlain(const ReduceParams& p, const Call& call, Range range) {
         using T = decltype(t);
         const T* src = call.in<T>(0);
         T* dst = call.out<T>(0);
+        if (across(p, src, dst, begin, end)) return;
         int64_t o = begin;
         walk(p.kept_dims, p.kept_strides, p.kept_rank, begin, end, [&](int64_t offset) {
           if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {

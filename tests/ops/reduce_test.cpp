@@ -140,6 +140,16 @@ TEST(Reduce, OtherDtypes) {
   EXPECT_EQ(values<uint8_t>(run1(ops::Reduce{K::kMax}, {Tensor::of<uint8_t>({3}, {3, 250, 9}), axis}))[0], 250);
   EXPECT_EQ(values<int8_t>(run1(ops::Reduce{K::kMin}, {Tensor::of<int8_t>({3}, {3, -120, 9}), axis}))[0], -120);
   EXPECT_EQ(values<uint64_t>(run1(ops::Reduce{K::kSum}, {Tensor::of<uint64_t>({2}, {UINT64_MAX, 2}), axis}))[0], 1u);
+  const Tensor wide = Tensor::of<int32_t>({2, 3}, {1, -5, 7, 4, -9, 2}), longs = Tensor::of<int64_t>({2, 2}, {INT64_MAX, -1, 1, -4});
+  const auto down = [&](K kind) { return values<int32_t>(run1(ops::Reduce{kind, false}, {wide, axis})); };
+  EXPECT_EQ(down(K::kMax), (std::vector<int32_t>{4, -5, 7}));
+  EXPECT_EQ(down(K::kMin), (std::vector<int32_t>{1, -9, 2}));
+  EXPECT_EQ(down(K::kSum), (std::vector<int32_t>{5, -14, 9}));
+  EXPECT_EQ(down(K::kMean), (std::vector<int32_t>{2, -7, 4}));
+  EXPECT_EQ(values<int64_t>(run1(ops::Reduce{K::kSum, false}, {longs, axis})), (std::vector<int64_t>{INT64_MIN, -5}));
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const auto extremes = values<double>(run1(ops::Reduce{K::kMin, false}, {Tensor::of<double>({3, 2}, {1, nan, -2, 5, 3, 4}), axis}));
+  EXPECT_TRUE(extremes[0] == -2 && std::isnan(extremes[1]));
   auto bools = Tensor::allocate(DType::kBool, {2, 2});
   const bool b[] = {true, false, false, false};
   for (int i = 0; i < 4; ++i) (*bools).as<bool>()[i] = b[i];
