@@ -128,6 +128,13 @@ def cases():
         yield Case(f"{kind} 2x2/2", kind, IMAGE, kernel_shape=[2, 2], strides=[2, 2])
         yield Case(f"{kind} 5x5/1", kind, [("x", F, [1, 256, 20, 20])], kernel_shape=[5, 5], strides=[1, 1], pads=[2, 2, 2, 2])
         yield Case(f"{kind} 1-D", kind, [("x", F, [8, 64, 4000])], kernel_shape=[4], strides=[4])
+    for kernel in (3, 13):
+        yield Case(f"AveragePool {kernel}x{kernel}/1", "AveragePool", [("x", F, [1, 32, 112, 112])], kernel_shape=[kernel] * 2,
+                   pads=[kernel // 2] * 4)
+    yield Case("MaxPool 3x3/2 bytes", "MaxPool", [("x", U8, [1, 64, 112, 112])], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    yield Case("MaxPool 3x3/2 half", "MaxPool", [("x", F16, [1, 64, 112, 112])], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
+    yield Case("ReduceMean rows half", "ReduceMean", [("x", F16, [1024, 1024])], {"axes": ints(1)})
+    yield Case("Softmax rows half", "Softmax", [("x", F16, [1024, 512])], axis=-1)
     yield Case("GlobalAveragePool", "GlobalAveragePool", [("x", F, [8, 256, 28, 28])])
     yield Case("GlobalMaxPool", "GlobalMaxPool", [("x", F, [8, 256, 28, 28])])
     yield Case("LpPool", "LpPool", [("x", F, [1, 64, 56, 56])], kernel_shape=[2, 2], strides=[2, 2])
@@ -202,6 +209,8 @@ def cases():
     for label, attributes in (("nearest", {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
                               ("linear", {"mode": "linear"}), ("cubic", {"mode": "cubic"})):
         yield Case(f"Resize {label}", "Resize", [("x", F, [1, 64, 48, 48])], {"s": np.array([1, 1, 2, 2], np.float32)}, order=["x", "", "s"], **attributes)
+    yield Case("Resize nearest bytes", "Resize", [("x", U8, [1, 64, 48, 48])], {"s": np.array([1, 1, 2, 2], np.float32)},
+               order=["x", "", "s"], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
     yield Case("NonZero", "NonZero", [("x", BOOL, [512, 512])], dynamic=True)
 
 
