@@ -146,10 +146,7 @@ Result<bool> follow(Graph& graph, NodeId id) {
     to[0] = c.twin(inputs[0]);
     if (to[0] == kNone || graph.type(graph.node(id).outputs[0]).dtype != DType::kFloat32) return false;
     if (const auto* pool = std::get_if<ops::Pool>(&op)) {
-      const auto& outputs = graph.node(id).outputs;
-      const bool indices =
-          outputs.size() > 1 && outputs[1] != kNone && (!graph.value(outputs[1]).users.empty() || graph.value(outputs[1]).output_uses > 0);
-      if (pool->kind == ops::Pool::Kind::kLp || indices) return false;
+      if (pool->kind == ops::Pool::Kind::kLp || is_read(graph, graph.node(id), 1)) return false;
     }
     if (const auto* pool = std::get_if<ops::GlobalPool>(&op); pool != nullptr && pool->kind == ops::GlobalPool::Kind::kLp) return false;
     return c.finish(op, std::move(to));

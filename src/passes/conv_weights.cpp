@@ -15,10 +15,10 @@ std::optional<ConvMatch> match_conv(const Graph& graph, NodeId reader, ValueId v
   const auto* transposed = std::get_if<ops::ConvTranspose>(&node.op);
   if (conv == nullptr && transposed == nullptr) return std::nullopt;
   if (!(conv != nullptr ? conv->activation : transposed->activation).none()) return std::nullopt;
-  if (node.inputs.size() > 3 && node.inputs[3] != kNone) return std::nullopt;
+  if (given(node, 3)) return std::nullopt;
   const Tensor* weights = constant(graph, node.inputs[1]);
   if (weights == nullptr || weights->dtype() != DType::kFloat32 || weights->rank() < 3) return std::nullopt;
-  if (node.inputs.size() > 2 && node.inputs[2] != kNone && constant(graph, node.inputs[2]) == nullptr) return std::nullopt;
+  if (given(node, 2) && constant(graph, node.inputs[2]) == nullptr) return std::nullopt;
   const int64_t filters = conv != nullptr ? weights->dims()[0] : weights->dims()[1] * transposed->group;
   return ConvMatch{id, transposed != nullptr, filters};
 }

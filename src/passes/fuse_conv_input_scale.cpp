@@ -21,7 +21,7 @@ bool scales_channels(const Type& scale, const Type& x) {
 Result<bool> fuse_conv_input_scale(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   const auto* conv = std::get_if<ops::Conv>(&node.op);
-  if (conv == nullptr || (node.inputs.size() > 4 && node.inputs[4] != kNone)) return false;
+  if (conv == nullptr || given(node, 4)) return false;
   const ValueId product = node.inputs[0];
   const auto* times = graph.producer_as<ops::Binary>(product);
   if (times == nullptr || times->kind != ops::Binary::Kind::kMul || !graph.single_use(product)) return false;

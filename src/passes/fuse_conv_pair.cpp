@@ -3,12 +3,6 @@
 
 namespace tenon::passes {
 
-namespace {
-
-bool given(const Node& node, size_t input) { return node.inputs.size() > input && node.inputs[input] != kNone; }
-
-}  // namespace
-
 /// Conv(Conv(x, w, b), w2, b2) -> ConvPair(x, w, b, w2, b2) where the first is 1x1 and the second depthwise, both are packed, and the image
 /// between them has no other reader and is large (arXiv:1801.04381 calls such blocks inverted residuals).
 Result<bool> fuse_conv_pair(Graph& graph, NodeId id) {

@@ -15,7 +15,7 @@ Result<bool> fuse_conv_residual(Graph& graph, NodeId id) {
     const auto* conv = graph.producer_as<ops::Conv>(value);
     if (conv == nullptr || value == residual || !graph.single_use(value) || !conv->activation.none()) continue;
     const Node& source = graph.node(producer(graph, value));
-    if (source.region != node.region || (source.inputs.size() > 3 && source.inputs[3] != kNone)) continue;
+    if (source.region != node.region || given(source, 3)) continue;
     const Type &a = graph.type(value), &b = graph.type(residual);
     if (a.dtype != DType::kFloat32 || !a.ranked() || !(a.shape == b.shape) || !(a.layout == b.layout)) continue;
     const ops::Conv op = *conv;

@@ -24,7 +24,7 @@ Result<bool> fuse_layer_normalization(Graph& graph, NodeId id) {
     const auto* norm = graph.producer_as<ops::LayerNormalization>(y);
     if (!norm || !graph.single_use(y) || !graph.type(y).ranked()) continue;
     const Node& source = graph.node(producer(graph, y));
-    if (source.outputs[0] != y || source.region != node.region || (source.inputs.size() > 2 && source.inputs[2] != kNone)) continue;
+    if (source.outputs[0] != y || source.region != node.region || given(source, 2)) continue;
     const ValueId x = source.inputs[0];
     const int64_t axes = norm->axis < 0 ? -norm->axis : graph.type(x).rank() - norm->axis;
     if (!within_last_axes(graph, other, x, axes) || graph.type(other).dtype != graph.type(x).dtype) continue;

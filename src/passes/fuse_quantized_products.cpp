@@ -100,8 +100,9 @@ bool holds_no_negative(const Graph& graph, ValueId zero, DType to) {
 }  // namespace
 
 /// QuantizeLinear(MatMul or Conv of DequantizeLinear(8-bit operands)) -> the product of the 8-bit operands, where weights are constant and
-/// results of the float product have no other reader. Add of two of one shape likewise, and MaxPool where scales and zero points are the same. A Relu between that the quantised result implies goes. What sums are exact in 32 bits
-/// differs from float32 by its rounding, so a result may be the neighbouring step.
+/// results of the float product have no other reader. Add of two of one shape likewise, and MaxPool where scales and zero points are the
+/// same. A Relu between that the quantised result implies goes. What sums are exact in 32 bits differs from float32 by its rounding, so a
+/// result may be the neighbouring step.
 Result<bool> fuse_quantized_products(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   const auto* quantize = std::get_if<QuantizeLinear>(&node.op);
@@ -121,14 +122,12 @@ Result<bool> fuse_quantized_products(Graph& graph, NodeId id) {
   const auto* product = std::get_if<ops::MatMul>(&graph.node(source).op);
   const auto* conv = std::get_if<ops::Conv>(&graph.node(source).op);
   if (const auto* pool = std::get_if<ops::Pool>(&graph.node(source).op)) {
-    const std::vector<ValueId>& outputs = graph.node(source).outputs;
-    const bool indices =
-        outputs.size() > 1 && outputs[1] != kNone && (!graph.value(outputs[1]).users.empty() || graph.value(outputs[1]).output_uses > 0);
+    const auto outputs = static_cast<int>(graph.node(source).outputs.size());
     const Operand x = operand(graph, in[0]);
-    if (indices || !keeps_order(graph, *pool, x, scale, zero, quantize->to)) return false;
+    if (is_read(graph, graph.node(source), 1) || !keeps_order(graph, *pool, x, scale, zero, quantize->to)) return false;
     const ValueId old = node.outputs[0];
     Patch patch(graph, id);
-    TENON_ASSIGN(const auto made, patch.add(ops::Pool(*pool), {x.x}, static_cast<int>(outputs.size())));
+    TENON_ASSIGN(const auto made, patch.add(ops::Pool(*pool), {x.x}, outputs));
     patch.replace(old, made[0]);
     return patch.apply();
   }

@@ -38,7 +38,7 @@ std::optional<Part> part_of(const Graph& graph, ValueId value) {
     return part;
   }
   const auto start = one_int(graph, node, 1), end = one_int(graph, node, 2), axis = one_int(graph, node, 3), step = one_int(graph, node, 4);
-  const bool stepped = node.inputs.size() > 4 && node.inputs[4] != kNone;
+  const bool stepped = given(node, 4);
   if (!start || !end || !axis || !is_last(*axis, type.rank()) || (stepped && (!step || *step != 1))) return std::nullopt;
   const ops::SliceExtent extent = ops::slice_extent(*start, *end, 1, size.value());
   return Part{source, extent.first, extent.count};

@@ -64,6 +64,13 @@ Result<int64_t> run_pass(Graph& graph, const Pass& pass, int64_t step_limit = -1
 
 /// The node that computes `value`, kNone for inputs and constants.
 inline NodeId producer(const Graph& g, ValueId value) { return value == kNone ? kNone : g.value(value).producer; }
+/// Whether the node has its optional input `i`.
+inline bool given(const Node& node, size_t i) { return node.inputs.size() > i && node.inputs[i] != kNone; }
+/// Whether anything reads output `i` of the node, which it may not have.
+inline bool is_read(const Graph& g, const Node& node, size_t i) {
+  if (node.outputs.size() <= i || node.outputs[i] == kNone) return false;
+  return !g.value(node.outputs[i]).users.empty() || g.value(node.outputs[i]).output_uses > 0;
+}
 /// The constant tensor behind `value`, null when it is not one (or is packed).
 inline const Tensor* constant(const Graph& g, ValueId value) {
   return value == kNone || !g.type(value).layout.plain() ? nullptr : g.value(value).constant.get();

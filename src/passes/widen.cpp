@@ -29,8 +29,7 @@ Result<bool> widen(Graph& graph, NodeId id, Wide& wide, bool (*starts)(const Gra
   const Node& node = graph.node(id);
   if (node.outputs.empty() || node.outputs[0] == kNone) return false;
   for (size_t i = 1; i < node.outputs.size(); ++i) {  // what nobody reads is left out
-    const ValueId v = node.outputs[i];
-    if (v != kNone && (!graph.value(v).users.empty() || graph.value(v).output_uses > 0)) return false;
+    if (is_read(graph, node, i)) return false;
   }
   bool reads_half = false, reads_wide = false;
   for (const ValueId v : node.inputs) {
