@@ -239,11 +239,7 @@ void Conv(const IntegerConvParams& p, const Call& call, Range range) {
 }  // namespace
 
 void ConvWords(const IntegerConvParams& p, const Call& call, Range range) { Conv<WordQuads>(p, call, range); }
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
 void ConvBytes(const IntegerConvParams& p, const Call& call, Range range) { Conv<ByteQuads>(p, call, range); }
-#else
-void ConvBytes(const IntegerConvParams& p, const Call& call, Range range) { Conv<WordQuads>(p, call, range); }
-#endif
 
 }  // namespace tenon::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

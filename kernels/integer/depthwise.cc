@@ -118,11 +118,7 @@ void Depthwise(const IntegerConvParams& p, const Call& call, Range range) {
 }  // namespace
 
 void DepthwiseWords(const IntegerConvParams& p, const Call& call, Range range) { Depthwise<WordQuads>(p, call, range); }
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
 void DepthwiseBytes(const IntegerConvParams& p, const Call& call, Range range) { Depthwise<ByteQuads>(p, call, range); }
-#else
-void DepthwiseBytes(const IntegerConvParams& p, const Call& call, Range range) { Depthwise<WordQuads>(p, call, range); }
-#endif
 
 }  // namespace tenon::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -74,12 +74,10 @@ void IntegerFilters(const IntegerConvParams& p, const Call& call, Range range) {
   const bool shared = p.shared_filters >= 0;
   const auto* const w = call.in<uint8_t>(shared ? 3 : 0);
   std::byte* const to = shared ? call.shared + p.shared_filters : static_cast<std::byte*>(call.dst[0]);
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
   if (p.format == IntegerFormat::kByteFilters4 || p.format == IntegerFormat::kByteFilters12) {
     p.depthwise ? PackDepthwise<ByteQuads>(p, w, to, range) : PackTiles<ByteQuads>(p, w, to, range);
     return;
   }
-#endif
   p.depthwise ? PackDepthwise<WordQuads>(p, w, to, range) : PackTiles<WordQuads>(p, w, to, range);
 }
 

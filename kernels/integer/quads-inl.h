@@ -83,6 +83,10 @@ struct WordQuads {
   }
 };
 
+#if !HWY_ARCH_X86 || HWY_TARGET > HWY_AVX2
+using ByteQuads = WordQuads;  // no row for bytes is taken without the instruction
+#endif
+
 /// Lane i of four vectors becomes its four bytes, one of each.
 HWY_INLINE VI JoinBytes(VI a, VI b, VI c, VI e) {
   const DI d;
