@@ -2,7 +2,7 @@
 // peak, measured beside them.
 #include <string>
 
-#include "benchmarks/best.h"
+#include "benchmarks/measure.h"
 #include "kernels/conv/conv.h"
 #include "kernels/conv/pair.h"
 #include "kernels/dispatch.h"

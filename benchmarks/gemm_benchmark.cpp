@@ -1,6 +1,6 @@
 // Matrix products against the multiply-add peak of one core, measured in the same process. One thread.
 //   gemm_benchmark [--benchmark_filter=...]; TENON_MAX_ISA=avx2 caps the instruction set.
-#include "benchmarks/best.h"
+#include "benchmarks/measure.h"
 #include "kernels/gemm/bits.h"
 
 namespace tenon::kernels {

@@ -4,8 +4,7 @@
 #include <array>
 #include <memory>
 
-#include "benchmarks/best.h"
-#include "benchmarks/machine.h"
+#include "benchmarks/measure.h"
 #include "kernels/integer/conv.h"
 
 namespace tenon::kernels {
@@ -37,13 +36,12 @@ void product(benchmark::State& state, DType to) {
   const auto scratch = buffer(integer_gemm_scratch(p));
   const Call call{.src = src, .dst = dst, .scratch = scratch.get(), .fault = &fault};
   const auto kernel = benchmarks::chosen(state, integer_gemm, p);
-  const double best = benchmarks::best_seconds(state, [&] { kernel(p, call, {0, p.parts()}); });
-  const double work = 2e-9 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
-  const double peak = benchmarks::peak_gflops() * (has_byte_products() ? 4 : 2);
-  state.counters["best_us"] = best * 1e6;
-  state.counters["GOPS"] = work / best;
-  state.counters["percent_of_peak"] = 100 * work / best / peak;
-  if (p.m <= kFewRows) state.counters["GB_per_s"] = 1e-9 * static_cast<double>(p.k * p.n) / best;
+  const auto taken = benchmarks::taken(state, [&] { kernel(p, call, {0, p.parts()}); });
+  const double work = 2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
+  state.counters["best_us"] = taken.best * 1e6;
+  state.counters["GOPS"] = 1e-9 * work / taken.best;
+  state.counters["percent_of_peak"] = 100 * work / (taken.operations * (has_byte_products() ? 4 : 2));
+  if (p.m <= kFewRows) state.counters["GB_per_s"] = 1e-9 * static_cast<double>(p.k * p.n) / taken.best;
 }
 
 /// A convolution of one image whose filters are packed, requantised: image and result in quads when `quads`, else plain. Args: channels,
@@ -72,14 +70,14 @@ void convolution(benchmark::State& state, bool bytes, bool quads) {
   void* dst[] = {y.get()};
   const Call call{.src = src, .dst = dst, .scratch = scratch.get(), .fault = &fault, .shared = image.get()};
   const auto kernel = benchmarks::chosen(state, integer_conv, p);
-  const double best = benchmarks::best_seconds(state, [&] {
+  const auto taken = benchmarks::taken(state, [&] {
     if (!p.in_place) IntegerImagePointer()(p, call, {0, p.image_parts()});
     kernel(p, call, {0, p.parts()});
   });
-  const double work = 2e-9 * static_cast<double>(p.filters * p.pixels()) * static_cast<double>(p.depth());
-  state.counters["best_us"] = best * 1e6;
-  state.counters["GOPS"] = work / best;
-  state.counters["percent_of_peak"] = 100 * work / best / (benchmarks::peak_gflops() * (bytes && has_byte_products() ? 4 : 2));
+  const double work = 2.0 * static_cast<double>(p.filters * p.pixels()) * static_cast<double>(p.depth());
+  state.counters["best_us"] = taken.best * 1e6;
+  state.counters["GOPS"] = 1e-9 * work / taken.best;
+  state.counters["percent_of_peak"] = 100 * work / (taken.operations * (bytes && has_byte_products() ? 4 : 2));
 }
 
 // clang-format off

@@ -95,11 +95,6 @@ void CopyBuffers::copy() {
   from_[0] = static_cast<volatile std::byte&>(to_[from_.size() / 2]);
 }
 
-double peak_gflops() {
-  static const double peak = operations() / bursts(0.01, 200, multiply_and_add).front() * 1e-9;
-  return peak;
-}
-
 double burst_gflops() { return operations() / bursts(0, 1, multiply_and_add).front() * 1e-9; }
 
 double copy_speed(double bytes) {

@@ -7,10 +7,7 @@
 namespace tenon::benchmarks {
 
 /// Multiply-adds a nanosecond on one thread, counted as two operations each, on full vectors of the instruction set in use (TENON_MAX_ISA
-/// caps it): the best of many bursts, measured once.
-double peak_gflops();
-
-/// The same at this moment: of one burst, of some tens of microseconds. Cores change their speed from one millisecond to the next.
+/// caps it): of one burst of some tens of microseconds, as cores change their speed from one millisecond to the next.
 double burst_gflops();
 
 /// Gigabytes a second that a copy on one thread reads and writes, when it moves `bytes` in all: the best of many, measured once a size.

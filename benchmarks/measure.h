@@ -4,7 +4,6 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
 #include <ctime>
 #include <memory>
 #include <vector>
@@ -14,18 +13,6 @@
 #include "kernels/table.h"
 
 namespace tenon::benchmarks {
-
-/// Seconds of the shortest run.
-template <class Run>
-double best_seconds(benchmark::State& state, Run&& run) {
-  double best = 1e30;
-  for (auto _ : state) {
-    const auto start = std::chrono::steady_clock::now();
-    run();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return best;
-}
 
 /// Seconds of the processor that this thread has had, so that what else runs on the machine does not count.
 inline double thread_seconds() {
