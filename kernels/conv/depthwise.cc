@@ -82,8 +82,8 @@ void DepthwiseRow(const ConvParams& p, const Part& part, const float* plane, con
   if (e.tile != nullptr) e.tile(e.alpha, e.beta, dst, dst, p.out[2] * kBlock);
 }
 
-// The common case: kernels 3 or 5 wide with stride 1 or 2, or 7 wide with stride 1, over images. Each vector of the input is loaded once for all the taps of a
-// line that want it.
+// The common case: kernels 3 or 5 wide with stride 1 or 2, or 7 wide with stride 1, over images. Each vector of the input is loaded once
+// for all the taps of a line that want it.
 
 /// One output row. `src`: the line of the first tap, at its first pixel.
 struct LineArgs {

@@ -6,8 +6,8 @@
 
 namespace tenon::kernels {
 
-/// Blocked, float32, over images. Inputs x, packed weights and bias of the first, packed weights and bias of the second; null where there is
-/// no bias.
+/// Blocked, float32, over images. Inputs x, packed weights and bias of the first, packed weights and bias of the second; null where there
+/// is no bias.
 struct ConvPairParams {
   ConvParams expand;     ///< kDirect, 1x1, stride 1, no pads or groups
   ConvParams depthwise;  ///< kGrouped, one filter a channel; its input is the result of `expand`

@@ -8,8 +8,8 @@
 
 namespace tenon::kernels {
 
-/// Columns of A, rows of B, that are multiplied before what they add to C waits in memory. A block of packed A is as deep; its rows are kRowStride floats apart, which keeps rows of a tile out of each
-/// other's L1 sets and gives every address of a tile a constant offset.
+/// Columns of A, rows of B, that are multiplied before what they add to C waits in memory. A block of packed A is as deep; its rows are
+/// kRowStride floats apart, which keeps rows of a tile out of each other's L1 sets.
 inline constexpr int64_t kBlockDepth = 384;
 inline constexpr int64_t kRowStride = kBlockDepth + 16;
 
@@ -24,8 +24,9 @@ inline bool takes_dots(const GemmParams& p) {
   return p.format == GemmFormat::kNone && p.dtype == DType::kFloat32 && p.m <= kFewRows && p.b_k == 1 && p.a_k == 1;
 }
 
-/// Whether tiles read their rows where they lie, float32 next to each other, and not as packed copies. L1 has a set for each line of a page, so
-/// rows near a multiple of a page apart drive each other out of it, once for every panel; copying them costs as much as some panels.
+/// Whether tiles read their rows where they lie, float32 next to each other, and not as packed copies. L1 has a set for each line of a
+/// page, so rows near a multiple of a page apart drive each other out of it, once for every panel; copying them costs as much as some
+/// panels.
 inline bool rows_in_place(const GemmParams& p) {
   constexpr int64_t kSets = 64, kLine = 16, kCopied = 6144;  // columns times rows of a set: measured with AVX-512 and AVX2
   if (p.dtype != DType::kFloat32 || p.a_k != 1) return false;

@@ -20,7 +20,8 @@ struct Rows {
   int64_t block = 0;  ///< floats between blocks
 };
 
-/// Rows [begin, end) of A: where they lie, or copied to `packed`, block after block, each holding all rows. Those are read whole, as a stream.
+/// Rows [begin, end) of A: where they lie, or copied to `packed`, block after block, each holding all rows. Those are read whole, as a
+/// stream.
 HWY_INLINE Rows TakeRows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, float* packed) {
   if (rows_in_place(p)) return {static_cast<const float*>(a) + from + begin * p.a_m, p.a_m, kBlockDepth};
   const Rows result{packed, kRowStride, (end - begin) * kRowStride};

@@ -13,8 +13,8 @@ HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 
 /// Groups of four weights each, and behind them the sum of every filter, int32. Of a tile: all filters' first groups, then the second ones,
-/// ...; groups go along channels, and these along taps. Depthwise: for every quad of channels those of the first four taps (tap_of), one a channel,
-/// then those of the next taps. Those of a group are filled up to a multiple of p.unit.
+/// ...; groups go along channels, and these along taps. Depthwise: for every quad of channels those of the first four taps (tap_of), one a
+/// channel, then those of the next taps. Those of a group are filled up to a multiple of p.unit.
 template <class Quads>
 class Filters {
  public:

@@ -32,7 +32,7 @@ int64_t nanoseconds(clockid_t clock) {
 #endif
 }  // namespace
 
-#if defined(__linux__) && defined(MADV_POPULATE_WRITE)
+#if defined(__linux__)
 void back_with_pages(std::byte* block, size_t bytes) {
   constexpr int64_t kSlow = 1'000'000, kPause = 100'000'000;  // ns: of one page; until the next is tried
   static std::atomic<int64_t> again{0};
@@ -49,7 +49,9 @@ void back_with_pages(std::byte* block, size_t bytes) {
   }
   if (at == whole) return;
   madvise(block + at, whole - at, MADV_NOHUGEPAGE);
+#ifdef MADV_POPULATE_WRITE
   if (madvise(block + at, whole - at, MADV_POPULATE_WRITE) == 0) madvise(block + at, whole - at, MADV_HUGEPAGE);
+#endif
 }
 #else
 void back_with_pages(std::byte*, size_t) {}

@@ -51,7 +51,8 @@ void back_with_pages(std::byte* block, size_t bytes);
 /// then data() reads them first.
 class Buffer {
  public:
-  /// For memory about to be written whole: its pages are there already. kNoMem or kLimit on failure. The allocator must outlive the buffer (it is kept alive by the shared_ptr).
+  /// For memory about to be written whole: its pages are there already. kNoMem or kLimit on failure. The allocator must outlive the
+  /// buffer (it is kept alive by the shared_ptr).
   static Result<std::shared_ptr<Buffer>> allocate(size_t bytes, std::shared_ptr<Allocator> allocator = nullptr);
   /// Memory for a moment, straight from the system: its pages go back with it, where a hole in the heap would stay. kNoMem on failure.
   static Result<std::shared_ptr<Buffer>> scratch(size_t bytes);
