@@ -3,8 +3,6 @@
 #include "hwy/foreach_target.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "hwy/highway.h"
@@ -25,28 +23,29 @@ struct ScoreRow {
   float* scores;
   int64_t keys;
 
-  /// scores * scale + mask; returns the largest. NaN anywhere makes the sum of Exponentials NaN, whatever this returns.
-  float Prepare(float scale, const float* mask, int64_t mask_key) const {
+  /// scores + mask, unless that is null; returns the largest. NaN anywhere makes the sum of Exponentials NaN, whatever this returns.
+  float Prepare(const float* mask, int64_t mask_key) const {
     const DF d;
-    const VF factor = hn::Set(d, scale);
-    VF largest = hn::Set(d, -kInfinity);
-    const int64_t whole = keys / kLanes * kLanes;
-    const VF same = hn::Set(d, mask != nullptr && mask_key == 0 ? mask[0] : 0.0f);
-    for (int64_t i = 0; i < whole; i += kLanes) {
-      VF x = hn::Mul(hn::LoadU(d, scores + i), factor);
-      if (mask != nullptr) x = hn::Add(x, mask_key != 0 ? hn::LoadU(d, mask + i) : same);
-      hn::StoreU(x, d, scores + i);
-      largest = hn::Max(largest, x);
-    }
-    float max = hn::GetLane(hn::MaxOfLanes(d, largest));
-    for (int64_t i = whole; i < keys; ++i) {
-      float x = scores[i] * scale;
-      if (mask != nullptr) x += mask[i * mask_key];
-      scores[i] = x;
-      max = x > max ? x : max;
-    }
     for (int64_t i = keys; i % kLanes != 0; ++i) scores[i] = -kInfinity;
-    return max;
+    if (mask != nullptr) AddMask(mask, mask_key);
+    VF largest = hn::Set(d, -kInfinity), second = largest;
+    int64_t i = 0;
+    for (; i + kLanes < keys; i += 2 * kLanes) {
+      largest = hn::Max(largest, hn::LoadU(d, scores + i));
+      second = hn::Max(second, hn::LoadU(d, scores + i + kLanes));
+    }
+    if (i < keys) largest = hn::Max(largest, hn::LoadU(d, scores + i));
+    return hn::GetLane(hn::MaxOfLanes(d, hn::Max(largest, second)));
+  }
+
+  void AddMask(const float* mask, int64_t mask_key) const {
+    const DF d;
+    const VF same = hn::Set(d, mask[0]);
+    int64_t i = 0;
+    for (; i + kLanes <= keys; i += kLanes) {
+      hn::StoreU(hn::Add(hn::LoadU(d, scores + i), mask_key != 0 ? hn::LoadU(d, mask + i) : same), d, scores + i);
+    }
+    for (; i < keys; ++i) scores[i] += mask[i * mask_key];
   }
 
   /// scores = exp(scores - shift); returns their sum.
@@ -55,12 +54,60 @@ struct ScoreRow {
     const VF m = hn::Set(d, shift);
     VF sum = hn::Zero(d);
     for (int64_t i = 0; i < keys; i += kLanes) {
-      const VF e = ExpFast(d, hn::Sub(hn::LoadU(d, scores + i), m));
+      const VF e = ExpOfGap(d, hn::Sub(hn::LoadU(d, scores + i), m));
       hn::StoreU(e, d, scores + i);
       sum = hn::Add(sum, e);
     }
     return hn::GetLane(hn::SumOfLanes(d, sum));
   }
+};
+
+/// to[0, size) = query * scale
+void ScaleQuery(const float* query, int64_t size, float scale, float* to) {
+  const DF d;
+  const VF factor = hn::Set(d, scale);
+  int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) hn::StoreU(hn::Mul(hn::LoadU(d, query + i), factor), d, to + i);
+  for (; i < size; ++i) to[i] = query[i] * scale;
+}
+
+/// The softmax of a tile's rows as blocks of keys come: what they have in common so far.
+struct Running {
+  static constexpr int64_t kRows = (kTileRows + kLanes - 1) / kLanes * kLanes;
+  alignas(64) float largest[kRows], totals[kRows];
+
+  Running() {
+    std::fill_n(largest, kRows, -kInfinity);
+    std::fill_n(totals, kRows, 0.0f);
+  }
+
+  /// Takes the scores of a block of keys, of which `maxima` are the largest, row by row, and makes weights of them: exp(score - largest). What
+  /// earlier blocks gave (totals, and `sums`: [panel][row][kPanel]) is made to count from the new largest ones.
+  void Take(float* scores, int64_t rows, int64_t keys, const float* maxima, float* sums, int64_t panels) {
+    const DF d;
+    alignas(64) float shrink[kRows];
+    for (int64_t r = 0; r < kRows; r += kLanes) {
+      const VF before = hn::Load(d, largest + r), now = hn::Max(before, hn::Load(d, maxima + r));
+      // Where nothing has counted yet, there is nothing to shrink.
+      const VF factor = hn::IfThenZeroElse(hn::Eq(before, hn::Set(d, -kInfinity)), ExpOfGap(d, hn::Sub(before, now)));
+      hn::Store(factor, d, shrink + r);
+      hn::Store(hn::Mul(hn::Load(d, totals + r), factor), d, totals + r);
+      hn::Store(now, d, largest + r);
+    }
+    for (int64_t panel = 0; panel < panels; ++panel, sums += kTileRows * kPanel) {
+      for (int64_t r = 0; r < rows; ++r) {
+        const VF factor = hn::Set(d, shrink[r]);
+        for (int64_t i = r * kPanel; i < (r + 1) * kPanel; i += kLanes) hn::StoreU(hn::Mul(hn::LoadU(d, sums + i), factor), d, sums + i);
+      }
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      // A block of -inf alone changes nothing, unless all blocks are that: then the row is NaN as softmax has it.
+      totals[r] += ScoreRow{scores + r * kRowStride, keys}.Exponentials(largest[r] == -kInfinity ? 0.0f : largest[r]);
+    }
+  }
+
+  /// No key counted: 0/0, as exp(-inf - -inf) would have given.
+  float total(int64_t row) const { return largest[row] == -kInfinity ? std::numeric_limits<float>::quiet_NaN() : totals[row]; }
 };
 
 /// Where a part is: batch, head, and the head of K and V that it reads.
@@ -97,13 +144,10 @@ void AttentionBlocks(const AttentionParams& p, const Call& call, Range range) {
     const int64_t first = part % p.row_parts() * p.rows, end = std::min(p.queries, first + p.rows);
     for (int64_t row = first; row < end; row += kTileRows) {
       const int64_t rows = std::min<int64_t>(kTileRows, end - row);
-      float largest[kTileRows], totals[kTileRows];
       for (int64_t r = 0; r < rows; ++r) {
-        std::memcpy(query + r * kRowStride, call.in<float>(0) + head.at(p.q) + (row + r) * p.q.row,
-                    static_cast<size_t>(p.size) * sizeof(float));
-        largest[r] = -kInfinity;
-        totals[r] = 0;
+        ScaleQuery(call.in<float>(0) + head.at(p.q) + (row + r) * p.q.row, p.size, p.scale, query + r * kRowStride);
       }
+      Running softmax;
       for (int64_t key = 0; key < p.keys; key += kBlockDepth) {
         const int64_t keys = std::min(kBlockDepth, p.keys - key);
         TileArgs t;
@@ -116,24 +160,12 @@ void AttentionBlocks(const AttentionParams& p, const Call& call, Range range) {
           t.c = scores + i;
           (keys - i <= kLanes ? kHalfTiles : kPackedTiles)[static_cast<size_t>(rows)](t);
         }
+        alignas(64) float maxima[Running::kRows] = {};
         for (int64_t r = 0; r < rows; ++r) {
-          const ScoreRow line{scores + r * kRowStride, keys};
           const float* mask = p.masked ? call.in<float>(3) + head.at(p.mask) + (row + r) * p.mask.row + key * p.mask_key : nullptr;
-          const float max = std::max(largest[r], line.Prepare(p.scale, mask, p.mask_key));
-          // A block of -inf alone changes nothing, unless all blocks are that: then the row is NaN as softmax has it.
-          const bool nothing = max == -kInfinity;
-          const float sum = line.Exponentials(nothing ? 0.0f : max);
-          if (key > 0 && max != largest[r]) {
-            const float shrink = largest[r] == -kInfinity ? 0.0f : std::exp(largest[r] - max);
-            totals[r] *= shrink;
-            for (int64_t panel = 0; panel < value_panels; ++panel) {
-              float* const line_sums = sums + panel * panel_step + r * kPanel;
-              for (int64_t i = 0; i < kPanel; ++i) line_sums[i] *= shrink;
-            }
-          }
-          totals[r] += sum;
-          largest[r] = max;
+          maxima[r] = ScoreRow{scores + r * kRowStride, keys}.Prepare(mask, p.mask_key);
         }
+        softmax.Take(scores, rows, keys, maxima, sums, key > 0 ? value_panels : 0);
         t.a = scores;
         t.k = keys;
         t.c_m = kPanel;
@@ -145,9 +177,7 @@ void AttentionBlocks(const AttentionParams& p, const Call& call, Range range) {
         }
       }
       for (int64_t r = 0; r < rows; ++r) {
-        // No key counted: 0/0, as exp(-inf - -inf) would have given.
-        const float total = largest[r] == -kInfinity ? std::numeric_limits<float>::quiet_NaN() : totals[r];
-        StoreQuery(p, sums + r * kPanel, panel_step, total, call.out<float>(0) + head.at(p.y) + (row + r) * p.y.row);
+        StoreQuery(p, sums + r * kPanel, panel_step, softmax.total(r), call.out<float>(0) + head.at(p.y) + (row + r) * p.y.row);
       }
     }
   }
@@ -157,18 +187,20 @@ void AttentionFew(const AttentionParams& p, const Call& call, Range range) {
   const int64_t m = p.queries, step = (p.keys + kPanel - 1) / kPanel * kPanel;
   float* const scores = reinterpret_cast<float*>(call.scratch);  // [query][step]
   float* const out = scores + m * step;                          // [query][kPanel]
+  float* const query = out + m * kPanel;                         // [query][size]
   for (int64_t part = range.begin; part < range.end; ++part) {
     const Head head(p, part);
     const float* const q = call.in<float>(0) + head.at(p.q);
     const float* const k = call.in<float>(1) + head.kv_at(p.k);
     const float* const v = call.in<float>(2) + head.kv_at(p.v);
     float* const y = call.out<float>(0) + head.at(p.y);
-    DotRows(m, q, p.q.row, k, p.k.row, p.size, p.keys, scores, step);
+    for (int64_t r = 0; r < m; ++r) ScaleQuery(q + r * p.q.row, p.size, p.scale, query + r * p.size);
+    DotRows(m, query, p.size, k, p.k.row, p.size, p.keys, scores, step);
     float totals[kFewRows];
     for (int64_t r = 0; r < m; ++r) {
       const ScoreRow line{scores + r * step, p.keys};
       const float* mask = p.masked ? call.in<float>(3) + head.at(p.mask) + r * p.mask.row : nullptr;
-      const float max = line.Prepare(p.scale, mask, p.mask_key);
+      const float max = line.Prepare(mask, p.mask_key);
       const float sum = line.Exponentials(max == -kInfinity ? 0.0f : max);
       totals[r] = max == -kInfinity ? std::numeric_limits<float>::quiet_NaN() : sum;
     }
@@ -219,7 +251,7 @@ void plan_attention(AttentionParams& p) {
 int64_t attention_scratch(const AttentionParams& p) {
   const int64_t panel = panel_width(gemm_format()), height = tile_rows(panel / 2);
   int64_t floats = 2 * height * kRowStride + (p.value_size + panel - 1) / panel * height * panel;
-  if (takes_few_queries(p)) floats = p.queries * ((p.keys + panel - 1) / panel * panel + panel);
+  if (takes_few_queries(p)) floats = p.queries * ((p.keys + panel - 1) / panel * panel + panel + p.size);
   return floats * static_cast<int64_t>(sizeof(float));
 }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -233,6 +234,44 @@ TEST(Attention, RowsThatSeeNothing) {
         std::reverse(mask.begin(), mask.end());
         check(hidden, &mask);
       }
+    }
+  });
+}
+
+/// Weights over 34 orders of magnitude keep their digits: of a score x below the largest, all but |x| units in the last place. Ascending
+/// scores make every block of keys shrink what came before.
+TEST(Attention, WeightsOfFarScores) {
+  constexpr int64_t kSize = 32;
+  const auto check_weights = [](int64_t queries, const std::vector<float>& scores) {
+    const auto keys = static_cast<int64_t>(scores.size());
+    SCOPED_TRACE(std::to_string(queries) + " queries, " + std::to_string(keys) + " keys");
+    const auto zeros = [](Dims dims) { return Tensor::of<float>(dims, std::vector<float>(static_cast<size_t>(dims[2] * dims[3]), 0.0f)); };
+    std::vector<float> chosen(static_cast<size_t>(keys * kSize), 0.0f);
+    std::vector<double> want(kSize, 0.0);
+    const double largest = static_cast<double>(*std::max_element(scores.begin(), scores.end()));
+    double total = 0;
+    for (int64_t j = 0; j < keys; ++j) {
+      const double weight = std::exp(static_cast<double>(scores[static_cast<size_t>(j)]) - largest);
+      chosen[static_cast<size_t>(j * kSize + j % kSize)] = 1;
+      want[static_cast<size_t>(j % kSize)] += weight;
+      total += weight;
+    }
+    const Tensor q = zeros({1, 1, queries, kSize}), k = zeros({1, 1, keys, kSize}), v = Tensor::of<float>({1, 1, keys, kSize}, chosen);
+    const Tensor mask = Tensor::of<float>({keys}, scores);
+    const auto out = evaluate(Op(ops::Attention{}), {&q, &k, &v, &mask});
+    ASSERT_TRUE(out.ok()) << out.status().message();
+    for (int64_t i = 0; i < queries * kSize; ++i) {
+      const double expected = want[static_cast<size_t>(i % kSize)] / total;
+      ASSERT_NEAR(static_cast<double>((*out)[0].as<float>()[i]), expected, expected * (8 - std::log(expected)) * 0x1p-23) << i;
+    }
+  };
+  test::for_each_target([&] {
+    for (int64_t queries : {2, 20}) {
+      std::vector<float> apart, ascending;
+      for (int64_t j = 0; j < kSize; ++j) apart.push_back(-2.5f * static_cast<float>(j * 5 % kSize));
+      for (int64_t j = 0; j < 1000; ++j) ascending.push_back(0.07f * static_cast<float>(j) - 30);
+      check_weights(queries, apart);
+      check_weights(queries, ascending);
     }
   });
 }
