@@ -29,80 +29,101 @@ HWY_INLINE hn::Vec<D> PowerOfTwo(D d, VI n) {
   return hn::BitCast(d, hn::Add(hn::ShiftLeft<23>(n), hn::Set(di, 127 << 23)));
 }
 
-/// x = n ln2 + r with |r| <= ln2 / 2, for |x| < 2^20; returns exp(r) - 1. Only the low 9 bits of n count, as a signed number.
-template <class D, class V, class VI>
-HWY_INLINE V ReduceExp(D d, V x, VI& n) {
-  // Added to a float of this size, all that is not whole is rounded away, and the sum's low bits are the whole number.
-  const V large = hn::Set(d, 12582912.0f);
-  const V sum = hn::MulAdd(x, hn::Set(d, 1.44269504f), large);
-  n = hn::BitCast(hn::RebindToSigned<D>(), sum);
-  const V nf = hn::Sub(sum, large);
-  V r = hn::NegMulAdd(nf, hn::Set(d, 0.693359375f), x);
-  r = hn::NegMulAdd(nf, hn::Set(d, -2.12194440e-4f), r);
-  V q = hn::Set(d, 0x1.6db42ap-10f);
-  q = hn::MulAdd(q, r, hn::Set(d, 0x1.123b56p-7f));
-  q = hn::MulAdd(q, r, hn::Set(d, 0x1.55545ep-5f));
-  q = hn::MulAdd(q, r, hn::Set(d, 0x1.55548ep-3f));
-  q = hn::MulAdd(q, r, hn::Set(d, 0.5f));
-  return hn::MulAdd(hn::Mul(r, r), q, r);
-}
+/// exp(x) = 2^n (1 + gain) with n whole and |gain| < 0.42, for |x| < 2^20. `kExact`: gain is off by at most 1.1 of its own ULP; else exp(x) by
+/// |x| + 2.
+template <bool kExact, class D>
+struct Power {
+  using V = hn::Vec<D>;
+  V n, q, r;                             // gain = q r
+  hn::Vec<hn::RebindToSigned<D>> whole;  // n in the low 9 bits, as a signed number; anything above
+
+  HWY_INLINE Power(D d, V x) {
+    // Added to a float of this size, all that is not whole is rounded away, and the sum's low bits are the whole number.
+    const V large = hn::Set(d, 12582912.0f), log2e = hn::Set(d, 0x1.715476p+0f);
+    const V sum = hn::MulAdd(x, log2e, large);
+    whole = hn::BitCast(hn::RebindToSigned<D>(), sum);
+    n = hn::Sub(sum, large);
+    // exp(x) = 2^n 2^r with |r| <= 1/2. That the product is not rounded is what keeps r's digits; where it would be, n has few enough of its own
+    // for a product with a short ln 2 to have no need to.
+    constexpr bool kFused = HWY_NATIVE_FMA != 0;
+    if constexpr (kFused || !kExact) {
+      r = hn::MulSub(x, log2e, n);
+    } else {
+      r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x));
+      r = hn::Mul(r, log2e);
+    }
+    // (2^r - 1) / r, or 2^r at the last step.
+    if constexpr (kExact) {
+      if constexpr (kFused) r = hn::MulAdd(x, hn::Set(d, 0x1.4ae0cp-26f), r);  // what log2e lacks
+      q = hn::MulAdd(hn::Set(d, 0x1.42ed84p-13f), r, hn::Set(d, 0x1.5ef3c8p-10f));
+      q = hn::MulAdd(q, r, hn::Set(d, 0x1.3b2bb6p-7f));
+      q = hn::MulAdd(q, r, hn::Set(d, 0x1.c6afap-5f));
+      q = hn::MulAdd(q, r, hn::Set(d, 0x1.ebfbdep-3f));
+      q = hn::MulAdd(q, r, hn::Set(d, 0x1.62e43p-1f));
+    } else {
+      q = hn::MulAdd(hn::Set(d, 0x1.5bba14p-10f), r, hn::Set(d, 0x1.3cea88p-7f));
+      q = hn::MulAdd(q, r, hn::Set(d, 0x1.c6b752p-5f));
+      q = hn::MulAdd(q, r, hn::Set(d, 0x1.ebf9bcp-3f));
+      q = hn::MulAdd(q, r, hn::Set(d, 0x1.62e42ap-1f));
+    }
+  }
+  /// exp(x) where n is in [-126, 127].
+  HWY_INLINE V Value(D d) const {
+    const V p = hn::MulAdd(q, r, hn::Set(d, 1.0f));
+#if HWY_TARGET <= HWY_AVX3
+    return V{_mm512_scalef_ps(p.raw, n.raw)};
+#else
+    return hn::Mul(p, PowerOfTwo(d, whole));
+#endif
+  }
+};
 
 /// exp(x), at most 2 ULP, subnormal results included.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpFull(D d, V x) {
-  hn::Vec<hn::RebindToSigned<D>> n;
-  x = Bound(d, x, -104.0f, 89.0f);
-  const V p = hn::Add(ReduceExp(d, x, n), hn::Set(d, 1.0f));
-  const auto whole = hn::ShiftRight<23>(hn::ShiftLeft<23>(n)), half = hn::ShiftRight<1>(whole);
+  const Power<true, D> power(d, Bound(d, x, -104.0f, 89.0f));
+#if HWY_TARGET <= HWY_AVX3
+  return power.Value(d);
+#else
+  const V p = hn::MulAdd(power.q, power.r, hn::Set(d, 1.0f));
+  const auto whole = hn::ShiftRight<23>(hn::ShiftLeft<23>(power.whole)), half = hn::ShiftRight<1>(whole);
   return hn::Mul(hn::Mul(p, PowerOfTwo(d, half)), PowerOfTwo(d, hn::Sub(whole, half)));
+#endif
 }
 
 /// exp(x) for x <= 88, at most 2 ULP; results below 2^-126 are 0.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpFast(D d, V x) {
-  hn::Vec<hn::RebindToSigned<D>> n;
   const V low = hn::Set(d, -87.3f);
-  const V p = hn::Add(ReduceExp(d, hn::Max(low, x), n), hn::Set(d, 1.0f));
-  return hn::IfThenZeroElse(hn::Lt(x, low), hn::Mul(p, PowerOfTwo(d, n)));
+  return hn::IfThenZeroElse(hn::Lt(x, low), Power<true, D>(d, hn::Max(low, x)).Value(d));
 }
 
 /// exp(x) for x <= 0, off by at most |x| + 2 ULP; 0 below -86. Of such terms none matters to their sum beside the largest, 1, by more than
-/// its last bit, so that softmax may take what costs a third less than ExpFast.
+/// its last bit.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpOfGap(D d, V x) {
-  const V low = hn::Set(d, -86.0f), large = hn::Set(d, 12582912.0f), log2e = hn::Set(d, 1.44269504f);  // large: see ReduceExp
-  const auto tiny = hn::Lt(x, low);
-  const V sum = hn::MulAdd(x, log2e, large);
-  const V n = hn::Sub(sum, large);
-  const V r = hn::MulSub(x, log2e, n);  // 2^x = 2^n 2^r with |r| <= 1/2
-  V p = hn::Set(d, 0x1.5bba14p-10f);
-  p = hn::MulAdd(p, r, hn::Set(d, 0x1.3cea88p-7f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0x1.c6b752p-5f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0x1.ebf9bcp-3f));
-  p = hn::MulAdd(p, r, hn::Set(d, 0x1.62e42ap-1f));
-  p = hn::MulAdd(p, r, hn::Set(d, 1.0f));
-#if HWY_TARGET <= HWY_AVX3
-  const V y{_mm512_scalef_ps(p.raw, n.raw)};
-#else
-  const V y = hn::Mul(p, PowerOfTwo(d, hn::BitCast(hn::RebindToSigned<D>(), sum)));
-#endif
-  return hn::IfThenZeroElse(tiny, y);
+  const auto tiny = hn::Lt(x, hn::Set(d, -86.0f));
+  return hn::IfThenZeroElse(tiny, Power<false, D>(d, x).Value(d));
 }
 
 /// exp(x) - 1 for x <= 88, at most 3 ULP.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpMinusOne(D d, V x) {
-  hn::Vec<hn::RebindToSigned<D>> n;
-  const V p = ReduceExp(d, Bound(d, x, -87.0f, 88.0f), n);
-  const V scale = PowerOfTwo(d, n);
-  return hn::MulAdd(scale, p, hn::Sub(scale, hn::Set(d, 1.0f)));
+  const Power<true, D> power(d, Bound(d, x, -87.0f, 88.0f));
+  const V scale = PowerOfTwo(d, power.whole);
+  return hn::MulAdd(scale, hn::Mul(power.q, power.r), hn::Sub(scale, hn::Set(d, 1.0f)));
 }
 
-/// 1 / (1 + exp(-x)), at most 3 ULP where the result is normal, else 0 (exp(89) comes out as infinity).
+/// 1 + exp(x); from x = 89 on infinity.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V OneAndExp(D d, V x) {
+  return hn::Add(hn::Set(d, 1.0f), Power<true, D>(d, Bound(d, x, -87.0f, 89.0f)).Value(d));
+}
+
+/// 1 / (1 + exp(-x)), at most 3 ULP where the result is normal, else 0.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V SigmoidFast(D d, V x) {
-  const V one = hn::Set(d, 1.0f);
-  return hn::Div(one, hn::Add(one, ExpFast(d, Bound(d, hn::Neg(x), -88.0f, 89.0f))));
+  return hn::Div(hn::Set(d, 1.0f), OneAndExp(d, hn::Neg(x)));
 }
 
 /// At most 6 ULP; exactly +-1 from |x| about 9 on.
@@ -151,12 +172,10 @@ HWY_INLINE V GeluErfFast(D d, V x) {
   return hn::MulAdd(half, ErfFast(d, hn::Mul(x, hn::Set(d, 0.70710678f))), half);
 }
 
-/// x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))).
+/// x/2 (1 + tanh(u)) = x / (1 + exp(-2u)) with u = sqrt(2/pi) (x + 0.044715 x^3).
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V GeluTanhFast(D d, V x) {
-  const V half = hn::Mul(x, hn::Set(d, 0.5f));
-  const V inner = hn::Mul(x, hn::MulAdd(hn::Mul(x, x), hn::Set(d, 0.035677408136f), hn::Set(d, 0.7978845608f)));
-  return hn::MulAdd(half, TanhFast(d, inner), half);
+  return hn::Div(x, OneAndExp(d, hn::Mul(x, hn::MulAdd(hn::Mul(x, x), hn::Set(d, -0.071354816273f), hn::Set(d, -1.59576912161f)))));
 }
 
 }  // namespace HWY_NAMESPACE

@@ -58,7 +58,7 @@ TENON_VECTOR(Softplus, hn::Add(hn::Max(S(0), x), hn::Log1p(d, ExpFast(d, hn::Neg
 TENON_VECTOR(Softsign, hn::Div(x, hn::Add(S(1), hn::Abs(x))))
 TENON_VECTOR(Sqrt, hn::Sqrt(x))
 TENON_VECTOR(Atan, hn::Atan(d, x))
-TENON_VECTOR(Swish, hn::Mul(x, SigmoidFast(d, hn::Mul(S(alpha), x))))
+TENON_VECTOR(Swish, hn::Div(x, OneAndExp(d, hn::Mul(S(-alpha), x))))
 TENON_VECTOR(Tanh, TanhFast(d, x))
 TENON_VECTOR(ThresholdedRelu, hn::IfThenElseZero(hn::Gt(x, S(alpha)), x))
 
