@@ -100,7 +100,7 @@ func WithDim(name string, size int64) Option {
 	return func(c *config) { c.dims = append(c.dims, dimBinding{name, size}) }
 }
 
-// WithMaxPlans bounds how many input-shape signatures keep their plan.
+// WithMaxPlans bounds how many input-shape signatures keep their plan (default: 16, of small graphs up to 64).
 func WithMaxPlans(n int) Option { return func(c *config) { c.maxPlans = n } }
 
 // WithProgress is told, on the loading goroutine, how far a load is.

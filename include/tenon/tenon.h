@@ -341,7 +341,7 @@ typedef struct tenon_load_options {
   size_t dim_count;
   const tenon_registry* registry; /* custom operators; the model keeps what it needs of it */
   const tenon_thread_pool* pool;  /* copied; its user pointer must outlive the model */
-  size_t max_plans;               /* plans (one an input-shape signature) kept at once; 0: the default */
+  size_t max_plans;               /* plans (one an input-shape signature) kept at once; 0: 16, of small graphs up to 64 */
   /* where weights in the form kernels read are kept from one load to the next, for models loaded from a path; default: nowhere. Made when
      missing. The next load of the same files maps what this one wrote instead of reading and packing them, and processes that do so share
      the memory. Kept apart by model, options, version and instruction set; nothing is removed, and everything may be at any time, but

@@ -34,6 +34,16 @@ Model::Model(Graph graph, const ModelOptions& options)
 
 Model::~Model() = default;
 
+namespace {
+
+/// Plans of a small graph take little, and making one again takes longer than the run.
+size_t usual_plans(int nodes) {
+  constexpr int kNodes = 1024, kLeast = 16, kMost = 64;  // nodes of all plans
+  return static_cast<size_t>(std::clamp(kNodes / std::max(nodes, 1), kLeast, kMost));
+}
+
+}  // namespace
+
 Result<std::shared_ptr<Model>> Model::create(Graph graph, const ModelOptions& options) {
   TENON_TRY(instruction_set());
   kernels::init_dispatch();
@@ -52,6 +62,7 @@ Result<std::shared_ptr<Model>> Model::create(Graph graph, const ModelOptions& op
     model->pass_report_ = *std::move(report);
   }
   if (Status s = g.settle(); !s.ok()) return std::move(s).at_source(g.source);
+  if (model->options_.max_plans == 0) model->options_.max_plans = usual_plans(g.live_nodes());
   for (size_t i = 0; i < model->outputs_.size(); ++i) {
     const Type& t = g.type(g.region(0).outputs[i]);
     model->outputs_[i].type.dtype = t.dtype;
@@ -86,7 +97,7 @@ Result<std::shared_ptr<const Plan>> Model::plan(RegionId region, const Wanted& w
   TENON_ASSIGN(auto plan, compile(graph_, region, wanted, inputs, compile_options));
   const std::lock_guard lock(cache_->mutex);
   cache_->plans.push_front(plan);
-  if (cache_->plans.size() > std::max<size_t>(options_.max_plans, 1)) cache_->plans.pop_back();
+  if (cache_->plans.size() > options_.max_plans) cache_->plans.pop_back();
   return plan;
 }
 

@@ -25,8 +25,8 @@ namespace tenon {
 struct ModelOptions {
   int threads = 0;                        ///< of a run; 0: available_cpus()
   size_t memory_limit = size_t{8} << 30;  ///< bytes of intermediate values and outputs alive at once over all runs; 0: none
-  size_t max_plans = 16;                  ///< plans kept for different input shapes, least recently used goes first
-  ThreadProvider* provider = nullptr;     ///< null: the process-wide pool
+  size_t max_plans = 0;  ///< plans kept for different input shapes, least recently used goes first; 0: 16, of small graphs up to 64
+  ThreadProvider* provider = nullptr;  ///< null: the process-wide pool
   PassOptions passes;
 };
 

@@ -65,7 +65,7 @@ class Shapes : public ::testing::Test {
   /// The state after the same runs, whatever there was before: as many plans as are kept, the largest shapes first.
   std::pair<size_t, size_t> settled() {
     apart([this] {
-      for (int64_t i = 24; i > 0; --i) run(4, 8 * i);
+      for (int64_t i = 96; i > 0; --i) run(4, 2 * i);
     });
     EXPECT_EQ(model_->stats().plans, model_->options().max_plans);
     return {model_->stats().run_bytes, heap_bytes()};
