@@ -21,7 +21,7 @@ namespace {
 
 HWY_EXPORT(FloatLanes);
 
-/// Targets above the cap of TENON_MAX_ISA. On x86, Highway gives better targets lower bits.
+/// Targets above the cap of TENON_MAX_ISA, which is for x86 alone. There Highway gives better targets lower bits.
 int64_t capped() {
 #if HWY_ARCH_X86
   const char* cap = std::getenv("TENON_MAX_ISA");
@@ -35,6 +35,8 @@ int64_t capped() {
 /// What dispatch uses when nothing is forced; never changes within a process.
 int64_t allowed() {
   static const int64_t targets = [] {
+    // Where there is but one target, as on Arm, it is the baseline, and Highway would ask for more than kernels need of it.
+    if constexpr ((HWY_TARGETS & (HWY_TARGETS - 1)) == 0) return int64_t{HWY_TARGETS};
     const int64_t can = hwy::SupportedTargets() & HWY_TARGETS;
     const int64_t kept = can & ~capped();
     return kept != 0 ? kept : can;

@@ -8,8 +8,8 @@
 
 namespace tenon::kernels {
 
-/// Makes Highway's choice effective. `TENON_MAX_ISA` (environment: sse4, avx2, avx512) caps it for tests; a cap above what the
-/// CPU has is ignored here and refused by base/cpu. Cheap after the first call.
+/// Makes Highway's choice effective. `TENON_MAX_ISA` (environment: sse4, avx2, avx512) caps it for tests on x86; a cap above what
+/// the CPU has is ignored here and refused by base/cpu. Cheap after the first call.
 void init_dispatch();
 
 /// Limits dispatch to `target` (a single HWY_* bit) until reset with 0; for tests that run a kernel on every target.

@@ -55,7 +55,7 @@ HWY_NOINLINE void DepthwiseTile(const ConvParams& p, const Part& part, const flo
     for (int r = 0; r < R; ++r) {
       VF value = acc[r][0];
       if (residual != nullptr) value = hn::Add(value, hn::LoadU(d, residual + (ox + r) * kBlock + v * kLanes));
-      hn::StoreU(hn::Min(high, hn::Max(low, value)), d, row + (ox + r) * kBlock + v * kLanes);
+      hn::StoreU(Between(low, value, high), d, row + (ox + r) * kBlock + v * kLanes);
     }
   }
 }
@@ -125,7 +125,7 @@ HWY_INLINE void LinePixels(const ConvParams& p, const Part& part, const LineArgs
     for (int r = 0; r < R; ++r) {
       const int64_t at = (ox + r) * kBlock + v * kLanes;
       if (a.residual != nullptr) acc[r] = hn::Add(acc[r], hn::LoadU(d, a.residual + at));
-      hn::StoreU(hn::Min(high, hn::Max(low, acc[r])), d, a.row + at);
+      hn::StoreU(Between(low, acc[r], high), d, a.row + at);
     }
   }
 }

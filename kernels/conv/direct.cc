@@ -46,9 +46,9 @@ struct Row {
 template <int R, int V, class Pixels>
 HWY_INLINE void AccumulateBlock(const Pixels& x, const float* w, int64_t channels, VF (&acc)[R][V]) {
   if (HWY_LIKELY(channels == kBlock)) {
-    Accumulate<R, V>(x, 1, w, std::integral_constant<int64_t, kBlock>(), acc);
+    Accumulate<R, V>(x, One(), w, std::integral_constant<int64_t, kBlock>(), acc);
   } else {
-    Accumulate<R, V>(x, 1, w, channels, acc);
+    Accumulate<R, V>(x, One(), w, channels, acc);
   }
 }
 
@@ -58,10 +58,10 @@ HWY_INLINE void AccumulateChunk(const float* first, int64_t plane, const Row& ro
   const float* w = row.weights;
   int64_t channels = row.channels;
   for (; channels >= kBlock; channels -= kBlock, first += plane, w += kBlock * V * kLanes) {
-    Accumulate<R, V>(Regular<kBlock>{first}, 1, w, std::integral_constant<int64_t, kBlock>(), acc);
+    Accumulate<R, V>(Regular<kBlock>{first}, One(), w, std::integral_constant<int64_t, kBlock>(), acc);
     row.ahead->Step();
   }
-  if (channels > 0) Accumulate<R, V>(Regular<kBlock>{first}, 1, w, channels, acc);
+  if (channels > 0) Accumulate<R, V>(Regular<kBlock>{first}, One(), w, channels, acc);
 }
 
 template <int R, int V>

@@ -146,7 +146,7 @@ HWY_NOINLINE void GroupedTile(const ConvParams& p, const Ring& ring, const Row& 
 #pragma GCC unroll 14
       for (int r = 0; r < R; ++r) {
         if (row.residual != nullptr) acc[r] = hn::Add(acc[r], hn::LoadU(d, row.residual + (ox + r) * kBlock + v * kLanes));
-        acc[r] = hn::Min(high, hn::Max(low, acc[r]));  // the second operand wins when it is NaN
+        acc[r] = Between(low, acc[r], high);
       }
     }
 #pragma GCC unroll 14

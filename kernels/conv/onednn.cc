@@ -22,7 +22,7 @@ void FinishSpan(const Epilogue& e, const float* residual, float* to, int64_t n) 
   for (int64_t i = 0; i < n; i += kLanes) {
     VF x = hn::LoadU(d, to + i);
     if (residual != nullptr) x = hn::Add(x, hn::LoadU(d, residual + i));
-    hn::StoreU(hn::Min(high, hn::Max(low, x)), d, to + i);  // the second operand wins when it is NaN
+    hn::StoreU(Between(low, x, high), d, to + i);
   }
   if (e.tile != nullptr) e.tile(e.alpha, e.beta, to, to, n);
 }

@@ -7,9 +7,12 @@
 #endif
 
 #include <type_traits>
+#include <utility>
 
 #include "hwy/highway.h"
+#include "kernels/bound-inl.h"
 #include "kernels/conv/conv.h"
+#include "kernels/registers.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels {
@@ -25,9 +28,10 @@ inline constexpr int kVectorsABlock = kBlock / kLanes;
 /// Vectors of filters in the widest tile, and blocks.
 inline constexpr int kMaxVectors = 4;
 inline constexpr int kMaxBlocks = kMaxVectors / kVectorsABlock;
-/// Most pixels of a tile of v vectors: as many accumulators as leave room for v weights and a broadcast.
+/// Most pixels of a tile of v vectors: as many accumulators as leave room for v weights and a broadcast, or for a vector of each pixel.
 constexpr int MaxPixels(int v) {
-  return kLanes >= 16 ? (v == 1 ? 14 : v == 2 ? 12 : v == 3 ? 8 : 6) : (v == 1 ? 8 : v == 2 ? 6 : v == 3 ? 4 : 3);
+  constexpr int by_lane[] = {12, 8, 6, 5}, registers32[] = {14, 12, 8, 6}, registers16[] = {8, 6, 4, 3};
+  return (kMultipliesByLane ? by_lane : vector_registers(kLanes) == 32 ? registers32 : registers16)[v - 1];
 }
 
 /// Where the inputs of R pixels lie: anywhere, or `step` floats apart, which spares the registers of R addresses.
@@ -42,11 +46,36 @@ struct Regular {
   HWY_INLINE const float& at(int r, int64_t i) const { return first[r * step + i]; }
 };
 
+using One = std::integral_constant<int64_t, 1>;
+
+/// acc[r][v] += lane kLane of x[r] * w[v].
+template <int kLane, int R, int V>
+HWY_INLINE void AccumulateLane(const VF (&x)[R], const float* HWY_RESTRICT w, VF (&acc)[R][V]) {
+#pragma GCC unroll 4
+  for (int v = 0; v < V; ++v) {
+    const VF weight = hn::LoadU(DF(), w + v * kLanes);
+#pragma GCC unroll 14
+    for (int r = 0; r < R; ++r) acc[r][v] = hn::MulAdd(weight, hn::Broadcast<kLane>(x[r]), acc[r][v]);
+  }
+}
+
 /// acc[r][v] += x(r)[i * step] * w[i][v] for i in [0, n).
-template <int R, int V, class Pixels, class Count>
-HWY_INLINE void Accumulate(const Pixels& x, int64_t step, const float* HWY_RESTRICT w, Count n, VF (&acc)[R][V]) {
+template <int R, int V, class Pixels, class Step, class Count>
+HWY_INLINE void Accumulate(const Pixels& x, Step step, const float* HWY_RESTRICT w, Count n, VF (&acc)[R][V]) {
   const DF d;
-  for (int64_t i = 0; i < n; ++i) {
+  int64_t i = 0;
+  if constexpr (kMultipliesByLane && std::is_same_v<Step, One>) {
+    for (; i + kLanes <= n; i += kLanes, w += kLanes * V * kLanes) {
+      VF value[R];
+#pragma GCC unroll 14
+      for (int r = 0; r < R; ++r) value[r] = hn::LoadU(d, &x.at(r, i));
+      const auto add = [&]<int... kLane>(std::integer_sequence<int, kLane...>) HWY_ATTR __attribute__((always_inline)) {
+        (AccumulateLane<kLane>(value, w + kLane * V * kLanes, acc), ...);
+      };
+      add(std::make_integer_sequence<int, kLanes>());
+    }
+  }
+  for (; i < n; ++i) {
     // The smaller side is held in registers while the other one passes.
     if constexpr (R < V) {
       VF value[R];
@@ -126,7 +155,7 @@ HWY_INLINE void FinishTile(const Epilogue& e, VF (&acc)[R][V], const float* resi
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
 #pragma GCC unroll 14
-    for (int r = 0; r < R; ++r) acc[r][v] = hn::Min(high, hn::Max(low, acc[r][v]));  // the second operand wins when it is NaN
+    for (int r = 0; r < R; ++r) acc[r][v] = Between(low, acc[r][v], high);
   }
   StoreTile<R, V>(acc, to, pitch, plane);
   if (HWY_UNLIKELY(e.tile != nullptr)) {

@@ -9,6 +9,8 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/conv/winograd.cc"
+#include <algorithm>
+
 #include "hwy/foreach_target.h"
 
 #include "hwy/highway.h"
@@ -22,7 +24,7 @@ namespace {
 
 constexpr int kIn = 6, kOut = 4, kTaps = 3, kPoints = kIn * kIn;
 /// Most patches of a register tile of v vectors of filters: its sums, the weights and a broadcast fill the registers.
-constexpr int MaxPatches(int v) { return kLanes >= 16 && v <= 2 ? 12 : MaxPixels(v); }
+constexpr int MaxPatches(int v) { return std::min(12, MaxPixels(v)); }
 
 /// One dim of the filter transform: o = G i.
 HWY_INLINE void TransformFilter(VF i0, VF i1, VF i2, VF* HWY_RESTRICT o) {
@@ -177,17 +179,8 @@ HWY_NOINLINE void PointTiles(int64_t tiles, int64_t channels, int64_t plane, con
     const float* w = u;
     for (int64_t left = channels; left > 0; left -= kBlock, x += plane) {
       const int64_t n = left < kBlock ? left : kBlock;
-      for (int64_t i = 0; i < n; ++i, w += V * kLanes) {
-        VF weights[V];
-#pragma GCC unroll 4
-        for (int j = 0; j < V; ++j) weights[j] = hn::LoadU(d, w + j * kLanes);
-#pragma GCC unroll 12
-        for (int r = 0; r < R; ++r) {
-          const VF value = hn::Set(d, x[r * kBlock + i]);
-#pragma GCC unroll 4
-          for (int j = 0; j < V; ++j) acc[r][j] = hn::MulAdd(value, weights[j], acc[r][j]);
-        }
-      }
+      Accumulate<R, V>(Regular<kBlock>{x}, One(), w, n, acc);
+      w += n * V * kLanes;
     }
     StoreTile<R, V>(acc, m, kBlock, plane);
   }
@@ -293,7 +286,7 @@ void FinishPatches(const ConvParams& p, const Patches& patches, const float* m, 
           for (int64_t x = 0; x < columns; ++x) {
             VF value = hn::Add(out[x], b);
             if (residual != nullptr) value = hn::Add(value, hn::LoadU(d, residual + at + x * kBlock));
-            hn::StoreU(hn::Min(high, hn::Max(low, value)), d, dst + at + x * kBlock);
+            hn::StoreU(Between(low, value, high), d, dst + at + x * kBlock);
           }
         }
       }

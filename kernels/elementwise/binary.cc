@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "hwy/contrib/math/math-inl.h"
+#include "kernels/bound-inl.h"
 #include "kernels/dispatch.h"
 #include "kernels/elementwise/binary.h"
 #include "kernels/elementwise/half.h"
@@ -27,9 +28,8 @@ TENON_VECTOR(Add, hn::Add(a, b))
 TENON_VECTOR(Sub, hn::Sub(a, b))
 TENON_VECTOR(Mul, hn::Mul(a, b))
 TENON_VECTOR(Div, hn::Div(a, b))
-// x86 max and min return the second operand when one is NaN.
-TENON_VECTOR(Max, hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b)))
-TENON_VECTOR(Min, hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b)))
+TENON_VECTOR(Max, MaxNan(a, b))
+TENON_VECTOR(Min, MinNan(a, b))
 TENON_VECTOR(PRelu, hn::IfThenElse(hn::Lt(a, hn::Zero(d)), hn::Mul(a, b), a))
 #undef TENON_VECTOR
 

@@ -42,7 +42,7 @@ void NarrowBFloat16(const float* src, void* destination, int64_t count) {
   for (; i < n; ++i) dst[i] = BFloat16(src[i]).bits;
 }
 
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON  // one instruction, which rounds to nearest even
 void WidenFloat16(const void* source, float* dst, int64_t count) {
   const auto* src = static_cast<const hwy::float16_t*>(source);
   const hn::ScalableTag<float> d;

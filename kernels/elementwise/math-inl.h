@@ -10,16 +10,17 @@
 
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
+#include "kernels/bound-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Bounds x; NaN stays NaN (x86 min and max return their second operand when one is NaN).
+/// Bounds x; NaN stays NaN.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V Bound(D d, V x, float low, float high) {
-  return hn::Max(hn::Set(d, low), hn::Min(hn::Set(d, high), x));
+  return AtLeast(hn::Set(d, low), AtMost(hn::Set(d, high), x));
 }
 
 /// 2^n, n in [-126, 127].
@@ -95,7 +96,7 @@ HWY_INLINE V ExpFull(D d, V x) {
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpFast(D d, V x) {
   const V low = hn::Set(d, -87.3f);
-  return hn::IfThenZeroElse(hn::Lt(x, low), Power<true, D>(d, hn::Max(low, x)).Value(d));
+  return hn::IfThenZeroElse(hn::Lt(x, low), Power<true, D>(d, AtLeast(low, x)).Value(d));
 }
 
 /// exp(x) for x <= 0, off by at most |x| + 2 ULP; 0 below -86. Of such terms none matters to their sum beside the largest, 1, by more than

@@ -15,7 +15,7 @@ namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 
 void Clip32(float low, float high, const float* src, float* dst, int64_t n) {
-  MapTile(src, dst, n, [=](auto d, auto x) HWY_ATTR { return hn::Min(hn::Set(d, high), hn::Max(hn::Set(d, low), x)); });
+  MapTile(src, dst, n, [=](auto d, auto x) HWY_ATTR { return Between(hn::Set(d, low), x, hn::Set(d, high)); });
 }
 ClipTile GetClipTile() { return Clip32; }
 

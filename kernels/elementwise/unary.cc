@@ -47,14 +47,14 @@ TENON_VECTOR(HardSwish, hn::Mul(x, Bound(d, hn::MulAdd(x, S(1.0f / 6), S(0.5f)),
 TENON_VECTOR(LeakyRelu, hn::IfThenElse(hn::Lt(x, S(0)), hn::Mul(x, S(alpha)), x))
 TENON_VECTOR(Neg, hn::Neg(x))
 TENON_VECTOR(Reciprocal, hn::Div(S(1), x))
-TENON_VECTOR(Relu, hn::Max(S(0), x))
+TENON_VECTOR(Relu, AtLeast(S(0), x))
 TENON_VECTOR(Round, hn::Round(x))
 TENON_VECTOR(Selu, hn::Mul(S(beta), hn::IfThenElse(hn::Gt(x, S(0)), x, hn::Mul(S(alpha), ExpMinusOne(d, x)))))
 TENON_VECTOR(Shrink,
              hn::IfThenElse(hn::Lt(x, S(-alpha)), hn::Add(x, S(beta)), hn::IfThenElseZero(hn::Gt(x, S(alpha)), hn::Sub(x, S(beta)))))
 TENON_VECTOR(Sigmoid, SigmoidFast(d, x))
 TENON_VECTOR(Sign, hn::IfThenElse(hn::Gt(x, S(0)), S(1), hn::IfThenElse(hn::Lt(x, S(0)), S(-1), x)))
-TENON_VECTOR(Softplus, hn::Add(hn::Max(S(0), x), hn::Log1p(d, ExpFast(d, hn::Neg(hn::Abs(x))))))
+TENON_VECTOR(Softplus, hn::Add(AtLeast(S(0), x), hn::Log1p(d, ExpFast(d, hn::Neg(hn::Abs(x))))))
 TENON_VECTOR(Softsign, hn::Div(x, hn::Add(S(1), hn::Abs(x))))
 TENON_VECTOR(Sqrt, hn::Sqrt(x))
 TENON_VECTOR(Atan, hn::Atan(d, x))
@@ -65,7 +65,7 @@ TENON_VECTOR(ThresholdedRelu, hn::IfThenElseZero(hn::Gt(x, S(alpha)), x))
 // tanh(log(1 + w)) = (w^2 + 2w) / (w^2 + 2w + 2) with w = exp(x); from x = 20 on that is 1.
 void MishTile(float, float, const float* src, float* dst, int64_t n) {
   MapTile(src, dst, n, [](auto d, auto x) HWY_ATTR {
-    const auto w = ExpFast(d, hn::Min(hn::Set(d, 20.0f), x));
+    const auto w = ExpFast(d, AtMost(hn::Set(d, 20.0f), x));
     const auto t = hn::MulAdd(w, w, hn::Add(w, w));
     return hn::Mul(x, hn::Div(t, hn::Add(t, hn::Set(d, 2.0f))));
   });

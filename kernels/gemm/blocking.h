@@ -5,6 +5,7 @@
 
 #include "kernels/gemm/bits.h"
 #include "kernels/gemm/product_part.h"
+#include "kernels/registers.h"
 
 namespace tenon::kernels {
 
@@ -13,8 +14,9 @@ namespace tenon::kernels {
 inline constexpr int64_t kBlockDepth = 384;
 inline constexpr int64_t kRowStride = kBlockDepth + 16;
 
-/// Rows of a tile: with two vectors a row, AVX-512 has 32 registers for 28 sums, the others 16 for 12.
-constexpr int64_t tile_rows(int64_t lanes) { return lanes >= 16 ? 14 : 6; }
+/// Rows of a tile, of two vectors each: 28 sums fit 32 registers, and 12 fit 16. Where A is multiplied by lane, a vector of each row stands
+/// beside 16 sums.
+constexpr int64_t tile_rows(int64_t lanes) { return kMultipliesByLane ? 8 : vector_registers(lanes) == 32 ? 14 : 6; }
 
 inline bool takes_few_rows(const GemmParams& p) {
   if (p.m > kFewRows || p.slices != nullptr || is_bits(p.format)) return false;

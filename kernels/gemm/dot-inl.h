@@ -23,13 +23,18 @@ HWY_NOINLINE void Dots(const float* HWY_RESTRICT a, int64_t a_m, const float* HW
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) acc[m][n] = hn::Zero(d);
+  // Rows of A stay in registers where there are enough beside the sums.
+  constexpr bool kHeld = M * N + M < vector_registers(kLanes);
   int64_t i = 0;
   for (; i + kLanes <= k; i += kLanes) {
+    [[maybe_unused]] VF x[M];
+#pragma GCC unroll 4
+    for (int m = 0; kHeld && m < M; ++m) x[m] = hn::LoadU(d, a + m * a_m + i);
 #pragma GCC unroll 4
     for (int n = 0; n < N; ++n) {
       const VF y = hn::LoadU(d, b + n * b_n + i);
 #pragma GCC unroll 4
-      for (int m = 0; m < M; ++m) acc[m][n] = hn::MulAdd(hn::LoadU(d, a + m * a_m + i), y, acc[m][n]);
+      for (int m = 0; m < M; ++m) acc[m][n] = hn::MulAdd(kHeld ? x[m] : hn::LoadU(d, a + m * a_m + i), y, acc[m][n]);
     }
   }
 #pragma GCC unroll 4

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "hwy/highway.h"
+#include "kernels/bound-inl.h"
 #include "kernels/gemm/blocking.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -79,17 +80,25 @@ HWY_INLINE void StoreTile(const TileArgs& t, VF (&acc)[R][NV]) {
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
-        for (int v = 0; v < NV; ++v) {
-          const VF x = acc[r][v];
-          const VF clamped = hn::Min(hn::Max(x, low), high);
-          acc[r][v] = hn::IfThenElse(hn::Eq(x, x), clamped, x);
-        }
+        for (int v = 0; v < NV; ++v) acc[r][v] = Between(low, acc[r][v], high);
     }
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v) hn::StoreU(acc[r][v], d, t.c + r * t.c_m + v * kLanes);
+}
+
+/// Adds the products of lane kLane of x, of a row of A each, and a row of B.
+template <int kLane, int R, int NV>
+HWY_INLINE void AddLane(const VF (&x)[R], const float* HWY_RESTRICT b, VF (&acc)[R][NV]) {
+  VF row[NV];
+#pragma GCC unroll 2
+  for (int v = 0; v < NV; ++v) row[v] = hn::LoadU(DF(), b + v * kLanes);
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; ++v) acc[r][v] = hn::MulAdd(row[v], hn::Broadcast<kLane>(x[r]), acc[r][v]);
 }
 
 /// R rows of A times NV vectors of a packed panel.
@@ -114,7 +123,21 @@ HWY_NOINLINE void PackedTile(const TileArgs& t) {
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v) __builtin_prefetch(t.c + r * t.c_m + v * kLanes, 1);
-  for (int64_t k = t.k; k > 0; --k, b += kPanel, ahead += ahead_k) {
+  int64_t k = t.k;
+  if constexpr (kMultipliesByLane) {
+    for (; k >= kLanes; k -= kLanes) {
+      VF x[R];
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) x[r] = hn::LoadU(d, a[r / 3] + r % 3 * a_m);
+#pragma GCC unroll 5
+      for (int j = 0; j < kPointers; ++j) a[j] += kLanes;
+      const auto add = [&]<int... kLane>(std::integer_sequence<int, kLane...>) HWY_ATTR __attribute__((always_inline)) {
+        ((__builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2), AddLane<kLane>(x, b, acc), b += kPanel, ahead += ahead_k), ...);
+      };
+      add(std::make_integer_sequence<int, static_cast<int>(kLanes)>());
+    }
+  }
+  for (; k > 0; --k, b += kPanel, ahead += ahead_k) {
     __builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2);
     VF row[NV];
 #pragma GCC unroll 2

@@ -40,7 +40,7 @@ HWY_NOINLINE void Tile(const TileArgs& t, const Quantiser& quantise) {
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) sums[r][v] = Sum::of(hn::Set(d, t.starts[r]));
+    for (int v = 0; v < V; ++v) sums[r][v] = Sum(hn::Set(d, t.starts[r]));
   const auto* HWY_RESTRICT filters = static_cast<const typename Quads::Group*>(t.filters);
   for (int64_t tap = 0; tap < t.tap_count; ++tap) {
     const uint8_t* HWY_RESTRICT at = t.image + t.taps[tap];

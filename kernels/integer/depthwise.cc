@@ -94,7 +94,7 @@ void Depthwise(const IntegerConvParams& p, const Call& call, Range range) {
     int32_t* to = results;
     for (int64_t panel = 0; panel < panels; ++panel) {
       for (int v = 0; v < Quads::kVectors; ++v, image += kLanes * 4) {
-        Sum sums[4] = {Sum::of(start), Sum::of(start), Sum::of(start), Sum::of(start)};
+        Sum sums[4] = {Sum(start), Sum(start), Sum(start), Sum(start)};
         if (side_by_side) {
           AddThreeColumns<Quads>(image, taps, filters.quad(quad), sums);
         } else {
@@ -103,7 +103,7 @@ void Depthwise(const IntegerConvParams& p, const Call& call, Range range) {
         VI total[4];
         for (int i = 0; i < 4; ++i) total[i] = Quads::total(sums[i]);
         if (zeros) {
-          Sum places[4] = {Sum::of(hn::Zero(d)), Sum::of(hn::Zero(d)), Sum::of(hn::Zero(d)), Sum::of(hn::Zero(d))};
+          Sum places[4] = {Sum(hn::Zero(d)), Sum(hn::Zero(d)), Sum(hn::Zero(d)), Sum(hn::Zero(d))};
           AddTaps<Quads>(image, taps, tap_groups, ones, places);
           for (int i = 0; i < 4; ++i) total[i] = hn::Sub(total[i], hn::Mul(zero, Quads::total(places[i])));
         }

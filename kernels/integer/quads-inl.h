@@ -20,10 +20,18 @@ namespace hn = hwy::HWY_NAMESPACE;
 using DB = hn::Repartition<uint8_t, DI>;
 using DW = hn::Repartition<uint16_t, DI>;
 
-/// Sums of lanes: what instruction sets that take neighbours apart need beside them.
+/// Sums of lanes; where an instruction set takes neighbours apart, the total of a lane is that of a pair, those of the upper half in `other`.
 struct Sum {
   VI all, other;
-  static HWY_INLINE Sum of(VI start) { return {start, hn::Zero(DI())}; }
+  HWY_INLINE Sum() {}  // by hand: what compilers write themselves is for no instruction set in particular
+  HWY_INLINE explicit Sum(VI start) {
+    const DI d;
+#if HWY_ARCH_X86
+    all = start, other = hn::Zero(d);
+#else
+    all = hn::InterleaveLower(d, start, hn::Zero(d)), other = hn::InterleaveUpper(d, start, hn::Zero(d));
+#endif
+  }
 };
 
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
@@ -53,6 +61,8 @@ struct WordQuads {
   using Group = int64_t;
   struct Pair {
     hn::Vec<D16> even, odd;
+    HWY_INLINE Pair() {}  // as for Sum
+    HWY_INLINE Pair(hn::Vec<D16> e, hn::Vec<D16> o) : even(e), odd(o) {}
   };
   using Image = Pair;
   using Filter = Pair;

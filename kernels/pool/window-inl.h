@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "hwy/highway.h"
+#include "kernels/bound-inl.h"
 #include "kernels/pool/pool.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -16,20 +17,13 @@ namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Larger of two, NaN when either is.
-template <class V>
-HWY_INLINE V MaxNan(V a, V b) {
-  const V larger = hn::Max(b, a);  // a when one of them is NaN
-  return hn::IfThenElse(hn::IsNaN(b), b, larger);
-}
-
 /// What a window holds of two of its elements, or of parts of it.
 template <PoolKind kKind, class D, class V = hn::Vec<D>>
 HWY_INLINE V Join(D, V a, V b) {
   if constexpr (kKind == PoolKind::kAverage) {
     return hn::Add(a, b);
   } else if constexpr (hwy::IsFloat<hn::TFromD<D>>()) {
-    return MaxNan(a, b);
+    return MaxNan(b, a);
   } else {
     return hn::Max(a, b);
   }

@@ -58,8 +58,8 @@ template <Fold fold, class V>
 HWY_INLINE V Combine(V a, V b) {
   if constexpr (fold == Fold::kSum) return hn::Add(a, b);
   else if constexpr (fold == Fold::kProduct) return hn::Mul(a, b);
-  else if constexpr (fold == Fold::kMax) return hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b));
-  else return hn::IfThenElse(hn::IsNaN(a), a, hn::Min(a, b));
+  else if constexpr (fold == Fold::kMax) return MaxNan(a, b);
+  else return MinNan(a, b);
 }
 template <Fold fold>
 HWY_INLINE double CombineScalar(double a, double b) {
