@@ -137,7 +137,10 @@ std::shared_ptr<Buffer> WeightCache::find(const std::string& key, size_t bytes, 
   kept_.push_back({found->first, buffer});
   found_bytes_ += bytes;
 #if defined(MADV_POPULATE_READ)
-  if (ahead) madvise(at, bytes, MADV_POPULATE_READ);  // where the system cannot, pages come when they are touched
+  if (ahead) {  // where the system cannot, pages come when they are touched; its own may be larger than the file's
+    const uint64_t before = found->second.offset % static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+    madvise(at - before, bytes + before, MADV_POPULATE_READ);
+  }
 #endif
   return buffer;
 }

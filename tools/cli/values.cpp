@@ -15,21 +15,16 @@ float from_half(uint16_t bits) {
   return sign * (exponent ? std::ldexp(static_cast<float>(1024 + mantissa), exponent - 25) : std::ldexp(static_cast<float>(mantissa), -24));
 }
 
+/// Rounds half to even.
 uint16_t to_half(double value) {
-#if defined(__FLT16_MAX__)
-  const auto half = static_cast<_Float16>(value);
-  uint16_t bits;
-  std::memcpy(&bits, &half, 2);
-  return bits;
-#else
-  uint16_t best = 0;
-  if (std::isnan(value)) return 0x7E00;
-  for (int bit = 14; bit >= 0; --bit) {
-    const auto next = static_cast<uint16_t>(best | 1 << bit);
-    if (next < 0x7C00 && from_half(next) <= std::fabs(value)) best = next;
-  }
-  return static_cast<uint16_t>(best | (std::signbit(value) ? 0x8000 : 0));
-#endif
+  const int sign = std::signbit(value) ? 0x8000 : 0;
+  const double size = std::fabs(value);
+  if (std::isnan(value)) return static_cast<uint16_t>(sign | 0x7E00);
+  if (size >= 65520) return static_cast<uint16_t>(sign | 0x7C00);
+  const int exponent = std::max(std::ilogb(size), -14);
+  // In units of the last place; 2048 of them carry into the exponent.
+  const auto units = static_cast<int>(std::nearbyint(std::ldexp(size, 10 - exponent)));
+  return static_cast<uint16_t>(sign | ((exponent + 14) * 1024 + units));
 }
 
 float from_bfloat(uint16_t bits) {
