@@ -1,5 +1,5 @@
 # The one front door. Every target works on a fresh clone: tools/setup installs what is missing.
-.PHONY: help demo test build bench bench-peers bench-operators bench-kernels format lint asan tsan install clean
+.PHONY: help demo test build bench bench-peers bench-operators bench-kernels format lint asan tsan aarch64 install clean
 .DEFAULT_GOAL := help
 
 JOBS  ?= $(shell nproc)
@@ -9,7 +9,7 @@ export PATH := $(PATH):/usr/local/go/bin
 export CTEST_OUTPUT_ON_FAILURE := 1
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo:  ## build, then recognise handwritten digits in the terminal
 	@tools/setup demo
@@ -62,6 +62,12 @@ tsan:  ## the C++ tests under the thread sanitizer, with std::thread instead of 
 	@cmake --preset tsan >build/configure-tsan.log || { cat build/configure-tsan.log; exit 1; }
 	@cmake --build build/tsan -j $(JOBS)
 	@ctest --preset tsan -j $(JOBS)
+
+aarch64:  ## build for 64-bit Arm and run the C++ tests in an emulator; about twenty minutes
+	@tools/setup aarch64
+	@cmake --preset aarch64 >build/configure-aarch64.log || { cat build/configure-aarch64.log; exit 1; }
+	@cmake --build build/aarch64 -j $(JOBS)
+	@ctest --preset aarch64 -j $(JOBS)
 
 format:  ## clang-format the files that differ from the last commit (all of them: make format ALL=1)
 	@tools/setup lint

@@ -37,7 +37,6 @@ tenon_layer(kernels SOURCES ${kernel_sources} LINK tenon_base)
 find_path(HIGHWAY_INCLUDE hwy/highway.h REQUIRED)
 find_library(HIGHWAY_LIBRARY hwy REQUIRED)
 find_package(Eigen3 REQUIRED NO_MODULE)
-# One row of each tier that differs for these kernels: SSE4, AVX2, AVX-512.
 # Without the AES condition Highway counts x86-64-v2 as SSE4; otherwise it adds a one-lane target as the fallback.
 target_compile_definitions(tenon_kernels PUBLIC "HWY_DISABLED_TARGETS=(${TENON_DISABLED_TARGETS})" HWY_DISABLE_PCLMUL_AES)
 target_include_directories(tenon_kernels PUBLIC ${HIGHWAY_INCLUDE})

@@ -6,7 +6,12 @@ option(TENON_VALIDATE "Validate the graph after every pass, as debug builds do" 
 set(TENON_ONEDNN AUTO CACHE STRING "Build the module with kernels of oneDNN: AUTO (when it is there), ON or OFF")
 set_property(CACHE TENON_ONEDNN PROPERTY STRINGS AUTO ON OFF)
 set(TENON_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them")
-set(TENON_DISABLED_TARGETS "HWY_SSSE3|HWY_AVX3_DL" CACHE STRING "Instruction sets of Highway that kernels are not compiled for")
+# Of x86 one target of each tier that differs for these kernels. Of Arm NEON: tiles are arrays of vectors, which SVE's cannot be in.
+set(targets "HWY_SSSE3|HWY_AVX3_DL")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  set(targets "HWY_SVE|HWY_SVE2|HWY_SVE_256|HWY_SVE2_128")
+endif()
+set(TENON_DISABLED_TARGETS ${targets} CACHE STRING "Instruction sets of Highway that kernels are not compiled for")
 set(TENON_KERNEL_OPTIONS "-O3" CACHE STRING "Optimisation of the kernels")
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)

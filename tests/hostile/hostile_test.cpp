@@ -27,6 +27,9 @@ using Clock = std::chrono::steady_clock;
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr double kSeconds = 10;
 constexpr long kMegabytes = 2048;  // shadow memory and quarantine
+#elif defined(TENON_EMULATED)      // an instruction there takes many
+constexpr double kSeconds = 10;
+constexpr long kMegabytes = 256;
 #else
 constexpr double kSeconds = 1;
 constexpr long kMegabytes = 256;
