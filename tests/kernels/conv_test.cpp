@@ -9,6 +9,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/onednn/onednn.h"
 #include "kernels/reorder/reorder.h"
+#include "support/targets.h"
 
 namespace tenon::kernels {
 namespace {
@@ -338,6 +339,16 @@ TEST(Conv, Depthwise) {
   c.dilation[1] = c.dilation[2] = 2;
   CheckOnEveryTarget(c, {kGrouped});
 }
+/// An image of NaN alone comes out as such through a Relu.
+void ExpectNanKept(Case c, ConvFormat format) {
+  c.relu = true;
+  const auto weights = c.filters * c.channels / c.groups * c.kernel[0] * c.kernel[1] * c.kernel[2];
+  const std::vector<float> w = Random(weights, 2), b(static_cast<size_t>(c.filters)), none;
+  const std::vector<float> x(static_cast<size_t>(c.channels * Pixels(c.in)), std::nanf(""));
+  const std::vector<float> y = tenon::kernels::Run(c, format, x, w, b, none);
+  ASSERT_FALSE(y.empty());
+  for (const float v : y) ASSERT_TRUE(std::isnan(v)) << "format " << static_cast<int>(format);
+}
 TEST(Conv, OneDnn) {
   if (onednn::module() == nullptr) GTEST_SKIP() << onednn::description();
   for (int64_t k : {1, 3, 5}) {
@@ -374,12 +385,17 @@ TEST(Conv, OneDnn) {
 }
 TEST(Conv, OneDnnKeepsNan) {
   if (onednn::module() == nullptr) GTEST_SKIP() << onednn::description();
-  Case c = Conv2d(32, 32, 4, 4, 1);
-  c.relu = true;
-  const std::vector<float> w = Random(32 * 32, 2), b(32), x(32 * 16, std::nanf(""));
-  const std::vector<float> none, y = tenon::kernels::Run(c, kOneDnn, x, w, b, none);
-  ASSERT_FALSE(y.empty());
-  for (const float v : y) ASSERT_TRUE(std::isnan(v));
+  ExpectNanKept(Conv2d(32, 32, 4, 4, 1), kOneDnn);
+}
+TEST(Conv, ClampsKeepNan) {
+  tenon::test::for_each_target([] {
+    ExpectNanKept(Conv2d(32, 32, 9, 11, 1), kDirect);
+    ExpectNanKept(Conv2d(32, 32, 9, 11, 3), kDirect);
+    ExpectNanKept(Conv2d(3, 32, 9, 11, 3), kPlainInput);
+    ExpectNanKept(Conv2d(32, 32, 9, 11, 3, 1, 1, 8), kGrouped);
+    ExpectNanKept(Conv2d(32, 32, 9, 11, 3, 1, 1, 32), kGrouped);
+    ExpectNanKept(Conv2d(32, 32, 9, 11, 3), ConvFormat::kWinograd4);
+  });
 }
 TEST(Conv, OneDnnRefusesPartsOfBlocks) {
   if (onednn::module() == nullptr) GTEST_SKIP() << onednn::description();
