@@ -10,64 +10,65 @@
 namespace tenon::kernels {
 
 /// Columns of A, rows of B, that are multiplied before what they add to C waits in memory. A block of packed A is as deep; its rows are
-/// kRowStride floats apart, which keeps rows of a tile out of each other's L1 sets.
-inline constexpr int64_t kBlockDepth = 384;
-inline constexpr int64_t kRowStride = kBlockDepth + 16;
+/// kRowStride elements apart, which keeps rows of a tile out of each other's L1 sets. In bytes these are the same for all elements.
+inline constexpr int64_t kLineBytes = 64, kBlockBytes = 1536;
+constexpr int64_t block_depth(int64_t element_bytes) { return kBlockBytes / element_bytes; }
+constexpr int64_t row_stride(int64_t element_bytes) { return (kBlockBytes + kLineBytes) / element_bytes; }
+inline constexpr int64_t kBlockDepth = block_depth(sizeof(float));
+inline constexpr int64_t kRowStride = row_stride(sizeof(float));
 
 /// Rows of a tile, of two vectors each: 28 sums fit 32 registers, and 12 fit 16. Where A is multiplied by lane, a vector of each row stands
 /// beside 16 sums.
-constexpr int64_t tile_rows(int64_t lanes) { return kMultipliesByLane ? 8 : vector_registers(lanes) == 32 ? 14 : 6; }
+constexpr int64_t tile_rows(int64_t float_lanes) { return kMultipliesByLane ? 8 : vector_registers(float_lanes) == 32 ? 14 : 6; }
+inline int64_t tile_rows(const GemmParams& p) { return tile_rows(p.panel * packed_bytes(p.dtype) / 8); }
+
+/// Whether plain operands are multiplied as they are.
+inline bool is_native(DType dtype) { return dtype == DType::kFloat32 || dtype == DType::kFloat64; }
 
 inline bool takes_few_rows(const GemmParams& p) {
   if (p.m > kFewRows || p.slices != nullptr || is_bits(p.format)) return false;
-  return p.format != GemmFormat::kNone || (p.dtype == DType::kFloat32 && p.b_n == 1 && p.n >= p.panel);
+  return p.format != GemmFormat::kNone || (is_native(p.dtype) && p.b_n == 1 && p.n >= p.panel);
 }
 inline bool takes_dots(const GemmParams& p) {
-  return p.format == GemmFormat::kNone && p.dtype == DType::kFloat32 && p.m <= kFewRows && p.b_k == 1 && p.a_k == 1;
+  return p.format == GemmFormat::kNone && is_native(p.dtype) && p.m <= kFewRows && p.b_k == 1 && p.a_k == 1;
 }
 
-/// Whether tiles read their rows where they lie, float32 next to each other, and not as packed copies. L1 has a set for each line of a
+/// Whether tiles read their rows where they lie, elements next to each other, and not as packed copies. L1 has a set for each line of a
 /// page, so rows near a multiple of a page apart drive each other out of it, once for every panel; copying them costs as much as some
 /// panels.
 inline bool rows_in_place(const GemmParams& p) {
-  constexpr int64_t kSets = 64, kLine = 16, kCopied = 6144;  // columns times rows of a set: measured with AVX-512 and AVX2
-  if (p.dtype != DType::kFloat32 || p.a_k != 1) return false;
-  const int64_t height = tile_rows(p.panel / 2), step = p.a_m % (kSets * kLine);
+  constexpr int64_t kSets = 64, kCopied = 6144;  // columns of float32 times rows of a set: measured with AVX-512 and AVX2
+  if (!is_native(p.dtype) || p.a_k != 1) return false;
+  const int64_t bytes = packed_bytes(p.dtype), height = tile_rows(p), step = p.a_m % (kSets * kLineBytes / bytes) * bytes;
   int64_t close = 0;  // to the first row of the tile, itself included
   for (int64_t row = 0; row < height; ++row) {
-    const int64_t set = row * step / kLine % kSets;
+    const int64_t set = row * step / kLineBytes % kSets;
     close += set <= 1 || set == kSets - 1;
   }
-  return close <= 2 || capped_mul(close, p.n) <= kCopied;
+  return close <= 2 || capped_mul(close * bytes / 4, p.n) <= kCopied;
 }
 
-inline int64_t depth_blocks(int64_t k) { return std::max<int64_t>(1, (k + kBlockDepth - 1) / kBlockDepth); }
+inline int64_t depth_blocks(int64_t k, int64_t depth) { return std::max<int64_t>(1, (k + depth - 1) / depth); }
 
 /// Part `index` of a product, and where its matrices start, in elements.
 struct GemmPart : ProductPart {
   int64_t a = 0, b = 0, c = 0, d = 0;
 };
-inline GemmPart gemm_part(const GemmParams& p, int64_t index) {
-  GemmPart part{product_part(p, index)};
-  part.a = batch_offset(p, part, p.a_batch);
-  part.b = batch_offset(p, part, p.b_batch);
-  part.c = batch_offset(p, part, p.c_batch);
-  part.d = batch_offset(p, part, p.d_batch);
-  return part;
-}
+GemmPart gemm_part(const GemmParams& p, int64_t index);
 
-/// Floats of a thread's scratch: packed A, partial sums, three tiles and a row.
+/// Elements of a thread's scratch: packed A, partial sums, three tiles and a row.
 struct GemmScratch {
   int64_t a = 0, sums = 0, tile = 0;
   int64_t total() const { return a + sums + 3 * tile + 64; }
 };
 inline GemmScratch gemm_scratch_layout(const GemmParams& p) {
   GemmScratch s;
-  const int64_t height = tile_rows(p.panel / 2);
+  const int64_t bytes = packed_bytes(p.dtype), depth = block_depth(bytes), height = tile_rows(p);
   s.tile = height * p.panel;
   const int64_t rows = p.row_parts == 0 ? 0 : std::min(p.m, (p.row_tiles + p.row_parts - 1) / p.row_parts * height);
-  if (!rows_in_place(p)) s.a = depth_blocks(p.k) * rows * kRowStride;  // at least the m * k that few rows of A need when they are converted
-  if (p.k > kBlockDepth) s.sums = rows * p.panel;
+  if (!rows_in_place(p))
+    s.a = depth_blocks(p.k, depth) * rows * row_stride(bytes);  // at least the m * k that few rows of A need when they are converted
+  if (p.k > depth) s.sums = rows * p.panel;
   return s;
 }
 

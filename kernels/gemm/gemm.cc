@@ -13,21 +13,21 @@ HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 namespace {
 
-const float* PanelsOf(const GemmParams& p, const Call& call) {
-  return p.shared_b ? reinterpret_cast<const float*>(call.shared) : call.in<float>(p.swapped ? 0 : 1);
+template <class T>
+const T* PanelsOf(const GemmParams& p, const Call& call) {
+  return p.shared_b ? reinterpret_cast<const T*>(call.shared) : call.in<T>(p.swapped ? 0 : 1);
 }
 
-}  // namespace
-
-/// B packed. The rows of a part are packed once and stay in L2; a slice of a panel, kBlockDepth deep, stays near while they pass.
-void GemmPanels(const GemmParams& p, const Call& call, Range range) {
+template <class T>
+void Panels(const GemmParams& p, const Call& call, Range range) {
+  constexpr int64_t kBlockDepth = block_depth(sizeof(T)), kPanel = kPanelOf<T>;
   const GemmScratch layout = gemm_scratch_layout(p);
-  float* const packed = reinterpret_cast<float*>(call.scratch);
-  float* const sums = packed + layout.a;
-  Finisher finisher(p, call, sums + layout.sums);
-  const float* const panels = PanelsOf(p, call);
+  T* const packed = reinterpret_cast<T*>(call.scratch);
+  T* const sums = packed + layout.a;
+  FinisherOf<T> finisher(p, call, sums + layout.sums);
+  const T* const panels = PanelsOf<T>(p, call);
   int64_t held = -1;
-  Rows a;
+  RowsOf<T> a;
   for (int64_t index = range.begin; index < range.end; ++index) {
     const GemmPart part = gemm_part(p, index);
     const int64_t first = tile_row(p, part.tile_begin), rows = tile_row(p, part.tile_end) - first;
@@ -36,12 +36,12 @@ void GemmPanels(const GemmParams& p, const Call& call, Range range) {
       held = part.block;
     }
     for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
-      const float* const b = panels + part.b + panel * p.k * kPanel;
+      const T* const b = panels + part.b + panel * p.k * kPanel;
       for (int64_t k = 0; k == 0 || k < p.k; k += kBlockDepth) {
-        TileArgs t;
+        TileArgsOf<T> t;
         t.k = std::min(kBlockDepth, p.k - k);
         t.b = b + k * kPanel;
-        const auto bytes = static_cast<uintptr_t>(t.k * kPanel) * sizeof(float);
+        const auto bytes = static_cast<uintptr_t>(t.k * kPanel) * sizeof(T);
         t.ahead = reinterpret_cast<uintptr_t>(t.b) + bytes;
         MultiplySlice(p, part, panel, k, a, sums, bytes, t, finisher);
       }
@@ -49,22 +49,23 @@ void GemmPanels(const GemmParams& p, const Call& call, Range range) {
   }
 }
 
-/// At most kFewRows rows: B is streamed once, A is read where it lies.
-void GemmFewRows(const GemmParams& p, const Call& call, Range range) {
+template <class T>
+void FewRows(const GemmParams& p, const Call& call, Range range) {
+  constexpr int64_t kPanel = kPanelOf<T>;
   const bool packed = p.format != GemmFormat::kNone;
   const void* const a = call.src[p.swapped ? 1 : 0];
-  const float* const b = packed ? PanelsOf(p, call) : call.in<float>(p.swapped ? 0 : 1);
+  const T* const b = packed ? PanelsOf<T>(p, call) : call.in<T>(p.swapped ? 0 : 1);
   const GemmScratch layout = gemm_scratch_layout(p);
-  float* const rows = reinterpret_cast<float*>(call.scratch);
-  Finisher finisher(p, call, rows + layout.a + layout.sums);
+  T* const rows = reinterpret_cast<T*>(call.scratch);
+  FinisherOf<T> finisher(p, call, rows + layout.a + layout.sums);
   int64_t held = -1;
   for (int64_t index = range.begin; index < range.end; ++index) {
     const GemmPart part = gemm_part(p, index);
-    TileArgs t;
+    TileArgsOf<T> t;
     t.k = p.k;
     t.b_k = packed ? kPanel : p.b_k;
-    if (p.dtype == DType::kFloat32 && p.a_k == 1) {
-      t.a = static_cast<const float*>(a) + part.a;
+    if (IsOf<T>(p.dtype) && p.a_k == 1) {
+      t.a = static_cast<const T*>(a) + part.a;
       t.a_m = p.a_m;
     } else {
       t.a = rows;
@@ -74,7 +75,7 @@ void GemmFewRows(const GemmParams& p, const Call& call, Range range) {
         held = part.block;
       }
     }
-    const TileFunction tile = kFewTiles[p.m];
+    const TileFunctionOf<T> tile = kFewTilesOf<T>[p.m];
     for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
       const int64_t col = panel * kPanel;
       if (packed) {
@@ -94,25 +95,43 @@ void GemmFewRows(const GemmParams& p, const Call& call, Range range) {
   }
 }
 
-/// At most kFewRows rows, and columns of B contiguous: one dot product an element.
-void GemmDots(const GemmParams& p, const Call& call, Range range) {
-  const float* const a = call.in<float>(p.swapped ? 1 : 0);
-  const float* const b = call.in<float>(p.swapped ? 0 : 1);
-  float* const products = reinterpret_cast<float*>(call.scratch);
-  Finisher finisher(p, call, products + kTileRows * kPanel);
+template <class T>
+void DotProducts(const GemmParams& p, const Call& call, Range range) {
+  constexpr int64_t kPanel = kPanelOf<T>;
+  const T* const a = call.in<T>(p.swapped ? 1 : 0);
+  const T* const b = call.in<T>(p.swapped ? 0 : 1);
+  T* const products = reinterpret_cast<T*>(call.scratch);
+  FinisherOf<T> finisher(p, call, products + kTileRows * kPanel);
   for (int64_t index = range.begin; index < range.end; ++index) {
     const GemmPart part = gemm_part(p, index);
     for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
       const int64_t col = panel * kPanel, columns = std::min(kPanel, p.n - col);
       DotRows(p.m, a + part.a, p.a_m, b + part.b + col * p.b_n, p.b_n, p.k, columns, products, kPanel);
-      TileArgs t;  // no product of its own: the dots come in as sums
+      TileArgsOf<T> t;  // no product of its own: the dots come in as sums
       t.a = t.b = products;
       t.sums = products;
       finisher.Begin(part, 0, p.m, col, t);
-      kFewTiles[p.m](t);
+      kFewTilesOf<T>[p.m](t);
       finisher.End();
     }
   }
+}
+
+}  // namespace
+
+/// B packed. The rows of a part are packed once and stay in L2; a slice of a panel, block_depth deep, stays near while they pass.
+void GemmPanels(const GemmParams& p, const Call& call, Range range) {
+  return p.dtype == DType::kFloat64 ? Panels<double>(p, call, range) : Panels<float>(p, call, range);
+}
+
+/// At most kFewRows rows: B is streamed once, A is read where it lies.
+void GemmFewRows(const GemmParams& p, const Call& call, Range range) {
+  return p.dtype == DType::kFloat64 ? FewRows<double>(p, call, range) : FewRows<float>(p, call, range);
+}
+
+/// At most kFewRows rows, and columns of B contiguous: one dot product an element.
+void GemmDots(const GemmParams& p, const Call& call, Range range) {
+  return p.dtype == DType::kFloat64 ? DotProducts<double>(p, call, range) : DotProducts<float>(p, call, range);
 }
 
 /// At most kFewRows rows of bfloat16: sums by oneDNN in float32, a slice of the columns a part; the rest as for every product.
@@ -139,17 +158,22 @@ void GemmOneDnn(const GemmParams& p, const Call& call, Range range) {
   }
 }
 
-void GemmPack(const GemmPackParams& p, const Call& call, Range range) {
+namespace {
+
+template <class T>
+void PackPanels(const GemmPackParams& p, const Call& call, Range range) {
+  constexpr int64_t kPanel = kPanelOf<T>, kLanes = kLanesOf<T>;
+  const bool as_is = IsOf<T>(p.dtype);
   const void* const src = call.src[p.input];
-  float* const dst = (p.to_shared ? reinterpret_cast<float*>(call.shared) : call.out<float>(0)) + p.to;
+  T* const dst = (p.to_shared ? reinterpret_cast<T*>(call.shared) : call.out<T>(0)) + p.to;
   const int64_t panels = p.panels();
-  const int64_t width = panel_width(p.format);
+  const int64_t width = panel_width(p.format, p.dtype);
   const int64_t panel_step = p.panel_step >= 0 ? p.panel_step : p.k * width;
   const int64_t batch_step = p.batch_step >= 0 ? p.batch_step : panels * panel_step;
   for (int64_t index = range.begin; index < range.end; ++index) {
     const int64_t panel = index % panels;
     int64_t batch = index / panels, from = p.from + panel * width * p.b_n;
-    float* const to = dst + batch * batch_step + panel * panel_step;
+    T* const to = dst + batch * batch_step + panel * panel_step;
     for (int i = p.batch_rank; i-- > 0;) {
       from += batch % p.batch[i] * p.b_batch[i];
       batch /= p.batch[i];
@@ -157,17 +181,17 @@ void GemmPack(const GemmPackParams& p, const Call& call, Range range) {
     const int64_t columns = std::min(width, p.n - panel * width);
     if (columns < width) {
       for (int64_t k = 0; k < p.k; ++k) {
-        for (int64_t i = columns; i < width; ++i) to[k * width + i] = 0.0f;
+        for (int64_t i = columns; i < width; ++i) to[k * width + i] = 0;
       }
     }
-    if (p.dtype == DType::kFloat32 && p.b_k == 1 && p.b_n != 1) {
+    if (as_is && p.b_k == 1 && p.b_n != 1) {
       constexpr int64_t kDepth = 64;  // rows of the panel that stay in L1 while columns are written into them
       for (int64_t k = 0; k < p.k; k += kDepth) {
-        Transpose(static_cast<const float*>(src) + from + k, p.b_n, std::min(kDepth, p.k - k), columns, to + k * width, width);
+        Transpose(static_cast<const T*>(src) + from + k, p.b_n, std::min(kDepth, p.k - k), columns, to + k * width, width);
       }
-    } else if (p.b_n == 1 && p.dtype == DType::kFloat32 && columns == kPanel) {
-      const DF d;
-      const float* from_row = static_cast<const float*>(src) + from;
+    } else if (p.b_n == 1 && as_is && columns == kPanel) {
+      const TileTag<T> d;
+      const T* from_row = static_cast<const T*>(src) + from;
       for (int64_t k = 0; k < p.k; ++k, from_row += p.b_k) {
         // Rows are often a multiple of a page apart, where hardware does not prefetch and L1 holds only a few of them.
         if (k + 24 < p.k) {
@@ -180,7 +204,7 @@ void GemmPack(const GemmPackParams& p, const Call& call, Range range) {
     } else if (p.b_n == 1) {
       for (int64_t k = 0; k < p.k; ++k) LoadRow(p.dtype, src, from + k * p.b_k, 1, columns, to + k * width);
     } else {
-      float row[kPanel];
+      T row[kPanel];
       for (int64_t i = 0; i < columns; ++i) {
         for (int64_t k = 0; k < p.k; k += kPanel) {
           const int64_t n = std::min(kPanel, p.k - k);
@@ -190,6 +214,12 @@ void GemmPack(const GemmPackParams& p, const Call& call, Range range) {
       }
     }
   }
+}
+
+}  // namespace
+
+void GemmPack(const GemmPackParams& p, const Call& call, Range range) {
+  return p.dtype == DType::kFloat64 ? PackPanels<double>(p, call, range) : PackPanels<float>(p, call, range);
 }
 
 void GemmFewPlain(const FewArgs& f) {

@@ -12,24 +12,29 @@ namespace onednn {
 class Slices;
 }
 
-/// How a matrix B of k rows and n columns is packed (values of Layout::format): panels of `width` columns, each panel k rows of
-/// `width` float32, the last panel padded with zeros. kPanels<w> is what the kernels of an instruction set with w/2 float lanes read.
-/// kOneDnn is oneDNN's own, of bfloat16 (kernels/onednn). Values from 0x8000 on are weights of a few bits (bits.h).
+/// How a matrix B of k rows and n columns is packed (values of Layout::format): panels two vectors wide, each panel k rows, the last panel
+/// padded with zeros. kPanels<w> is what the kernels of an instruction set with w/2 float lanes read: w columns of float32 to which float16
+/// and bfloat16 are widened too, or half as many of float64. kOneDnn is oneDNN's own, of bfloat16 (kernels/onednn). Values from 0x8000 on are weights of a few bits (bits.h).
 enum class GemmFormat : uint16_t { kNone = 0, kPanels8 = 1, kPanels16 = 2, kPanels32 = 3, kOneDnn = 4 };
 
 /// The format of the instruction set in use, and its width.
 GemmFormat gemm_format();
-inline int64_t panel_width(GemmFormat f) { return int64_t{4} << static_cast<int>(f); }
-/// Floats of one packed matrix.
-inline int64_t packed_floats(GemmFormat f, int64_t k, int64_t n) {
-  const int64_t w = panel_width(f);
+/// Bytes of an element that operands of `dtype` are packed and multiplied as: float64 is its own, all others are float32.
+inline int64_t packed_bytes(DType dtype) { return dtype == DType::kFloat64 ? 8 : 4; }
+inline int64_t panel_width(GemmFormat f, DType dtype = DType::kFloat32) {
+  return (int64_t{16} << static_cast<int>(f)) / packed_bytes(dtype);
+}
+/// Elements of one packed matrix.
+inline int64_t packed_elements(GemmFormat f, int64_t k, int64_t n, DType dtype) {
+  const int64_t w = panel_width(f, dtype);
   return (n + w - 1) / w * w * k;
 }
+inline int64_t packed_floats(GemmFormat f, int64_t k, int64_t n) { return packed_elements(f, k, n, DType::kFloat32); }
 
 inline constexpr int kGemmBatchDims = 8;
 
 /// Inputs: 0 A, 1 B, 2 D (the addend), 3 R (the residual, laid out as C). Output 0: C. Strides count elements.
-/// float16 and bfloat16 operands are computed in float32. Packed operands are float32 whatever `dtype` says.
+/// float16 and bfloat16 operands are computed in float32. Packed operands are float64 when `dtype` is, otherwise float32.
 struct GemmParams {
   DType dtype = DType::kFloat32;
   GemmFormat format = GemmFormat::kNone;  ///< kNone: B is plain
@@ -46,12 +51,12 @@ struct GemmParams {
   /// Applied last: clamp to [low, high] (NaN stays NaN), then `tile` unless null.
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
-  UnaryTile tile = nullptr;
+  UnaryTile tile = nullptr;  ///< not with float64
   float tile_alpha = 0, tile_beta = 0;
 
   int32_t batch_rank = 0;
   int64_t batch[kGemmBatchDims] = {}, a_batch[kGemmBatchDims] = {}, c_batch[kGemmBatchDims] = {}, d_batch[kGemmBatchDims] = {};
-  int64_t b_batch[kGemmBatchDims] = {};  ///< of packed B: floats
+  int64_t b_batch[kGemmBatchDims] = {};  ///< of packed B: its elements
 
   /// What computes the products when the format is kOneDnn; outlives the step. Otherwise why oneDNN does not, which is never null.
   const onednn::Slices* slices = nullptr;
@@ -84,20 +89,20 @@ extern const Table<GemmParams> gemm;
 /// Packing of a batch of matrices, one part a panel. Source: input `input` with the given strides; destination: Call::shared when
 /// `to_shared`, else output 0.
 struct GemmPackParams {
-  DType dtype = DType::kFloat32;  ///< float32, float16 or bfloat16
+  DType dtype = DType::kFloat32;  ///< float32, float16, bfloat16 or float64
   GemmFormat format = GemmFormat::kPanels16;
   int32_t input = 1;
   bool to_shared = true;
-  int64_t to = 0;           ///< where the first panel goes, in floats
+  int64_t to = 0;           ///< where the first panel goes, in packed elements
   int64_t from = 0;         ///< where the first matrix is, in elements
-  int64_t batch_step = -1;  ///< floats between packed matrices; -1: they follow each other
-  int64_t panel_step = -1;  ///< floats between panels; -1: they follow each other. More where these are some of a matrix's rows
+  int64_t batch_step = -1;  ///< packed elements between matrices; -1: they follow each other
+  int64_t panel_step = -1;  ///< packed elements between panels; -1: they follow each other. More where these are some of a matrix's rows
   int64_t k = 0, n = 0;
   int64_t b_k = 0, b_n = 1;
   int32_t batch_rank = 0;
   int64_t batch[kGemmBatchDims] = {}, b_batch[kGemmBatchDims] = {};
 
-  int64_t panels() const { return (n + panel_width(format) - 1) / panel_width(format); }
+  int64_t panels() const { return (n + panel_width(format, dtype) - 1) / panel_width(format, dtype); }
   int64_t parts() const {
     int64_t count = panels();
     for (int i = 0; i < batch_rank; ++i) count *= batch[i];

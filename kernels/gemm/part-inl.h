@@ -6,6 +6,8 @@
 #define TENON_KERNELS_GEMM_PART_INL_H_
 #endif
 
+#include <type_traits>
+
 #include "hwy/highway.h"
 #include "kernels/gemm/rows-inl.h"
 #include "kernels/gemm/tile-inl.h"
@@ -13,27 +15,37 @@
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 
-/// Rows of A for tiles: in blocks of kBlockDepth columns.
-struct Rows {
-  const float* at = nullptr;
-  int64_t step = 0;   ///< floats between rows
-  int64_t block = 0;  ///< floats between blocks
+/// Whether operands of `dtype` are T as they are.
+template <class T>
+HWY_INLINE bool IsOf(DType dtype) {
+  return dtype == (sizeof(T) == sizeof(double) ? DType::kFloat64 : DType::kFloat32);
+}
+
+/// Rows of A for tiles: in blocks of block_depth columns.
+template <class T>
+struct RowsOf {
+  const T* at = nullptr;
+  int64_t step = 0;   ///< elements between rows
+  int64_t block = 0;  ///< elements between blocks
 };
+using Rows = RowsOf<float>;
 
 /// Rows [begin, end) of A: where they lie, or copied to `packed`, block after block, each holding all rows. Those are read whole, as a
 /// stream.
-HWY_INLINE Rows TakeRows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, float* packed) {
-  if (rows_in_place(p)) return {static_cast<const float*>(a) + from + begin * p.a_m, p.a_m, kBlockDepth};
-  const Rows result{packed, kRowStride, (end - begin) * kRowStride};
-  if (p.dtype == DType::kFloat32 && p.a_m == 1 && p.a_k != 1) {
+template <class T>
+HWY_NOINLINE RowsOf<T> TakeRows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, T* packed) {
+  constexpr int64_t kBlockDepth = block_depth(sizeof(T)), kRowStride = row_stride(sizeof(T));
+  if (rows_in_place(p)) return {static_cast<const T*>(a) + from + begin * p.a_m, p.a_m, kBlockDepth};
+  const RowsOf<T> result{packed, kRowStride, (end - begin) * kRowStride};
+  if (IsOf<T>(p.dtype) && p.a_m == 1 && p.a_k != 1) {
     for (int64_t k = 0; k < p.k; k += kBlockDepth, packed += result.block) {
-      Transpose(static_cast<const float*>(a) + from + begin + k * p.a_k, p.a_k, end - begin, std::min(kBlockDepth, p.k - k), packed,
+      Transpose(static_cast<const T*>(a) + from + begin + k * p.a_k, p.a_k, end - begin, std::min(kBlockDepth, p.k - k), packed,
                 kRowStride);
     }
     return result;
   }
   for (int64_t r = begin; r < end; ++r, packed += kRowStride) {
-    float* to = packed;
+    T* to = packed;
     for (int64_t k = 0; k < p.k; k += kBlockDepth, to += result.block) {
       LoadRow(p.dtype, a, from + r * p.a_m + k * p.a_k, p.a_k, std::min(kBlockDepth, p.k - k), to);
     }
@@ -55,7 +67,7 @@ class Finisher {
         bias_(out_ + kTileRows * kPanel) {}
 
   /// Prepares the last block of `rows` rows from `row` on and the panel that begins at column `col`, of the matrices of `part`.
-  void Begin(const GemmPart& part, int64_t row, int64_t rows, int64_t col, TileArgs& t) {
+  HWY_NOINLINE void Begin(const GemmPart& part, int64_t row, int64_t rows, int64_t col, TileArgs& t) {
     at_ = part.c + row * p_.c_m + col;
     rows_ = rows;
     columns_ = std::min(kPanel, p_.n - col);
@@ -108,7 +120,7 @@ class Finisher {
   }
 
   /// `skip`: leading columns that are not stored because another panel did.
-  void End(int64_t skip = 0) {
+  HWY_NOINLINE void End(int64_t skip = 0) {
     if (direct_) return;
     if (p_.tile != nullptr) p_.tile(p_.tile_alpha, p_.tile_beta, out_, out_, rows_ * kPanel);
     for (int64_t r = 0; r < rows_; ++r) StoreRow(p_.dtype, out_ + r * kPanel + skip, columns_ - skip, c_, at_ + r * p_.c_m + skip);
@@ -133,14 +145,86 @@ class Finisher {
   bool direct_ = false;
 };
 
+/// The same for float64, in two steps: what is added to the sums is added when the tile has been stored.
+class Finisher64 {
+ public:
+  /// `scratch`: a tile.
+  Finisher64(const GemmParams& p, const Call& call, double* scratch)
+      : p_(p),
+        addend_(p.addend ? call.in<double>(2) : nullptr),
+        residual_(p.residual ? call.in<double>(3) : nullptr),
+        c_(call.out<double>(0)),
+        out_(scratch),
+        adds_(p.alpha != 1 || p.addend || p.residual || p.clamps()) {}
+
+  HWY_NOINLINE void Begin(const GemmPart& part, int64_t row, int64_t rows, int64_t col, TileArgsOf<double>& t) {
+    at_ = part.c + row * p_.c_m + col;
+    add_ = part.d + row * p_.d_m + col * p_.d_n;
+    rows_ = rows;
+    columns_ = std::min(kPanelOf<double>, p_.n - col);
+    direct_ = !adds_ && columns_ == kPanelOf<double>;
+    t.c = direct_ ? c_ + at_ : out_;
+    t.c_m = direct_ ? p_.c_m : kPanelOf<double>;
+  }
+
+  HWY_NOINLINE void End(int64_t skip = 0) {
+    if (direct_) return;
+    for (int64_t r = 0; r < rows_; ++r) {
+      double* const row = out_ + r * kPanelOf<double>;
+      if (adds_) Finish(r, row);
+      std::memcpy(c_ + at_ + r * p_.c_m + skip, row + skip, static_cast<size_t>(columns_ - skip) * sizeof(double));
+    }
+  }
+
+  void Detour(TileArgsOf<double>& t) {
+    direct_ = false;
+    t.c = out_;
+    t.c_m = kPanelOf<double>;
+  }
+
+ private:
+  HWY_NOINLINE void Finish(int64_t r, double* HWY_RESTRICT row) const {
+    const double alpha = p_.alpha, beta = p_.beta, low = p_.low, high = p_.high;
+    for (int64_t i = 0; i < columns_; ++i) row[i] *= alpha;
+    if (addend_ != nullptr) {
+      const double* const from = addend_ + add_ + r * p_.d_m;
+      if (p_.d_n == 1) {
+        for (int64_t i = 0; i < columns_; ++i) row[i] += beta * from[i];
+      } else {
+        for (int64_t i = 0; i < columns_; ++i) row[i] += beta * from[i * p_.d_n];
+      }
+    }
+    if (residual_ != nullptr) {
+      for (int64_t i = 0; i < columns_; ++i) row[i] += residual_[at_ + r * p_.c_m + i];
+    }
+    if (p_.clamps()) {
+      for (int64_t i = 0; i < columns_; ++i) row[i] = row[i] < low ? low : row[i] > high ? high : row[i];
+    }
+  }
+
+  const GemmParams& p_;
+  const double* addend_;
+  const double* residual_;
+  double* c_;
+  double* out_;
+  bool adds_;
+  int64_t at_ = 0, add_ = 0, rows_ = 0, columns_ = 0;
+  bool direct_ = false;
+};
+
+template <class T>
+using FinisherOf = std::conditional_t<sizeof(T) == sizeof(double), Finisher64, Finisher>;
+
 /// Tiles of a part's rows with a slice of a panel that starts at row k of B: its rows are t.b, t.k of them. Sums wait in
 /// `sums` until the last slice. Each tile fetches its share of the `ahead` bytes from t.ahead on, so that what follows arrives at memory
 /// speed behind the multiplications.
-HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t panel, int64_t k, const Rows& from, float* sums,
-                              uintptr_t ahead, TileArgs t, Finisher& finisher) {
+template <class T>
+HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t panel, int64_t k, const RowsOf<T>& from, T* sums,
+                              uintptr_t ahead, TileArgsOf<T> t, FinisherOf<T>& finisher) {
+  constexpr int64_t kBlockDepth = block_depth(sizeof(T)), kPanel = kPanelOf<T>;
   const int64_t first = tile_row(p, part.tile_begin);
-  const auto& tiles = p.n - panel * kPanel <= kLanes ? kHalfTiles : kPackedTiles;
-  const float* const block = from.at + k / kBlockDepth * from.block;
+  const auto& tiles = p.n - panel * kPanel <= kLanesOf<T> ? kHalfTilesOf<T> : kPackedTilesOf<T>;
+  const T* const block = from.at + k / kBlockDepth * from.block;
   t.a_m = from.step;
   const bool last = k + kBlockDepth >= p.k;
   const auto share = ahead / static_cast<uintptr_t>(part.tile_end - part.tile_begin);
@@ -148,7 +232,7 @@ HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t
   for (int64_t tile = part.tile_begin; tile < part.tile_end; ++tile) {
     const int64_t row = tile_row(p, tile), height = tile_row(p, tile + 1) - row;
     t.a = block + (row - first) * from.step;
-    float* const partial = sums + (row - first) * kPanel;
+    T* const partial = sums + (row - first) * kPanel;
     t.sums = k > 0 ? partial : nullptr;
     if (last) {
       finisher.Begin(part, row, height, panel * kPanel, t);

@@ -11,11 +11,11 @@ namespace {
 constexpr int64_t kStreamedBytes = 128 << 10;
 /// Multiply-adds that make a part worth handing out.
 constexpr int64_t kPartWork = 1 << 20;
-/// Most rows of A packed at once, and most floats: they stay in L2 while panels of B pass by.
+/// Most rows of A packed at once, and most bytes: they stay in L2 while panels of B pass by.
 constexpr int64_t kBlockRows = 112;
-constexpr int64_t kBlockFloats = 128 << 10;
+constexpr int64_t kBlockBytesHeld = 512 << 10;
 /// The same where every row costs less of decoding the panels.
-constexpr int64_t kBitsBlockFloats = 512 << 10;
+constexpr int64_t kBitsBlockBytesHeld = 2 << 20;
 constexpr int64_t kEnoughParts = 64;
 }  // namespace
 
@@ -28,8 +28,8 @@ GemmFormat gemm_format() {
 }
 
 void plan_gemm(GemmParams& p) {
-  p.panel = panel_width(gemm_format());
-  const int64_t height = tile_rows(p.panel / 2);
+  p.panel = panel_width(gemm_format(), p.dtype);
+  const int64_t height = tile_rows(p), bytes = packed_bytes(p.dtype);
   const int64_t panels = ceil_div(p.n, p.panel);
   p.row_tiles = std::max<int64_t>(1, ceil_div(p.m, height));
   if (p.m == 0 || p.n == 0) {
@@ -43,17 +43,17 @@ void plan_gemm(GemmParams& p) {
   }
   if (takes_few_rows(p) || takes_dots(p)) {
     p.row_tiles = p.row_parts = 1;
-    p.col_parts = ceil_div(panels, std::max<int64_t>(1, kStreamedBytes / capped_mul(std::max<int64_t>(1, p.k), p.panel * 4)));
+    p.col_parts = ceil_div(panels, std::max<int64_t>(1, kStreamedBytes / capped_mul(std::max<int64_t>(1, p.k), p.panel * bytes)));
     return;
   }
   if (takes_few_bits(p)) {
     p.row_parts = 1;
-    const int64_t bytes = bits_format(p.format).panel_words(p.k) * 4;
-    p.col_parts = ceil_div(panels, std::max<int64_t>(1, kStreamedBytes / bytes));
+    const int64_t panel_bytes = bits_format(p.format).panel_words(p.k) * 4;
+    p.col_parts = ceil_div(panels, std::max<int64_t>(1, kStreamedBytes / panel_bytes));
     return;
   }
-  const int64_t floats = is_bits(p.format) ? kBitsBlockFloats : kBlockFloats;
-  const int64_t rows = std::clamp<int64_t>(floats / std::max<int64_t>(1, p.k), height, kBlockRows);
+  const int64_t held = (is_bits(p.format) ? kBitsBlockBytesHeld : kBlockBytesHeld) / bytes;
+  const int64_t rows = std::clamp<int64_t>(held / std::max<int64_t>(1, p.k), height, kBlockRows);
   p.row_parts = ceil_div(p.row_tiles, std::max<int64_t>(1, rows / height));
   const int64_t panel_work = std::max<int64_t>(1, capped_mul(ceil_div(p.m, p.row_parts) * p.panel, p.k));
   int64_t width = std::max(ceil_div(kPartWork, panel_work), 128 / p.panel);
@@ -61,13 +61,25 @@ void plan_gemm(GemmParams& p) {
   p.col_parts = ceil_div(panels, std::min(width, panels));
 }
 
+GemmPart gemm_part(const GemmParams& p, int64_t index) {
+  GemmPart part{product_part(p, index)};
+  part.a = batch_offset(p, part, p.a_batch);
+  part.b = batch_offset(p, part, p.b_batch);
+  part.c = batch_offset(p, part, p.c_batch);
+  part.d = batch_offset(p, part, p.d_batch);
+  return part;
+}
+
 int64_t gemm_scratch(const GemmParams& p) {
   if (p.slices != nullptr) {
     const int64_t products = p.m * p.slices->largest() + gemm_scratch_layout(GemmParams{.panel = p.panel}).total();
     return products * 4 + static_cast<int64_t>(p.slices->scratch_bytes());
   }
-  if (p.format == GemmFormat::kNone && !takes_few_rows(p)) return gemm_scratch_layout(GemmParams{.panel = p.panel}).total() * 4;
-  return gemm_scratch_layout(p).total() * 4 + bits_scratch(p);
+  const int64_t bytes = packed_bytes(p.dtype);
+  if (p.format == GemmFormat::kNone && !takes_few_rows(p)) {
+    return gemm_scratch_layout(GemmParams{.dtype = p.dtype, .panel = p.panel}).total() * bytes;
+  }
+  return gemm_scratch_layout(p).total() * bytes + bits_scratch(p);
 }
 
 int64_t bits_scratch(const GemmParams& p) {

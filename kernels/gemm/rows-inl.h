@@ -6,57 +6,42 @@
 #define TENON_KERNELS_GEMM_ROWS_INL_H_
 #endif
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/dtype.h"
-#include "base/small_float.h"
 #include "hwy/highway.h"
+#include "kernels/elementwise/half.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// dst[i] = src[from + i * step] as float32, for n elements of float32, float16 or bfloat16.
-HWY_INLINE void LoadRow(DType dtype, const void* src, int64_t from, int64_t step, int64_t n, float* HWY_RESTRICT dst) {
-  const hn::CappedTag<float, 16> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  if (dtype == DType::kFloat32) {
-    const float* s = static_cast<const float*>(src) + from;
-    if (step == 1) {
-      std::memcpy(dst, s, static_cast<size_t>(n) * sizeof(float));
-    } else {
-      for (int64_t i = 0; i < n; ++i) dst[i] = s[i * step];
-    }
-    return;
-  }
-  const uint16_t* s = static_cast<const uint16_t*>(src) + from;
-  int64_t i = 0;
-  if (dtype == DType::kBFloat16) {
-    const hn::Rebind<uint16_t, decltype(d)> d16;
-    const hn::RebindToUnsigned<decltype(d)> d32;
-    if (step == 1) {
-      for (; i + lanes <= n; i += lanes) {
-        hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(hn::PromoteTo(d32, hn::LoadU(d16, s + i)))), d, dst + i);
-      }
-    }
-    for (; i < n; ++i) {
-      BFloat16 value;
-      value.bits = s[i * step];
-      dst[i] = static_cast<float>(value);
-    }
+/// dst[i] = src[i * step] for n elements.
+template <class T>
+HWY_INLINE void CopyRow(const T* HWY_RESTRICT src, int64_t step, int64_t n, T* HWY_RESTRICT dst) {
+  if (step == 1) {
+    std::memcpy(dst, src, static_cast<size_t>(n) * sizeof(T));
   } else {
-    const hn::Rebind<hwy::float16_t, decltype(d)> d16;
-    if (step == 1) {
-      for (; i + lanes <= n; i += lanes) {
-        const hn::Rebind<uint16_t, decltype(d)> bits;
-        hn::StoreU(hn::PromoteTo(d, hn::BitCast(d16, hn::LoadU(bits, s + i))), d, dst + i);
-      }
-    }
-    for (; i < n; ++i) {
-      Float16 value;
-      value.bits = s[i * step];
-      dst[i] = static_cast<float>(value);
-    }
+    for (int64_t i = 0; i < n; ++i) dst[i] = src[i * step];
+  }
+}
+
+/// dst[i] = src[from + i * step] for n elements, of float64; or of float32, float16 or bfloat16 as float32.
+HWY_NOINLINE inline void LoadRow(DType, const void* src, int64_t from, int64_t step, int64_t n, double* HWY_RESTRICT dst) {
+  CopyRow(static_cast<const double*>(src) + from, step, n, dst);
+}
+HWY_NOINLINE inline void LoadRow(DType dtype, const void* src, int64_t from, int64_t step, int64_t n, float* HWY_RESTRICT dst) {
+  if (dtype == DType::kFloat32) return CopyRow(static_cast<const float*>(src) + from, step, n, dst);
+  const uint16_t* const s = static_cast<const uint16_t*>(src) + from;
+  const Widen widen = widen_half(dtype);
+  if (step == 1) return widen(s, dst, n);
+  constexpr int64_t kPiece = 64;
+  uint16_t piece[kPiece];
+  for (int64_t i = 0; i < n; i += kPiece) {
+    const int64_t m = std::min(kPiece, n - i);
+    CopyRow(s + i * step, step, m, piece);
+    widen(piece, dst + i, m);
   }
 }
 
@@ -64,16 +49,35 @@ HWY_INLINE void LoadRow(DType dtype, const void* src, int64_t from, int64_t step
 HWY_INLINE void StoreRow(DType dtype, const float* HWY_RESTRICT src, int64_t n, void* dst, int64_t at) {
   if (dtype == DType::kFloat32) {
     std::memcpy(static_cast<float*>(dst) + at, src, static_cast<size_t>(n) * sizeof(float));
-  } else if (dtype == DType::kBFloat16) {
-    for (int64_t i = 0; i < n; ++i) static_cast<BFloat16*>(dst)[at + i] = BFloat16(src[i]);
   } else {
-    for (int64_t i = 0; i < n; ++i) static_cast<Float16*>(dst)[at + i] = Float16(src[i]);
+    narrow_half(dtype)(src, static_cast<uint16_t*>(dst) + at, n);
   }
 }
 
 /// dst[i * dst_step + j] = src[j * src_step + i]: rows of dst are columns of src, which is contiguous along i.
-HWY_INLINE void Transpose(const float* HWY_RESTRICT src, int64_t src_step, int64_t rows, int64_t columns, float* HWY_RESTRICT dst,
-                          int64_t dst_step) {
+HWY_NOINLINE inline void Transpose(const double* HWY_RESTRICT src, int64_t src_step, int64_t rows, int64_t columns,
+                                   double* HWY_RESTRICT dst, int64_t dst_step) {
+  const hn::FixedTag<double, 2> d;
+  const int64_t whole = rows / 2 * 2;
+  int64_t j = 0;
+  for (; j + 2 <= columns; j += 2) {
+    const double* s = src + j * src_step;
+    for (int64_t i = 0; i < whole; i += 2) {
+      const auto r0 = hn::LoadU(d, s + i), r1 = hn::LoadU(d, s + src_step + i);
+      double* to = dst + i * dst_step + j;
+      hn::StoreU(hn::InterleaveLower(d, r0, r1), d, to);
+      hn::StoreU(hn::InterleaveUpper(d, r0, r1), d, to + dst_step);
+    }
+    for (int64_t i = whole; i < rows; ++i) {
+      for (int64_t c = 0; c < 2; ++c) dst[i * dst_step + j + c] = s[c * src_step + i];
+    }
+  }
+  for (; j < columns; ++j) {
+    for (int64_t i = 0; i < rows; ++i) dst[i * dst_step + j] = src[j * src_step + i];
+  }
+}
+HWY_NOINLINE inline void Transpose(const float* HWY_RESTRICT src, int64_t src_step, int64_t rows, int64_t columns, float* HWY_RESTRICT dst,
+                                   int64_t dst_step) {
   const hn::FixedTag<float, 4> d;
   int64_t j = 0;
   for (; j + 4 <= columns; j += 4) {

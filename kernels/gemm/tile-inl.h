@@ -17,22 +17,31 @@ HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-using DF = hn::CappedTag<float, 16>;
+/// Vectors of float or double, and how many columns a panel of them has.
+template <class T>
+using TileTag = hn::CappedTag<T, 64 / sizeof(T)>;
+template <class T>
+inline constexpr int64_t kLanesOf = hn::MaxLanes(TileTag<T>());
+template <class T>
+inline constexpr int64_t kPanelOf = 2 * kLanesOf<T>;
+using DF = TileTag<float>;
 using VF = hn::Vec<DF>;
-inline constexpr int64_t kLanes = hn::MaxLanes(DF());
-inline constexpr int64_t kPanel = 2 * kLanes;
+inline constexpr int64_t kLanes = kLanesOf<float>;
+inline constexpr int64_t kPanel = kPanelOf<float>;
 inline constexpr int kTileRows = static_cast<int>(tile_rows(kLanes));
 
-struct TileArgs {
-  const float* a = nullptr;
-  int64_t a_m = kRowStride;  ///< floats between rows
-  const float* b = nullptr;
-  int64_t b_k = kPanel;  ///< unpacked B only: floats between rows
+/// Steps count elements. What follows the sums (from `alpha` on) is of float only; of double, it is done where the tile has been stored.
+template <class T>
+struct TileArgsOf {
+  const T* a = nullptr;
+  int64_t a_m = row_stride(sizeof(T));  ///< between rows
+  const T* b = nullptr;
+  int64_t b_k = kPanelOf<T>;  ///< unpacked B only: between rows
   int64_t k = 0;
   uintptr_t ahead = 0;  ///< packed B only: address to fetch into L2 from while the tile is computed, ahead_k bytes for every k
   uintptr_t ahead_k = 0;
-  const float* sums = nullptr;  ///< what earlier blocks of k gave, rows kPanel apart; null for none
-  float* c = nullptr;
+  const T* sums = nullptr;  ///< what earlier blocks of k gave, rows a panel apart; null for none
+  T* c = nullptr;
   int64_t c_m = 0;
   bool finish = true;  ///< the last block of k: apply what follows
   float alpha = 1;
@@ -42,59 +51,66 @@ struct TileArgs {
   bool clamp = false;
   float low = 0, high = 0;
 };
+using TileArgs = TileArgsOf<float>;
 
-/// Sums become results: alpha, bias, residual, clamp; then the store.
+/// Sums become results: alpha, bias, residual, clamp.
 template <int R, int NV>
-HWY_INLINE void StoreTile(const TileArgs& t, VF (&acc)[R][NV]) {
+HWY_INLINE void FinishTile(const TileArgs& t, VF (&acc)[R][NV]) {
   const DF d;
+  if (t.alpha != 1.0f) {
+    const VF alpha = hn::Set(d, t.alpha);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int v = 0; v < NV; ++v) acc[r][v] = hn::Mul(acc[r][v], alpha);
+  }
+  if (t.bias != nullptr) {
+#pragma GCC unroll 2
+    for (int v = 0; v < NV; ++v) {
+      const VF bias = hn::LoadU(d, t.bias + v * kLanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) acc[r][v] = hn::Add(acc[r][v], bias);
+    }
+  }
+  if (t.init != nullptr) {
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int v = 0; v < NV; ++v) acc[r][v] = hn::Add(acc[r][v], hn::LoadU(d, t.init + r * t.init_m + v * kLanes));
+  }
+  if (t.clamp) {
+    const VF low = hn::Set(d, t.low), high = hn::Set(d, t.high);
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int v = 0; v < NV; ++v) acc[r][v] = Between(low, acc[r][v], high);
+  }
+}
+
+template <class T, int R, int NV>
+HWY_INLINE void StoreTile(const TileArgsOf<T>& t, hn::Vec<TileTag<T>> (&acc)[R][NV]) {
+  constexpr TileTag<T> d;
   if (t.sums != nullptr) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
-      for (int v = 0; v < NV; ++v) acc[r][v] = hn::Add(acc[r][v], hn::LoadU(d, t.sums + r * kPanel + v * kLanes));
+      for (int v = 0; v < NV; ++v) acc[r][v] = hn::Add(acc[r][v], hn::LoadU(d, t.sums + r * kPanelOf<T> + v * kLanesOf<T>));
   }
-  if (t.finish) {
-    if (t.alpha != 1.0f) {
-      const VF alpha = hn::Set(d, t.alpha);
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-        for (int v = 0; v < NV; ++v) acc[r][v] = hn::Mul(acc[r][v], alpha);
-    }
-    if (t.bias != nullptr) {
-#pragma GCC unroll 2
-      for (int v = 0; v < NV; ++v) {
-        const VF bias = hn::LoadU(d, t.bias + v * kLanes);
-#pragma GCC unroll 16
-        for (int r = 0; r < R; ++r) acc[r][v] = hn::Add(acc[r][v], bias);
-      }
-    }
-    if (t.init != nullptr) {
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-        for (int v = 0; v < NV; ++v) acc[r][v] = hn::Add(acc[r][v], hn::LoadU(d, t.init + r * t.init_m + v * kLanes));
-    }
-    if (t.clamp) {
-      const VF low = hn::Set(d, t.low), high = hn::Set(d, t.high);
-#pragma GCC unroll 16
-      for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-        for (int v = 0; v < NV; ++v) acc[r][v] = Between(low, acc[r][v], high);
-    }
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (t.finish) FinishTile<R, NV>(t, acc);
   }
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
-    for (int v = 0; v < NV; ++v) hn::StoreU(acc[r][v], d, t.c + r * t.c_m + v * kLanes);
+    for (int v = 0; v < NV; ++v) hn::StoreU(acc[r][v], d, t.c + r * t.c_m + v * kLanesOf<T>);
 }
 
 /// Adds the products of lane kLane of x, of a row of A each, and a row of B.
-template <int kLane, int R, int NV>
-HWY_INLINE void AddLane(const VF (&x)[R], const float* HWY_RESTRICT b, VF (&acc)[R][NV]) {
-  VF row[NV];
+template <class T, int kLane, int R, int NV, class V = hn::Vec<TileTag<T>>>
+HWY_INLINE void AddLane(const V (&x)[R], const T* HWY_RESTRICT b, V (&acc)[R][NV]) {
+  V row[NV];
 #pragma GCC unroll 2
-  for (int v = 0; v < NV; ++v) row[v] = hn::LoadU(DF(), b + v * kLanes);
+  for (int v = 0; v < NV; ++v) row[v] = hn::LoadU(TileTag<T>(), b + v * kLanesOf<T>);
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
@@ -102,10 +118,12 @@ HWY_INLINE void AddLane(const VF (&x)[R], const float* HWY_RESTRICT b, VF (&acc)
 }
 
 /// R rows of A times NV vectors of a packed panel.
-template <int R, int NV>
-HWY_NOINLINE void PackedTile(const TileArgs& t) {
-  const DF d;
-  VF acc[R][NV];
+template <class T, int R, int NV>
+HWY_NOINLINE void PackedTile(const TileArgsOf<T>& t) {
+  constexpr int64_t kLanes = kLanesOf<T>;
+  const TileTag<T> d;
+  using V = hn::Vec<TileTag<T>>;
+  V acc[R][NV];
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
@@ -113,10 +131,10 @@ HWY_NOINLINE void PackedTile(const TileArgs& t) {
   // A pointer to every third row: an address takes one and two strides by itself.
   constexpr int kPointers = (R + 2) / 3;
   const int64_t a_m = t.a_m;
-  const float* a[kPointers];
+  const T* a[kPointers];
 #pragma GCC unroll 5
   for (int j = 0; j < kPointers; ++j) a[j] = t.a + 3 * j * a_m;
-  const float* HWY_RESTRICT b = t.b;
+  const T* HWY_RESTRICT b = t.b;
   uintptr_t ahead = t.ahead;
   const uintptr_t ahead_k = t.ahead_k;
 #pragma GCC unroll 16
@@ -126,65 +144,67 @@ HWY_NOINLINE void PackedTile(const TileArgs& t) {
   int64_t k = t.k;
   if constexpr (kMultipliesByLane) {
     for (; k >= kLanes; k -= kLanes) {
-      VF x[R];
+      V x[R];
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) x[r] = hn::LoadU(d, a[r / 3] + r % 3 * a_m);
 #pragma GCC unroll 5
       for (int j = 0; j < kPointers; ++j) a[j] += kLanes;
       const auto add = [&]<int... kLane>(std::integer_sequence<int, kLane...>) HWY_ATTR __attribute__((always_inline)) {
-        ((__builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2), AddLane<kLane>(x, b, acc), b += kPanel, ahead += ahead_k), ...);
+        ((__builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2), AddLane<T, kLane>(x, b, acc), b += kPanelOf<T>, ahead += ahead_k), ...);
       };
       add(std::make_integer_sequence<int, static_cast<int>(kLanes)>());
     }
   }
-  for (; k > 0; --k, b += kPanel, ahead += ahead_k) {
+  for (; k > 0; --k, b += kPanelOf<T>, ahead += ahead_k) {
     __builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2);
-    VF row[NV];
+    V row[NV];
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v) row[v] = hn::LoadU(d, b + v * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      const VF x = hn::Set(d, a[r / 3][r % 3 * a_m]);
+      const V x = hn::Set(d, a[r / 3][r % 3 * a_m]);
 #pragma GCC unroll 2
       for (int v = 0; v < NV; ++v) acc[r][v] = hn::MulAdd(x, row[v], acc[r][v]);
     }
 #pragma GCC unroll 5
     for (int j = 0; j < kPointers; ++j) ++a[j];
   }
-  StoreTile<R, NV>(t, acc);
+  StoreTile<T, R, NV>(t, acc);
 }
 
 /// R <= kFewRows rows of plain A times one panel whose rows are b_k floats apart. U rows of B at a time have sums of their own, so
 /// that one row of A keeps both multipliers busy.
-template <int R, int U>
-HWY_NOINLINE void FewTile(const TileArgs& t) {
-  const DF d;
-  VF acc[U][R][2];
+template <class T, int R, int U>
+HWY_NOINLINE void FewTile(const TileArgsOf<T>& t) {
+  constexpr int64_t kLanes = kLanesOf<T>;
+  const TileTag<T> d;
+  using V = hn::Vec<TileTag<T>>;
+  V acc[U][R][2];
 #pragma GCC unroll 4
   for (int u = 0; u < U; ++u)
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) acc[u][r][0] = acc[u][r][1] = hn::Zero(d);
-  const float* HWY_RESTRICT a = t.a;
-  const float* HWY_RESTRICT b = t.b;
+  const T* HWY_RESTRICT a = t.a;
+  const T* HWY_RESTRICT b = t.b;
   const int64_t b_k = t.b_k, a_m = t.a_m;
   int64_t k = t.k;
   for (; k >= U; k -= U, a += U) {
 #pragma GCC unroll 4
     for (int u = 0; u < U; ++u, b += b_k) {
-      const VF b0 = hn::LoadU(d, b), b1 = hn::LoadU(d, b + kLanes);
+      const V b0 = hn::LoadU(d, b), b1 = hn::LoadU(d, b + kLanes);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        const VF x = hn::Set(d, a[r * a_m + u]);
+        const V x = hn::Set(d, a[r * a_m + u]);
         acc[u][r][0] = hn::MulAdd(x, b0, acc[u][r][0]);
         acc[u][r][1] = hn::MulAdd(x, b1, acc[u][r][1]);
       }
     }
   }
   for (; k > 0; --k, ++a, b += b_k) {
-    const VF b0 = hn::LoadU(d, b), b1 = hn::LoadU(d, b + kLanes);
+    const V b0 = hn::LoadU(d, b), b1 = hn::LoadU(d, b + kLanes);
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
-      const VF x = hn::Set(d, a[r * a_m]);
+      const V x = hn::Set(d, a[r * a_m]);
       acc[0][r][0] = hn::MulAdd(x, b0, acc[0][r][0]);
       acc[0][r][1] = hn::MulAdd(x, b1, acc[0][r][1]);
     }
@@ -196,18 +216,27 @@ HWY_NOINLINE void FewTile(const TileArgs& t) {
       acc[0][r][0] = hn::Add(acc[0][r][0], acc[u][r][0]);
       acc[0][r][1] = hn::Add(acc[0][r][1], acc[u][r][1]);
     }
-  StoreTile<R, 2>(t, acc[0]);
+  StoreTile<T, R, 2>(t, acc[0]);
 }
 
-using TileFunction = void (*)(const TileArgs&);
-template <int NV, int... R>
-constexpr std::array<TileFunction, sizeof...(R) + 1> PackedTiles(std::integer_sequence<int, R...>) {
-  return {nullptr, &PackedTile<R + 1, NV>...};
+template <class T>
+using TileFunctionOf = void (*)(const TileArgsOf<T>&);
+using TileFunction = TileFunctionOf<float>;
+template <class T, int NV, int... R>
+constexpr std::array<TileFunctionOf<T>, sizeof...(R) + 1> PackedTiles(std::integer_sequence<int, R...>) {
+  return {nullptr, &PackedTile<T, R + 1, NV>...};
 }
 /// By number of rows: whole panels, and panels of which the first half holds all columns.
-inline constexpr auto kPackedTiles = PackedTiles<2>(std::make_integer_sequence<int, kTileRows>());
-inline constexpr auto kHalfTiles = PackedTiles<1>(std::make_integer_sequence<int, kTileRows>());
-inline constexpr TileFunction kFewTiles[kFewRows + 1] = {nullptr, &FewTile<1, 4>, &FewTile<2, 2>, &FewTile<3, 2>, &FewTile<4, 1>};
+template <class T>
+inline constexpr auto kPackedTilesOf = PackedTiles<T, 2>(std::make_integer_sequence<int, kTileRows>());
+template <class T>
+inline constexpr auto kHalfTilesOf = PackedTiles<T, 1>(std::make_integer_sequence<int, kTileRows>());
+inline constexpr auto& kPackedTiles = kPackedTilesOf<float>;
+inline constexpr auto& kHalfTiles = kHalfTilesOf<float>;
+template <class T>
+inline constexpr TileFunctionOf<T> kFewTilesOf[kFewRows + 1] = {nullptr, &FewTile<T, 1, 4>, &FewTile<T, 2, 2>, &FewTile<T, 3, 2>,
+                                                                &FewTile<T, 4, 1>};
+inline constexpr auto& kFewTiles = kFewTilesOf<float>;
 
 }  // namespace tenon::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();

@@ -58,6 +58,9 @@ Result<Types> infer(const MatMul& op, const Types& in) {
       return error(Code::kInternal, "input ", i, " has layout ", in[i].layout.str(), ", expected plain");
     }
   }
+  if (op.activation.has_unary && in[0].dtype == DType::kFloat64) {
+    return error(Code::kInternal, "computes no activation in float64, and was given one");
+  }
   for (int i = 0; i < 2; ++i) TENON_TRY(op.matrices ? expect_rank(in, i, 2) : expect_rank_at_least(in, i, 1));
   Type out = Type::unranked(in[0].dtype);
   if (!in[0].ranked() || !in[1].ranked()) {
@@ -175,8 +178,8 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
     return step;
   }
   const bool halves = p.dtype == DType::kFloat16 || p.dtype == DType::kBFloat16;
-  bool pack = p.format == GemmFormat::kNone && (halves || p.dtype == DType::kFloat32);
-  if (pack && p.dtype == DType::kFloat32) {
+  bool pack = p.format == GemmFormat::kNone && (halves || p.dtype == DType::kFloat32 || p.dtype == DType::kFloat64);
+  if (pack && !halves) {
     for (const auto& row : kernels::gemm) {  // rows before the reference are fast without packing
       if (row.refuse(p) == nullptr && std::string_view(row.name) != "GemmReference") pack = false;
     }
@@ -186,16 +189,16 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
   if (pack) {
     kernels::GemmPackParams q{
         .dtype = p.dtype, .format = kernels::gemm_format(), .input = p.swapped ? 0 : 1, .k = p.k, .n = p.n, .b_k = p.b_k, .b_n = p.b_n};
-    int64_t floats = kernels::packed_floats(q.format, p.k, p.n);
+    int64_t elements = kernels::packed_elements(q.format, p.k, p.n, p.dtype);
     for (size_t i = batch.size(); i-- > 0;) {
       if (batch[i].b == 0) continue;
-      batch[i].b = floats;
-      const auto total = checked_mul(floats, batch[i].size);
-      if (!total) return limit_error("packing input 1 overflows: ", floats, " elements times ", batch[i].size);
-      floats = *total;
+      batch[i].b = elements;
+      const auto total = checked_mul(elements, batch[i].size);
+      if (!total) return limit_error("packing input 1 overflows: ", elements, " elements times ", batch[i].size);
+      elements = *total;
     }
-    const auto bytes = checked_mul(floats, 4);
-    if (!bytes) return limit_error("packing input 1 overflows: ", floats, " elements");
+    const auto bytes = checked_mul(elements, kernels::packed_bytes(p.dtype));
+    if (!bytes) return limit_error("packing input 1 overflows: ", elements, " elements");
     for (int i = 0; i < p.batch_rank; ++i) {
       if (p.b_batch[i] == 0) continue;
       q.batch[q.batch_rank] = p.batch[i];
@@ -206,7 +209,7 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
     shared = static_cast<size_t>(*bytes);
     set_batch(p, batch);
     kernels::plan_gemm(p);
-    packing = Step::phase<kernels::GemmPackParams>(kernels::GemmPackPointer(), q, q.parts(), static_cast<double>(floats) * 0.2);
+    packing = Step::phase<kernels::GemmPackParams>(kernels::GemmPackPointer(), q, q.parts(), static_cast<double>(*bytes) * 0.05);
   }
   if (kernels::takes_few_bits(p)) {
     const auto floats = checked_mul(kernels::bits_floats(p), p.batches()), bytes = checked_mul(floats.value_or(INT64_MAX), 4);
@@ -276,7 +279,7 @@ Result<Step> bind(const MatMul& op, const BindContext& ctx) {
       return error(Code::kInternal, "input 1 is ", ctx.layout(1).str(), ", expected packed:", static_cast<int>(kernels::gemm_format()),
                    " on this CPU");
     }
-    matrix_b = panels != p.format || panels == GemmFormat::kOneDnn ? 0 : kernels::packed_floats(p.format, p.k, p.n);
+    matrix_b = panels != p.format || panels == GemmFormat::kOneDnn ? 0 : kernels::packed_elements(p.format, p.k, p.n, p.dtype);
   }
 
   const int rank = static_cast<int>(out.size()) - (a_vector ? 0 : 1) - (b_vector ? 0 : 1);

@@ -8,7 +8,7 @@
 namespace tenon::ops {
 
 /// y = activation(alpha * A B + beta * C + R): ONNX MatMul with numpy's rules for any rank, ONNX Gemm, and what passes fuse into them.
-/// C broadcasts to the shape of the product; R has exactly that shape. B may be packed (pack_matmul_weights); its type then keeps the
+/// float64 products take no activation but its bounds. C broadcasts to the shape of the product; R has exactly that shape. B may be packed (pack_matmul_weights); its type then keeps the
 /// logical shape [..., K, N], and trans_b must be false.
 struct MatMul {
   bool matrices = false;  ///< Gemm: A and B must have rank 2
@@ -31,7 +31,7 @@ struct PackedWeights {
   Tensor tensor;
   Layout layout;
 };
-/// nullopt when packing would not help: dtypes other than float32, float16 and bfloat16, vectors, a single column, empty matrices.
+/// nullopt when packing would not help: dtypes other than float32, float16, bfloat16 and float64, vectors, a single column, empty matrices.
 Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool trans_b, std::shared_ptr<Allocator> allocator = nullptr);
 
 /// For how many rows of A oneDNN should pack B: those of a product whose other inputs have these types (Type::none() where left out). 0

@@ -17,10 +17,17 @@ constexpr int64_t kFewestRows = 8;         // less at a time scatters lines over
 /// Packs a stack of matrices of k rows and n columns piece by piece. In memory as [n, k] when `trans`.
 class WeightPacker {
  public:
-  WeightPacker(const Tensor& source, bool trans, GemmFormat format, int64_t k, int64_t n, float* packed)
-      : source_(source), trans_(trans), format_(format), k_(k), n_(n), packed_(packed), floats_(kernels::packed_floats(format, k, n)) {
+  WeightPacker(const Tensor& source, bool trans, GemmFormat format, int64_t k, int64_t n, std::byte* packed)
+      : source_(source),
+        trans_(trans),
+        format_(format),
+        k_(k),
+        n_(n),
+        packed_(packed),
+        panel_(kernels::panel_width(format, source.dtype())),
+        elements_(kernels::packed_elements(format, k, n, source.dtype())) {
     const auto width = static_cast<int64_t>(size_of(source.dtype()));
-    columns_ = trans ? kernels::panel_width(format) : n;
+    columns_ = trans ? panel_ : n;
     const int64_t row = columns_ * width;
     rows_ = std::clamp(kPackBytes / row, std::min(k, kFewestRows), k);
     room_ = static_cast<size_t>(rows_ * row);
@@ -50,9 +57,9 @@ class WeightPacker {
 
  private:
   Status piece(int64_t matrix, int64_t row, int64_t column, std::byte* room) const {
-    const int64_t rows = std::min(rows_, k_ - row), columns = std::min(columns_, n_ - column), width = kernels::panel_width(format_);
+    const int64_t rows = std::min(rows_, k_ - row), columns = std::min(columns_, n_ - column);
     kernels::GemmPackParams p{
-        .dtype = source_.dtype(), .format = format_, .input = 0, .to_shared = false, .panel_step = k_ * width, .k = rows, .n = columns};
+        .dtype = source_.dtype(), .format = format_, .input = 0, .to_shared = false, .panel_step = k_ * panel_, .k = rows, .n = columns};
     // As in memory: lines of runs.
     const int64_t lines = trans_ ? columns : rows, run = trans_ ? rows : columns, line = trans_ ? k_ : n_;
     const int64_t first = matrix * k_ * n_ + (trans_ ? column * k_ + row : row * n_ + column);
@@ -60,7 +67,7 @@ class WeightPacker {
     p.b_k = trans_ ? 1 : read.step;
     p.b_n = trans_ ? read.step : 1;
     const void* src[] = {read.data};
-    void* dst[] = {packed_ + matrix * floats_ + column * k_ + row * width};
+    void* dst[] = {packed_ + (matrix * elements_ + column * k_ + row * panel_) * kernels::packed_bytes(source_.dtype())};
     kernels::Fault fault;
     kernels::Call call{.src = src, .dst = dst, .fault = &fault};
     kernels::GemmPackPointer()(p, call, {0, p.parts()});
@@ -86,22 +93,23 @@ class WeightPacker {
   bool trans_;
   GemmFormat format_;
   int64_t k_, n_;
-  float* packed_;
-  int64_t floats_;           ///< of a packed matrix
+  std::byte* packed_;
+  int64_t panel_;            ///< columns of a panel
+  int64_t elements_;         ///< of a packed matrix
   int64_t rows_, columns_;   ///< of a piece
   int64_t blocks_, strips_;  ///< pieces along k and n
   size_t room_;              ///< bytes of a piece
 };
 
-std::string recipe_of(GemmFormat format, bool trans_b) {
-  return "panels " + std::to_string(static_cast<int>(format)) + (trans_b ? " transposed" : "");
+std::string recipe_of(GemmFormat format, DType dtype, bool trans_b) {
+  return "panels " + std::to_string(static_cast<int>(format)) + " " + std::string(name_of(dtype)) + (trans_b ? " transposed" : "");
 }
 
 }  // namespace
 
 Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool trans_b, std::shared_ptr<Allocator> allocator) {
   const DType dtype = b.dtype();
-  const bool packs = dtype == DType::kFloat32 || dtype == DType::kFloat16 || dtype == DType::kBFloat16;
+  const bool packs = dtype == DType::kFloat32 || dtype == DType::kFloat16 || dtype == DType::kBFloat16 || dtype == DType::kFloat64;
   if (!packs || b.rank() < 2 || b.count() == 0) return std::optional<PackedWeights>();
   Dims dims = b.dims();
   const size_t rank = dims.size();
@@ -109,11 +117,11 @@ Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool t
   const int64_t k = dims[rank - 2], n = dims[rank - 1];
   if (n == 1) return std::optional<PackedWeights>();
   const GemmFormat format = kernels::gemm_format();
-  const auto floats = checked_mul(kernels::packed_floats(format, k, n), b.count() / (k * n));
-  const auto bytes = floats ? checked_mul(*floats, 4) : std::nullopt;
+  const auto elements = checked_mul(kernels::packed_elements(format, k, n, dtype), b.count() / (k * n));
+  const auto bytes = elements ? checked_mul(*elements, kernels::packed_bytes(dtype)) : std::nullopt;
   if (!bytes) return limit_error("packing a constant of shape ", str(b.dims()), " overflows");
-  const auto pack = [&](std::byte* to) { return WeightPacker(b, trans_b, format, k, n, reinterpret_cast<float*>(to)).run(); };
-  TENON_ASSIGN(auto buffer, kept_or_made({&b}, recipe_of(format, trans_b), static_cast<size_t>(*bytes), std::move(allocator), pack));
+  const auto pack = [&](std::byte* to) { return WeightPacker(b, trans_b, format, k, n, to).run(); };
+  TENON_ASSIGN(auto buffer, kept_or_made({&b}, recipe_of(format, dtype, trans_b), static_cast<size_t>(*bytes), std::move(allocator), pack));
   PackedWeights packed{Tensor::view(dtype, std::move(dims), std::move(buffer)),
                        {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(format)}};
   return std::optional<PackedWeights>(std::move(packed));
@@ -131,16 +139,16 @@ Result<std::optional<PackedWeights>> pack_joined_weights(std::span<const Tensor*
   }
   const auto bytes = checked_mul(kernels::packed_floats(format, k, n), 4);
   if (!bytes) return std::optional<PackedWeights>();
-  const auto pack = [&](std::byte* bytes_to) -> Status {
-    auto* to = reinterpret_cast<float*>(bytes_to);
+  const auto pack = [&](std::byte* to) -> Status {
     for (const Tensor* t : b) {
       const int64_t columns = t->count() / k;
       TENON_TRY(WeightPacker(*t, trans_b, format, k, columns, to).run());
-      to += kernels::packed_floats(format, k, columns);
+      to += kernels::packed_floats(format, k, columns) * static_cast<int64_t>(sizeof(float));
     }
     return {};
   };
-  TENON_ASSIGN(auto buffer, kept_or_made({b[0], b[1], b[2]}, recipe_of(format, trans_b), static_cast<size_t>(*bytes), nullptr, pack));
+  TENON_ASSIGN(auto buffer,
+               kept_or_made({b[0], b[1], b[2]}, recipe_of(format, DType::kFloat32, trans_b), static_cast<size_t>(*bytes), nullptr, pack));
   PackedWeights packed{Tensor::view(DType::kFloat32, {k, n}, std::move(buffer)),
                        {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(format)}};
   return std::optional<PackedWeights>(std::move(packed));

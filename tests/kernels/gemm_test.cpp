@@ -67,13 +67,21 @@ void pack(const GemmParams& p, const void* b, int64_t batch, int64_t batch_step,
   pack.batch_rank = 1;
   pack.batch[0] = batch;
   pack.b_batch[0] = batch_step;
-  out.assign(static_cast<size_t>(packed_floats(gemm_format(), p.k, p.n) * batch + 16), NAN);
+  out.assign(static_cast<size_t>(packed_elements(gemm_format(), p.k, p.n, p.dtype) * batch * packed_bytes(p.dtype) / 4 + 16), NAN);
   const void* src[] = {b};
   void* dst[] = {out.data()};
   Fault fault;
   Call call{.src = src, .dst = dst, .fault = &fault};
   const int64_t parts = pack.parts();
   for (int64_t i = 0; i < parts; ++i) GemmPackPointer()(pack, call, {i, i + 1});
+}
+
+template <class T>
+void check(const Case& c);
+/// In both types that have kernels of their own.
+void check_both(const Case& c) {
+  check<float>(c);
+  check<double>(c);
 }
 
 template <class T>
@@ -105,7 +113,7 @@ void check(const Case& c) {
   if (c.packed) {
     p.format = gemm_format();
     pack(p, b.data(), batch_b, k * n, panels);
-    p.b_batch[0] = c.shared_batch_b ? 0 : packed_floats(p.format, k, n);
+    p.b_batch[0] = c.shared_batch_b ? 0 : packed_elements(p.format, k, n, p.dtype);
   }
   std::shared_ptr<const onednn::Slices> slices;
   if (c.onednn) {
@@ -173,7 +181,7 @@ TEST(Gemm, EveryShapeOfTile) {
     for (int64_t m : {1, 2, 3, 4, 5, 6, 7, 13, 14, 15, 29}) {
       for (int64_t n : {1, 2, 5, 8, 15, 16, 17, 31, 32, 33, 70}) {
         for (int64_t k : {1, 3, 17}) {
-          for (bool packed : {false, true}) check<float>({.m = m, .n = n, .k = k, .packed = packed, .addend = 1});
+          for (bool packed : {false, true}) check_both({.m = m, .n = n, .k = k, .packed = packed, .addend = 1});
         }
       }
     }
@@ -200,14 +208,13 @@ TEST(Gemm, OneDnn) {
 
 TEST(Gemm, DeepAndManyParts) {
   for_each_target([] {
-    check<float>({.m = 250, .n = 300, .k = 385, .packed = true, .addend = 1});
+    check_both({.m = 250, .n = 300, .k = 385, .packed = true, .addend = 1});
     for (int64_t m : {1, 4, 5, 40}) {
       for (int64_t k : {383, 384, 385, 1000}) {
-        for (bool relu : {false, true})
-          check<float>({.m = m, .n = 300, .k = k, .packed = true, .addend = 1, .residual = true, .relu = relu});
+        for (bool relu : {false, true}) check_both({.m = m, .n = 300, .k = k, .packed = true, .addend = 1, .residual = true, .relu = relu});
       }
     }
-    check<float>({.m = 30, .n = 40, .k = 9000, .packed = true});
+    check_both({.m = 30, .n = 40, .k = 9000, .packed = true});
   });
 }
 
@@ -218,7 +225,7 @@ TEST(Gemm, TransposedOperands) {
         for (int64_t k : {1, 5, 64, 401}) {
           for (int t = 0; t < 4; ++t) {
             for (bool packed : {false, true})
-              check<float>({.m = m, .n = n, .k = k, .trans_a = (t & 1) != 0, .trans_b = (t & 2) != 0, .packed = packed});
+              check_both({.m = m, .n = n, .k = k, .trans_a = (t & 1) != 0, .trans_b = (t & 2) != 0, .packed = packed});
           }
         }
       }
@@ -234,7 +241,7 @@ TEST(Gemm, Addends) {
           for (bool residual : {false, true}) {
             for (float beta : {1.0f, -0.5f}) {
               for (bool packed : {false, true}) {
-                check<float>(
+                check_both(
                     {.m = m, .n = n, .k = 11, .packed = packed, .addend = addend, .residual = residual, .alpha = 1.5f, .beta = beta});
                 check<float>({.m = m, .n = n, .k = 11, .packed = packed, .addend = addend, .residual = residual, .gelu = true});
               }
@@ -251,7 +258,7 @@ TEST(Gemm, Batches) {
     for (int64_t m : {1, 4, 20}) {
       for (bool packed : {false, true}) {
         for (bool shared : {false, true})
-          check<float>({.m = m, .n = 33, .k = 20, .trans_b = true, .packed = packed, .batch = 5, .shared_batch_b = shared});
+          check_both({.m = m, .n = 33, .k = 20, .trans_b = true, .packed = packed, .batch = 5, .shared_batch_b = shared});
       }
     }
   });
@@ -296,10 +303,10 @@ TEST(Gemm, IntegersWrapAndScale) {
 TEST(Gemm, EmptyDims) {
   for_each_target([] {
     for (bool packed : {false, true}) {
-      check<float>({.m = 3, .n = 40, .k = 0, .packed = packed, .addend = 1});
-      check<float>({.m = 20, .n = 40, .k = 0, .packed = packed, .addend = 1});
-      check<float>({.m = 0, .n = 40, .k = 3, .packed = packed});
-      check<float>({.m = 3, .n = 0, .k = 3, .packed = packed});
+      check_both({.m = 3, .n = 40, .k = 0, .packed = packed, .addend = 1});
+      check_both({.m = 20, .n = 40, .k = 0, .packed = packed, .addend = 1});
+      check_both({.m = 0, .n = 40, .k = 3, .packed = packed});
+      check_both({.m = 3, .n = 0, .k = 3, .packed = packed});
     }
   });
 }

@@ -13,14 +13,16 @@ namespace {
 
 using ops::MatMul;
 
-Tensor values(Dims dims, uint32_t seed) {
+template <class T>
+Tensor values_of(Dims dims, uint32_t seed) {
   int64_t count = 1;
   for (int64_t d : dims) count *= d;
   std::mt19937 gen(seed);
-  std::vector<float> v(static_cast<size_t>(count));
-  for (float& x : v) x = static_cast<float>(static_cast<int>(gen() % 17) - 8) / 4;
-  return Tensor::of<float>(std::move(dims), v);
+  std::vector<T> v(static_cast<size_t>(count));
+  for (T& x : v) x = static_cast<T>(static_cast<int>(gen() % 17) - 8) / 4;
+  return Tensor::of<T>(std::move(dims), v);
 }
+Tensor values(Dims dims, uint32_t seed) { return values_of<float>(std::move(dims), seed); }
 
 Shape infer_shape(const MatMul& op, const Types& in) {
   auto out = infer(Op(op), in);
@@ -141,7 +143,8 @@ TEST(MatMul, PackedWeightsKeepTheirLogicalShape) {
   }
 }
 
-TEST(MatMul, PackingPutsEveryElementIntoItsPanel) {
+template <class T>
+void packing_puts_every_element_into_its_panel() {
   struct Case {
     Dims dims;
     bool trans;
@@ -149,20 +152,20 @@ TEST(MatMul, PackingPutsEveryElementIntoItsPanel) {
   // Pieces of several rows, of few long ones, of runs of rows, and stacks of matrices.
   for (const Case& c :
        std::vector<Case>{{{300, 1000}, false}, {{30, 70001}, false}, {{70, 5000}, true}, {{3, 40, 2300}, false}, {{2, 2300, 33}, true}}) {
-    const Tensor b = values(c.dims, 5);
+    const Tensor b = values_of<T>(c.dims, 5);
     const auto contents = std::make_shared<test::MemoryContents>(b);
     const size_t rank = c.dims.size();
     const int64_t k = c.dims[rank - (c.trans ? 1 : 2)], n = c.dims[rank - (c.trans ? 2 : 1)],
-                  width = kernels::panel_width(kernels::gemm_format());
+                  width = kernels::panel_width(kernels::gemm_format(), dtype_of<T>);
     for (const Tensor& source : {b, test::late(b, contents)}) {
       const auto packed = ops::pack_matmul_weights(source, c.trans);
       ASSERT_TRUE(packed.ok() && packed->has_value());
-      const float* at = (*packed)->tensor.as<float>();
+      const T* at = (*packed)->tensor.template as<T>();
       for (int64_t m = 0; m < b.count() / (k * n); ++m) {
         for (int64_t panel = 0; panel < n; panel += width) {
           for (int64_t row = 0; row < k; ++row) {
             for (int64_t j = panel; j < panel + width; ++j) {
-              const float expected = j >= n ? 0 : b.as<float>()[m * k * n + (c.trans ? j * k + row : row * n + j)];
+              const T expected = j >= n ? 0 : b.as<T>()[m * k * n + (c.trans ? j * k + row : row * n + j)];
               ASSERT_EQ(*at++, expected) << str(c.dims) << ": " << m << " " << row << " " << j;
             }
           }
@@ -171,6 +174,10 @@ TEST(MatMul, PackingPutsEveryElementIntoItsPanel) {
       EXPECT_EQ(contents->read_bytes, source.in_place() ? 0 : b.bytes()) << "read once";
     }
   }
+}
+TEST(MatMul, PackingPutsEveryElementIntoItsPanel) {
+  packing_puts_every_element_into_its_panel<float>();
+  packing_puts_every_element_into_its_panel<double>();
 }
 
 TEST(MatMul, PackingPassesAReadErrorOn) {
@@ -185,8 +192,15 @@ TEST(MatMul, PackingDeclinesWhatItWouldNotHelp) {
   EXPECT_TRUE(declined(values({4}, 1)));
   EXPECT_TRUE(declined(values({4, 1}, 1)));
   EXPECT_TRUE(declined(values({0, 4}, 1)));
-  EXPECT_TRUE(declined(Tensor::of<double>({1, 2}, {1, 2})));
+  EXPECT_TRUE(declined(Tensor::of<int32_t>({1, 2}, {1, 2})));
+  EXPECT_FALSE(declined(Tensor::of<double>({1, 2}, {1, 2})));
   EXPECT_FALSE(declined(values({4, 2}, 1)));
+}
+
+TEST(MatMul, TakesNoActivationInFloat64) {
+  const Type x = Type::of(DType::kFloat64, Shape{2, 2});
+  EXPECT_TRUE(infer(Op(MatMul{.activation = {.low = 0}}), {x, x}).ok());
+  EXPECT_NE(infer_error(MatMul{.activation = {.has_unary = true}}, {x, x}).find("float64"), std::string::npos);
 }
 
 TEST(MatMul, GemmScalesAndBroadcastsC) {
