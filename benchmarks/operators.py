@@ -21,7 +21,9 @@ from onnx import TensorProto, helper, numpy_helper
 from peers import reference, stats
 from peers.engines import ENGINES, Setup
 
-F, F16, I64, BOOL, U8 = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.BOOL, TensorProto.UINT8)
+F, F16, F64, I32, I64, BOOL, U8 = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL,
+                                    TensorProto.UINT8)
+FLOATS = {F: np.float32, F16: np.float16, F64: np.float64}
 OPSET = 18
 ROUNDS = 10  # of one case; in each, the engines alternate run by run
 
@@ -46,14 +48,14 @@ class Case:
         rng = np.random.default_rng(1)
         made = {}
         for name, dtype, dims in self.inputs:
-            if dtype == I64:
-                made[name] = rng.integers(0, 100, dims)
+            if dtype in (I32, I64):
+                made[name] = rng.integers(0, 100, dims, np.int32 if dtype == I32 else np.int64)
             elif dtype == U8:
                 made[name] = rng.integers(0, 256, dims, np.uint8)
             elif dtype == BOOL:
                 made[name] = rng.integers(0, 2, dims).astype(bool)
             else:
-                made[name] = rng.uniform(0.1, 1, dims).astype(np.float16 if dtype == F16 else np.float32)
+                made[name] = rng.uniform(0.1, 1, dims).astype(FLOATS[dtype])
         return made
 
 
@@ -88,6 +90,15 @@ def cases():
         yield Case(f"{op} row", op, [("a", F, [1024, 1024]), ("b", F, [1024])])
         yield Case(f"{op} column", op, [("a", F, [1024, 1024]), ("b", F, [1024, 1])])
         yield Case(f"{op} channel", op, [("a", F, [1, 64, 112, 112]), ("b", F, [64, 1, 1])])
+    for op in "Neg Abs Relu Sqrt Exp Log Tanh Sigmoid Softplus Erf".split():
+        yield Case(f"{op} float64", op, [("x", F64, [512, 1024])])
+    for op in "Add Div Pow".split():
+        yield Case(f"{op} float64", op, [("a", F64, [512, 1024]), ("b", F64, [512, 1024])])
+    yield Case("Pow float64 2", "Pow", [("a", F64, [512, 1024])], {"b": np.float64(2)})
+    yield Case("Pow float64 1.5", "Pow", [("a", F64, [512, 1024])], {"b": np.float64(1.5)})
+    yield Case("IsNaN", "IsNaN", MATRIX)
+    yield Case("Mod", "Mod", [("a", F, [512, 1024])], {"b": np.float32(0.3)}, fmod=1)
+    yield Case("Mod int32", "Mod", [("a", I32, [512, 1024])], {"b": np.int32(7)})
     for op in "Greater LessOrEqual Equal".split():
         yield Case(op, op, [("a", F, [1024, 1024]), ("b", F, [1024, 1024])])
     for op in "Add Mul Div Mod Equal".split():
@@ -97,6 +108,8 @@ def cases():
     yield Case("Where", "Where", [("c", BOOL, [1024, 1024]), ("x", F, [1024, 1024])], {"z": np.zeros((), np.float32)})
     yield Case("Where mask", "Where", [("c", BOOL, [1, 1, 128, 128]), ("x", F, [8, 12, 128, 128])], {"z": np.zeros((), np.float32)})
     yield Case("Clip", "Clip", MATRIX, {"low": np.float32(0), "high": np.float32(6)})
+    yield Case("Clip int32", "Clip", [("x", I32, [1024, 1024])], {"low": np.int32(10), "high": np.int32(60)})
+    yield Case("Clip float64", "Clip", [("x", F64, [512, 1024])], {"low": np.float64(0.2), "high": np.float64(0.6)})
     yield Case("PRelu", "PRelu", IMAGE, {"slope": floats(64, 1, 1)})
     yield Case("Cast int64 to float", "Cast", [("x", I64, [1024, 512])], to=F)
     yield Case("Cast float to int64", "Cast", MATRIX, to=I64)
@@ -116,6 +129,9 @@ def cases():
     yield Case("Softmax short rows", "Softmax", [("x", F, [65536, 16])], axis=-1)
     yield Case("Softmax channels", "Softmax", [("x", F, [1, 21, 128, 128])], axis=1)
     yield Case("LogSoftmax", "LogSoftmax", [("x", F, [64, 50257])], axis=-1)
+    yield Case("Softmax rows float64", "Softmax", [("x", F64, [2048, 512])], axis=-1)
+    yield Case("Softmax classes float64", "Softmax", [("x", F64, [65536, 10])], axis=-1)
+    yield Case("Hardmax", "Hardmax", [("x", F, [4096, 512])], axis=-1)
     yield Case("LayerNormalization", "LayerNormalization", [("x", F, [2048, 768])], {"scale": floats(768), "bias": floats(768)})
     yield Case("InstanceNormalization", "InstanceNormalization", [("x", F, [1, 64, 128, 128])], {"scale": floats(64), "bias": floats(64)})
     yield Case("BatchNormalization", "BatchNormalization", IMAGE,
@@ -178,6 +194,15 @@ def cases():
                order=["a", "as", "az", "b", "bs", "bz", "ys", "yz"], domain="com.microsoft")
     yield Case("MatMul 512", "MatMul", [("a", F, [512, 512]), ("b", F, [512, 512])])
     yield Case("MatMul heads", "MatMul", [("a", F, [1, 12, 128, 64]), ("b", F, [1, 12, 64, 128])])
+    for label, dtype in (("float64", F64), ("half", F16)):
+        yield Case(f"MatMul 512 {label}", "MatMul", [("a", dtype, [512, 512]), ("b", dtype, [512, 512])])
+        yield Case(f"MatMul heads {label}", "MatMul", [("a", dtype, [1, 12, 128, 64]), ("b", dtype, [1, 12, 64, 128])])
+        for m in (1, 16, 128):
+            yield Case(f"Gemm {m}x768x768 {label}", "Gemm", [("x", dtype, [m, 768])],
+                       {"w": floats(768, 768).astype(FLOATS[dtype]), "c": floats(768).astype(FLOATS[dtype])})
+        yield Case(f"Gemm transB {label}", "Gemm", [("x", dtype, [8, 1024])],
+                   {"w": floats(1000, 1024).astype(FLOATS[dtype]), "c": floats(1000).astype(FLOATS[dtype])}, transB=1)
+    yield Case("MatMul vector float64", "MatMul", [("a", F64, [2048, 1024]), ("b", F64, [1024])])
     yield Case("Gemm transB", "Gemm", [("x", F, [8, 1024])], {"w": floats(1000, 1024), "c": floats(1000)}, transB=1)
     yield Case("Einsum", "Einsum", [("a", F, [2, 128, 12, 64]), ("b", F, [2, 128, 12, 64])], equation="bqhd,bkhd->bhqk")
     for op, gates in (("LSTM", 4), ("GRU", 3)):

@@ -47,6 +47,10 @@ file(GLOB plain_kernels CONFIGURE_DEPENDS kernels/*/*plain.cc kernels/*/referenc
 set_source_files_properties(${plain_kernels} PROPERTIES
   COMPILE_OPTIONS "$<$<CONFIG:Release>:-O2;$<$<CXX_COMPILER_ID:GNU>:-funswitch-loops;-fvect-cost-model=dynamic>>")
 
+# Errors of products are computed in them: a product that is added may not lose its own rounding.
+file(GLOB exact_kernels CONFIGURE_DEPENDS kernels/*/*_float64.cc)
+set_source_files_properties(${exact_kernels} PROPERTIES COMPILE_OPTIONS -ffp-contract=off)
+
 file(GLOB ops_sources CONFIGURE_DEPENDS src/ops/*.cpp)
 tenon_layer(ops SOURCES ${ops_sources} LINK tenon_base tenon_kernels)
 file(GLOB graph_sources CONFIGURE_DEPENDS src/graph/*.cpp)

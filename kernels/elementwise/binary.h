@@ -80,6 +80,10 @@ using BinaryTile = void (*)(const float* a, int64_t stride_a, const float* b, in
 /// The float32 tile function of `kind` for the instruction set in use; null for kinds that do not map floats to a float.
 BinaryTile binary_tile(BinaryKind kind);
 
+/// The same for kPow of float64: at most 2 ULP where the result is normal.
+using BinaryTile64 = void (*)(const double* a, int64_t stride_a, const double* b, int64_t stride_b, double* dst, int64_t n);
+BinaryTile64 pow_tile64();
+
 #define KERNEL(Name, when, why) Kernel<BinaryParams> Name##Pointer();
 #include "kernels/elementwise/binary.inc"
 #undef KERNEL

@@ -37,9 +37,7 @@ int64_t integer_power(int64_t base, int64_t exponent) {
 
 template <class T>
 T from_double(double x) {
-  if constexpr (std::is_same_v<T, double>) {
-    return x;
-  } else if constexpr (std::is_integral_v<T>) {
+  if constexpr (std::is_integral_v<T>) {
     if (!(x > -9.2233720368547758e18 && x < 9.2233720368547758e18)) return static_cast<T>(INT64_MIN);
     return static_cast<T>(static_cast<int64_t>(x));
   } else {
@@ -59,25 +57,41 @@ void PowPlain(const BinaryParams& p, const Call& call, Range range) {
     });
     return;
   }
-  dispatch<float, double, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(
-      p.dtype, [&](auto t) {
-        using T = decltype(t);
-        const T* bases = call.in<T>(0);
-        T* dst = call.out<T>(0);
-        for_each_row(p.shape, range.begin * p.chunk, end, [&](int64_t at, const int64_t* offset, int64_t n) {
-          for (int64_t i = 0; i < n; ++i) {
-            const T base = bases[offset[0] + i * sa];
-            const int64_t e = offset[1] + i * sb;
-            if constexpr (std::is_integral_v<T>) {
-              if (is_integer(p.exponent_dtype)) {
-                dst[at + i] = static_cast<T>(integer_power(static_cast<int64_t>(base), int_at(p.exponent_dtype, exponents, e)));
-                continue;
-              }
-            }
-            dst[at + i] = from_double<T>(std::pow(as_double(base), double_at(p.exponent_dtype, exponents, e)));
+  if (p.dtype == DType::kFloat64) {
+    const BinaryTile64 tile = pow_tile64();
+    for_each_row(p.shape, range.begin * p.chunk, end, [&](int64_t at, const int64_t* offset, int64_t n) {
+      constexpr int64_t kPiece = 256;
+      double piece[kPiece];
+      // A repeated exponent is a piece of one.
+      for (int64_t i = 0, m = 0; i < n; i += m) {
+        m = sb == 0 ? n : n - i < kPiece ? n - i : kPiece;
+        const int64_t from = offset[1] + i * sb;
+        const bool as_is = p.exponent_dtype == DType::kFloat64;
+        for (int64_t j = 0; !as_is && j < (sb == 0 ? 1 : m); ++j) piece[j] = double_at(p.exponent_dtype, exponents, from + j);
+        tile(call.in<double>(0) + offset[0] + i * sa, sa, as_is ? static_cast<const double*>(exponents) + from : piece, sb,
+             call.out<double>(0) + at + i, m);
+      }
+    });
+    return;
+  }
+  dispatch<float, Float16, BFloat16, int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t>(p.dtype, [&](auto t) {
+    using T = decltype(t);
+    const T* bases = call.in<T>(0);
+    T* dst = call.out<T>(0);
+    for_each_row(p.shape, range.begin * p.chunk, end, [&](int64_t at, const int64_t* offset, int64_t n) {
+      for (int64_t i = 0; i < n; ++i) {
+        const T base = bases[offset[0] + i * sa];
+        const int64_t e = offset[1] + i * sb;
+        if constexpr (std::is_integral_v<T>) {
+          if (is_integer(p.exponent_dtype)) {
+            dst[at + i] = static_cast<T>(integer_power(static_cast<int64_t>(base), int_at(p.exponent_dtype, exponents, e)));
+            continue;
           }
-        });
-      });
+        }
+        dst[at + i] = from_double<T>(std::pow(as_double(base), double_at(p.exponent_dtype, exponents, e)));
+      }
+    });
+  });
 }
 
 }  // namespace

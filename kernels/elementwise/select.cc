@@ -79,6 +79,16 @@ void clip_plain(const ClipParams& p, const Call& call, int64_t begin, int64_t en
   using V = std::conditional_t<std::is_arithmetic_v<T>, T, float>;
   const T *src = call.in<T>(0), *low = call.in<T>(1), *high = p.no_high ? nullptr : call.in<T>(2);
   T* dst = call.out<T>(0);
+  if constexpr (std::is_arithmetic_v<T>) {
+    using Limits = std::numeric_limits<T>;
+    const T least = low ? *low : Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
+    const T most = high ? *high : Limits::has_infinity ? Limits::infinity() : Limits::max();
+    for (int64_t i = begin; i < end; ++i) {
+      const T x = src[i] < least ? least : src[i];
+      dst[i] = x > most ? most : x;
+    }
+    return;
+  }
   for (int64_t i = begin; i < end; ++i) {
     T x = src[i];
     if (low && V(x) < V(*low)) x = *low;

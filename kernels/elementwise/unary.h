@@ -52,6 +52,18 @@ using UnaryTile = void (*)(float alpha, float beta, const float* src, float* dst
 /// The float32 tile function of `kind` for the instruction set in use; null for kinds that do not map float to float.
 UnaryTile unary_tile(UnaryKind kind);
 
+/// Whether a vector kernel has `kind` in float64.
+constexpr bool has_float64_vectors(UnaryKind kind) {
+  using K = UnaryKind;
+  switch (kind) {
+    // clang-format off
+    case K::kAcos: case K::kAcosh: case K::kAsin: case K::kAsinh: case K::kAtan: case K::kAtanh: case K::kBitwiseNot: case K::kCos:
+    case K::kCosh: case K::kIsInf: case K::kIsNaN: case K::kNot: case K::kSin: case K::kSinh: case K::kTan: return false;
+    // clang-format on
+    default: return true;
+  }
+}
+
 #define KERNEL(Name, when, why) Kernel<UnaryParams> Name##Pointer();
 #include "kernels/elementwise/unary.inc"
 #undef KERNEL

@@ -59,14 +59,14 @@ double compute(UnaryKind kind, double alpha, double beta, double x) {
 
 template <class T>
 bool is_nan(T x) {
-  return std::isnan(static_cast<double>(x));
+  return x != x;
 }
 bool is_nan(Float8E4M3FN x) { return std::isnan(static_cast<float>(x)); }
 bool is_nan(Float8E4M3FNUZ x) { return std::isnan(static_cast<float>(x)); }
 bool is_nan(Float8E5M2 x) { return std::isnan(static_cast<float>(x)); }
 bool is_nan(Float8E5M2FNUZ x) { return std::isnan(static_cast<float>(x)); }
-bool is_nan(Float16 x) { return std::isnan(static_cast<float>(x)); }
-bool is_nan(BFloat16 x) { return std::isnan(static_cast<float>(x)); }
+bool is_nan(Float16 x) { return (x.bits & 0x7fff) > 0x7c00; }
+bool is_nan(BFloat16 x) { return (x.bits & 0x7fff) > 0x7f80; }
 
 template <class T>
 double number(T x) {

@@ -40,9 +40,9 @@ HWY_INLINE void StorePart(hn::Vec<D> v, D d, hn::TFromD<D>* dst, size_t n) {
 }
 
 /// dst[i] = f(src[i]), vector by vector.
-template <class F>
-HWY_INLINE void MapTile(const float* src, float* dst, int64_t count, F f) {
-  const hn::ScalableTag<float> d;
+template <class T, class F>
+HWY_INLINE void MapTile(const T* src, T* dst, int64_t count, F f) {
+  const hn::ScalableTag<T> d;
   const size_t lanes = hn::Lanes(d), n = static_cast<size_t>(count);
   size_t i = 0;
   for (; i + lanes <= n; i += lanes) hn::StoreU(f(d, hn::LoadU(d, src + i)), d, dst + i);

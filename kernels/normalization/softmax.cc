@@ -3,12 +3,14 @@
 #include "hwy/foreach_target.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <type_traits>
 
 #include "hwy/cache_control.h"
 #include "kernels/dispatch.h"
 #include "kernels/elementwise/math-inl.h"
+#include "kernels/elementwise/math64-inl.h"
 #include "kernels/elementwise/vector-inl.h"
 #include "kernels/normalization/softmax.h"
 
@@ -16,11 +18,19 @@ HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 
-float MaxOf(const float* src, size_t n) {
-  const hn::ScalableTag<float> d;
+/// exp(x) for x <= 0; the smallest results are 0.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ExpOf(D d, V x) {
+  if constexpr (sizeof(hn::TFromD<D>) == sizeof(float)) return ExpFast(d, x);
+  else return ExpFast64(x);
+}
+
+template <class T>
+T MaxOf(const T* src, size_t n) {
+  const hn::ScalableTag<T> d;
   const size_t lanes = hn::Lanes(d);
   constexpr size_t kChains = 4;
-  const auto lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
+  const auto lowest = hn::Set(d, -std::numeric_limits<T>::infinity());
   hn::Vec<decltype(d)> acc[kChains] = {lowest, lowest, lowest, lowest};
   size_t i = 0;
   for (; i + kChains * lanes <= n; i += kChains * lanes) {
@@ -34,24 +44,24 @@ float MaxOf(const float* src, size_t n) {
 
 /// dst = exp(src - shift) when `store`; returns the sum. Meanwhile as much of what is at `next` is fetched: the processor itself looks
 /// ahead only as far as a row is read at once.
-template <bool store>
-float SumExp(const float* src, float* dst, size_t n, float shift, const float* next) {
-  const hn::ScalableTag<float> d;
+template <bool store, class T>
+T SumExp(const T* src, T* dst, size_t n, T shift, const T* next) {
+  const hn::ScalableTag<T> d;
   const size_t lanes = hn::Lanes(d);
   const auto m = hn::Set(d, shift);
   auto s0 = hn::Zero(d), s1 = s0;
   size_t i = 0;
   for (; i + 2 * lanes <= n; i += 2 * lanes) {
-    for (size_t line = 0; line < 2 * lanes; line += 16) hwy::Prefetch(next + i + line);
-    const auto a = ExpFast(d, hn::Sub(hn::LoadU(d, src + i), m));
-    const auto b = ExpFast(d, hn::Sub(hn::LoadU(d, src + i + lanes), m));
+    for (size_t line = 0; line < 2 * lanes; line += 64 / sizeof(T)) hwy::Prefetch(next + i + line);
+    const auto a = ExpOf(d, hn::Sub(hn::LoadU(d, src + i), m));
+    const auto b = ExpOf(d, hn::Sub(hn::LoadU(d, src + i + lanes), m));
     if (store) hn::StoreU(a, d, dst + i), hn::StoreU(b, d, dst + i + lanes);
     s0 = hn::Add(s0, a);
     s1 = hn::Add(s1, b);
   }
   for (; i < n; i += lanes) {
     const size_t k = n - i < lanes ? n - i : lanes;
-    const auto a = ExpFast(d, hn::Sub(LoadPart(d, src + i, k), m));
+    const auto a = ExpOf(d, hn::Sub(LoadPart(d, src + i, k), m));
     if (store) StorePart(a, d, dst + i, k);
     s0 = hn::Add(s0, hn::IfThenElseZero(hn::FirstN(d, k), a));
   }
@@ -92,9 +102,73 @@ void ShortRows(const SoftmaxParams& p, const float* src, float* dst, int64_t row
   }
 }
 
-void SoftmaxRows(const SoftmaxParams& p, const Call& call, Range range) {
+/// Rows that do not stay in registers.
+template <class T>
+void LongRows(const SoftmaxParams& p, const T* src, T* dst, int64_t rows) {
   const size_t n = static_cast<size_t>(p.n);
+  for (int64_t r = 0; r < rows; ++r, src += p.n, dst += p.n) {
+    const T* next = r + 1 < rows ? src + n : src;
+    const T shift = MaxOf(src, n);
+    if (p.kind == SoftmaxKind::kSoftmax) {
+      const T scale = 1 / SumExp<true>(src, dst, n, shift, next);
+      MapTile(dst, dst, p.n, [scale](auto d, auto x) HWY_ATTR { return hn::Mul(x, hn::Set(d, scale)); });
+    } else {
+      // Subtracting in two steps keeps the accuracy of x - shift.
+      const T log_sum = std::log(SumExp<false>(src, static_cast<T*>(nullptr), n, shift, next));
+      MapTile(src, dst, p.n,
+              [shift, log_sum](auto d, auto x) HWY_ATTR { return hn::Sub(hn::Sub(x, hn::Set(d, shift)), hn::Set(d, log_sum)); });
+    }
+  }
+}
+
+/// Where the first of the largest is; the first NaN counts as larger than all numbers.
+template <class T>
+size_t FirstLargest(const T* src, size_t n) {
+  const hn::ScalableTag<T> d;
+  const size_t lanes = hn::Lanes(d);
+  auto largest = hn::Set(d, -std::numeric_limits<T>::infinity());
+  auto nan = hn::FirstN(d, 0);
+  size_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto x = hn::LoadU(d, src + i);
+    largest = hn::Max(largest, x);
+    nan = hn::Or(nan, hn::IsNaN(x));
+  }
+  T most = hn::GetLane(hn::MaxOfLanes(d, largest));
+  bool any_nan = !hn::AllFalse(d, nan);
+  for (; i < n; ++i) {
+    if (src[i] > most) most = src[i];
+    any_nan |= src[i] != src[i];
+  }
+  for (i = 0; i + lanes <= n; i += lanes) {
+    const auto x = hn::LoadU(d, src + i);
+    const intptr_t at = hn::FindFirstTrue(d, any_nan ? hn::IsNaN(x) : hn::Eq(x, hn::Set(d, most)));
+    if (at >= 0) return i + static_cast<size_t>(at);
+  }
+  while (i + 1 < n && (any_nan ? src[i] == src[i] : src[i] != most)) ++i;
+  return i;
+}
+
+template <class T>
+void Hardmax(const SoftmaxParams& p, const Call& call, Range range) {
+  const int64_t end = range.end * p.chunk < p.outer ? range.end * p.chunk : p.outer;
+  for (int64_t row = range.begin * p.chunk; row < end; ++row) {
+    const size_t at = FirstLargest(call.in<T>(0) + row * p.n, static_cast<size_t>(p.n));
+    T* const dst = call.out<T>(0) + row * p.n;
+    std::memset(dst, 0, static_cast<size_t>(p.n) * sizeof(T));
+    dst[at] = 1;
+  }
+}
+void HardmaxRows(const SoftmaxParams& p, const Call& call, Range range) {
+  return p.dtype == DType::kFloat64 ? Hardmax<double>(p, call, range) : Hardmax<float>(p, call, range);
+}
+
+void SoftmaxRows(const SoftmaxParams& p, const Call& call, Range range) {
   const int64_t begin = range.begin * p.chunk, end = range.end * p.chunk < p.outer ? range.end * p.chunk : p.outer;
+  if (p.dtype == DType::kFloat64) {
+    return LongRows(p, call.in<double>(0) + begin * p.n, call.out<double>(0) + begin * p.n, end - begin);
+  }
+  const size_t n = static_cast<size_t>(p.n);
   const float* src = call.in<float>(0) + begin * p.n;
   float* dst = call.out<float>(0) + begin * p.n;
   switch ((n - 1) / hn::Lanes(hn::ScalableTag<float>())) {
@@ -106,26 +180,14 @@ void SoftmaxRows(const SoftmaxParams& p, const Call& call, Range range) {
     case 5: return ShortRows<6>(p, src, dst, end - begin);
     case 6: return ShortRows<7>(p, src, dst, end - begin);
     case 7: return ShortRows<8>(p, src, dst, end - begin);
-    default: break;
-  }
-  for (int64_t r = begin; r < end; ++r, src += p.n, dst += p.n) {
-    const float* next = r + 1 < end ? src + n : src;
-    const float shift = MaxOf(src, n);
-    if (p.kind == SoftmaxKind::kSoftmax) {
-      const float scale = 1.0f / SumExp<true>(src, dst, n, shift, next);
-      MapTile(dst, dst, p.n, [scale](auto d, auto x) HWY_ATTR { return hn::Mul(x, hn::Set(d, scale)); });
-    } else {
-      // Subtracting in two steps keeps the accuracy of x - shift.
-      const float log_sum = std::log(SumExp<false>(src, nullptr, n, shift, next));
-      MapTile(src, dst, p.n,
-              [shift, log_sum](auto d, auto x) HWY_ATTR { return hn::Sub(hn::Sub(x, hn::Set(d, shift)), hn::Set(d, log_sum)); });
-    }
+    default: return LongRows(p, src, dst, end - begin);
   }
 }
 
 /// Up to one vector of columns side by side: three passes down n strided rows.
-void SoftmaxColumns(const SoftmaxParams& p, const Call& call, Range range) {
-  const hn::ScalableTag<float> d;
+template <class T>
+void Columns(const SoftmaxParams& p, const Call& call, Range range) {
+  const hn::ScalableTag<T> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const int64_t blocks = (p.inner + p.chunk - 1) / p.chunk;
   for (int64_t part = range.begin; part < range.end; ++part) {
@@ -133,28 +195,28 @@ void SoftmaxColumns(const SoftmaxParams& p, const Call& call, Range range) {
     const int64_t last = first + p.chunk < p.inner ? first + p.chunk : p.inner;
     for (int64_t c = first; c < last; c += lanes) {
       const size_t k = static_cast<size_t>(last - c < lanes ? last - c : lanes);
-      const float* src = call.in<float>(0) + o * p.n * p.inner + c;
-      float* dst = call.out<float>(0) + o * p.n * p.inner + c;
+      const T* src = call.in<T>(0) + o * p.n * p.inner + c;
+      T* dst = call.out<T>(0) + o * p.n * p.inner + c;
       const bool whole = k == static_cast<size_t>(lanes);
-      const auto load = [&](const float* at) HWY_ATTR { return whole ? hn::LoadU(d, at) : LoadPart(d, at, k); };
-      const auto store = [&](auto v, float* at) HWY_ATTR {
+      const auto load = [&](const T* at) HWY_ATTR { return whole ? hn::LoadU(d, at) : LoadPart(d, at, k); };
+      const auto store = [&](auto v, T* at) HWY_ATTR {
         if (whole) hn::StoreU(v, d, at);
         else StorePart(v, d, at, k);
       };
-      auto shift = hn::Set(d, -std::numeric_limits<float>::infinity());
+      auto shift = hn::Set(d, -std::numeric_limits<T>::infinity());
       for (int64_t i = 0; i < p.n; ++i) shift = hn::Max(shift, load(src + i * p.inner));
       auto sum = hn::Zero(d);
       if (p.kind == SoftmaxKind::kSoftmax) {
         for (int64_t i = 0; i < p.n; ++i) {
-          const auto e = ExpFast(d, hn::Sub(load(src + i * p.inner), shift));
+          const auto e = ExpOf(d, hn::Sub(load(src + i * p.inner), shift));
           store(e, dst + i * p.inner);
           sum = hn::Add(sum, e);
         }
-        const auto scale = hn::Div(hn::Set(d, 1.0f), sum);
+        const auto scale = hn::Div(hn::Set(d, T(1)), sum);
         for (int64_t i = 0; i < p.n; ++i) store(hn::Mul(load(dst + i * p.inner), scale), dst + i * p.inner);
       } else {
-        for (int64_t i = 0; i < p.n; ++i) sum = hn::Add(sum, ExpFast(d, hn::Sub(load(src + i * p.inner), shift)));
-        HWY_ALIGN float lane[hn::MaxLanes(d)];
+        for (int64_t i = 0; i < p.n; ++i) sum = hn::Add(sum, ExpOf(d, hn::Sub(load(src + i * p.inner), shift)));
+        HWY_ALIGN T lane[hn::MaxLanes(d)];
         hn::Store(sum, d, lane);
         for (int64_t l = 0; l < lanes; ++l) lane[l] = std::log(lane[l]);
         const auto log_sum = hn::Load(d, lane);
@@ -162,6 +224,9 @@ void SoftmaxColumns(const SoftmaxParams& p, const Call& call, Range range) {
       }
     }
   }
+}
+void SoftmaxColumns(const SoftmaxParams& p, const Call& call, Range range) {
+  return p.dtype == DType::kFloat64 ? Columns<double>(p, call, range) : Columns<float>(p, call, range);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -172,7 +237,9 @@ HWY_AFTER_NAMESPACE();
 namespace tenon::kernels {
 HWY_EXPORT(SoftmaxRows);
 HWY_EXPORT(SoftmaxColumns);
+HWY_EXPORT(HardmaxRows);
 Kernel<SoftmaxParams> SoftmaxRowsPointer() { return TENON_POINTER(SoftmaxRows); }
+Kernel<SoftmaxParams> HardmaxRowsPointer() { return TENON_POINTER(HardmaxRows); }
 Kernel<SoftmaxParams> SoftmaxColumnsPointer() { return TENON_POINTER(SoftmaxColumns); }
 
 namespace {

@@ -17,6 +17,9 @@ struct SoftmaxParams {
   int64_t chunk = 1;  ///< a part: this many of the `outer` rows when inner is 1, else this many of the inner columns of one outer row
 };
 
+/// Whether vectors hold the elements as they are.
+inline bool is_vector_float(DType dtype) { return dtype == DType::kFloat32 || dtype == DType::kFloat64; }
+
 #define KERNEL(Name, when, why) Kernel<SoftmaxParams> Name##Pointer();
 #include "kernels/normalization/softmax.inc"
 #undef KERNEL

@@ -79,20 +79,48 @@ TEST(Softmax, LargeLogitsDoNotOverflow) {
   });
 }
 
-TEST(Softmax, MaskedAndNanRows) {
-  const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
+template <class T>
+void masked_and_nan_rows() {
+  const T inf = std::numeric_limits<T>::infinity(), nan = std::numeric_limits<T>::quiet_NaN();
   test::for_each_target([&] {
     for (const Dims& dims : {Dims{3, 3}, Dims{3, 3, 1}}) {
-      const auto y =
-          values<float>(run1(ops::Softmax{K::kSoftmax, 1}, {Tensor::of<float>(dims, {0, -inf, 0, -inf, -inf, -inf, 1, nan, 2})}));
+      const auto y = values<T>(run1(ops::Softmax{K::kSoftmax, 1}, {Tensor::of<T>(dims, {0, -inf, 0, -inf, -inf, -inf, 1, nan, 2})}));
       EXPECT_FLOAT_EQ(y[0], 0.5f);
       EXPECT_EQ(y[1], 0);
       for (int i = 3; i < 9; ++i) EXPECT_TRUE(std::isnan(y[i])) << i;
     }
-    const auto column = values<float>(run1(ops::Softmax{K::kSoftmax, 0}, {Tensor::of<float>({3, 2}, {0, nan, -inf, 1, 0, 2})}));
+    const auto column = values<T>(run1(ops::Softmax{K::kSoftmax, 0}, {Tensor::of<T>({3, 2}, {0, nan, -inf, 1, 0, 2})}));
     EXPECT_FLOAT_EQ(column[0], 0.5f);
     EXPECT_TRUE(std::isnan(column[1]) && std::isnan(column[3]) && std::isnan(column[5]));
   });
+}
+TEST(Softmax, MaskedAndNanRows) {
+  masked_and_nan_rows<float>();
+  masked_and_nan_rows<double>();
+}
+
+template <class T>
+void hardmax_takes_the_first() {
+  const T inf = std::numeric_limits<T>::infinity(), nan = std::numeric_limits<T>::quiet_NaN();
+  test::for_each_target([&] {
+    for (const int64_t n : {1, 3, 16, 37}) {
+      for (int64_t first = 0; first < n; ++first) {
+        for (const T most : {T(5), inf, nan, T(-1), -inf}) {  // of a row of -2, or of -inf alone
+          std::vector<T> x(static_cast<size_t>(2 * n), most == -inf ? most : T(-2));
+          for (int64_t i = first; i < n; i += 4) x[static_cast<size_t>(n + i)] = most;
+          if (most != most && first > 0) x[static_cast<size_t>(n)] = inf;
+          const auto y = values<T>(run1(ops::Softmax{K::kHardmax, 1}, {Tensor::of<T>({2, n}, x)}));
+          const int64_t at = most == -inf ? 0 : first;
+          for (int64_t i = 0; i < 2 * n; ++i)
+            ASSERT_EQ(y[static_cast<size_t>(i)], i == 0 || i == n + at ? 1 : 0) << n << " " << first << " " << most;
+        }
+      }
+    }
+  });
+}
+TEST(Softmax, HardmaxTakesTheFirstOfTheLargest) {
+  hardmax_takes_the_first<float>();
+  hardmax_takes_the_first<double>();
 }
 
 TEST(Softmax, EmptyAndScalar) {

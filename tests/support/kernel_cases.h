@@ -58,11 +58,14 @@ struct KernelCase {
 namespace cases {
 
 using namespace kernels;  // NOLINT: the cases are a table of kernel parameters
-inline constexpr DType kF32 = DType::kFloat32, kF16 = DType::kFloat16, kBF16 = DType::kBFloat16, kI64 = DType::kInt64;
+inline constexpr DType kF32 = DType::kFloat32, kF16 = DType::kFloat16, kBF16 = DType::kBFloat16, kF64 = DType::kFloat64,
+                       kI64 = DType::kInt64;
 
-inline const char* suffix(DType dtype) { return dtype == kF32 ? "" : dtype == kF16 ? "/float16" : "/bfloat16"; }
+inline const char* suffix(DType dtype) {
+  return dtype == kF32 ? "" : dtype == kF16 ? "/float16" : dtype == kF64 ? "/float64" : "/bfloat16";
+}
 /// What one more rounding in another place costs.
-inline double tolerance(DType dtype) { return dtype == kF32 ? 1e-5 : dtype == kF16 ? 2e-3 : 1e-2; }
+inline double tolerance(DType dtype) { return dtype == kF64 ? 1e-14 : dtype == kF32 ? 1e-5 : dtype == kF16 ? 2e-3 : 1e-2; }
 inline int64_t pieces(int64_t n, int64_t chunk) { return (n + chunk - 1) / chunk; }
 
 template <class F>
@@ -76,7 +79,7 @@ void elementwise(int64_t n, F&& f) {
       // clang-format on
   };
   for (const auto& [name, kind] : kUnary) {
-    for (const DType t : {kF32, kF16, kBF16}) {
+    for (const DType t : {kF32, kF16, kBF16, kF64}) {
       f(unary, KernelCase<UnaryParams>(std::string(name) + suffix(t), {kind, t, 0, 0, n, kChunk}, parts, {{t, n}}, {{t, n}}, tolerance(t)));
     }
   }
@@ -136,7 +139,10 @@ void quantization(int64_t rows, int64_t n, F&& f) {
 template <class F>
 void normalization(int64_t rows, int64_t n, F&& f) {
   const int64_t count = rows * n;
-  for (const DType t : {kF32, kF16}) {
+  for (const DType t : {kF32, kF16, kF64}) {
+    f(softmax, KernelCase<SoftmaxParams>(std::string("hardmax_rows") + suffix(t),
+                                         {.kind = SoftmaxKind::kHardmax, .dtype = t, .outer = rows, .n = n, .chunk = 4}, pieces(rows, 4),
+                                         {{t, count}}, {{t, count}}));
     f(softmax, KernelCase<SoftmaxParams>(std::string("rows") + suffix(t), {.dtype = t, .outer = rows, .n = n, .chunk = 4}, pieces(rows, 4),
                                          {{t, count}}, {{t, count}}, tolerance(t)));
     f(softmax, KernelCase<SoftmaxParams>(std::string("log_rows") + suffix(t),
