@@ -31,22 +31,23 @@ constexpr int64_t kLeastWork = int64_t{1} << 19;
 /// A depthwise convolution over fewer rows is shared out by channels, as the layers beside it are by filters.
 constexpr int64_t kRowsToCut = 16;
 
-/// Joins whole rows of a 1x1 convolution with stride 1 until a row is long enough for full tiles, but leaves `least` rows where there are
-/// as many; rather an even number of them.
-void fold_pointwise(ConvParams& p, int64_t least) {
+/// Cuts the pixels of a 1x1 convolution with stride 1 into `least` or more rows of equal length, an even number of them when `even`; the last
+/// one takes what is left. Long rows make full tiles.
+void fold_pointwise(ConvParams& p, int64_t least, bool even) {
   for (int i = 0; i < 3; ++i) {
     if (p.kernel[i] != 1 || p.out_step[i] != 1 || p.stride[i] != 1 || p.pad[i] != 0 || p.in[i] != p.out[i]) return;
   }
-  constexpr int64_t kLongest = 512, kLongEnough = 96;
-  const int64_t rows = p.out[0] * p.out[1];
-  int64_t join = 1;
-  for (int64_t k = 2; k <= rows / least && k * p.out[2] <= kLongest; ++k) {
-    const bool odd = rows / k > 1 && rows / k % 2 != 0;
-    if (rows % k == 0 && !(odd && join * p.out[2] >= kLongEnough)) join = k;
-  }
+  constexpr int64_t kLongest = 512, kShortest = 6;
+  const int64_t pixels = p.out_rows() * p.out[2] - p.lacking;
+  if (pixels == 0) return;
+  int64_t rows = std::max(std::min(least, pixels / kShortest), (pixels + kLongest - 1) / kLongest);
+  if (even && rows > 1) rows += rows % 2;
+  p.out[2] = (pixels + rows - 1) / rows;
+  rows = (pixels + p.out[2] - 1) / p.out[2];
+  p.lacking = rows * p.out[2] - pixels;
   p.in[0] = p.out[0] = 1;
-  p.in[1] = p.out[1] = rows / join;
-  p.in[2] = p.out[2] = p.out[2] * join;
+  p.in[1] = p.out[1] = rows;
+  p.in[2] = p.out[2];
 }
 
 }  // namespace
@@ -80,7 +81,7 @@ int64_t plan_conv(ConvParams& p) {
   const double enough = std::clamp(size(p.batch) * size(p.out_rows()) * size(p.out[2]) * weights / kLeastWork, 1.0, size(kEnoughParts));
   const double beside = std::max(1.0, size(p.batch) * size(tiles));
   const auto least = static_cast<int64_t>(std::max(std::ceil(enough / beside), p.rows_first && enough > 1 ? 2.0 : 1.0));
-  if (p.format == ConvFormat::kDirect) fold_pointwise(p, least);
+  if (p.format == ConvFormat::kDirect) fold_pointwise(p, least, p.rows_first);
 
   const double row_work = size(p.out[2]) * size(tile_filters) * size(group_channels) * size(p.taps());
   const double row_input = size(p.in[2]) * size(p.stride[1]) * size(grouped ? block : group_channels) * 4;

@@ -71,14 +71,17 @@ struct ConvParams {
   int64_t tiles = 1;         ///< kWinograd4: filter tiles of a part whose sums are kept at once
   int64_t scratch = 0;       ///< bytes a thread needs
   int64_t patches = 0;       ///< kWinograd4: bytes of Call::shared for transformed patches, which a phase before the convolution fills
+  int64_t lacking = 0;       ///< kDirect, folded: pixels that the last row has less than the others
 
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
   int64_t out_rows() const { return out[0] * out[1]; }
   int64_t row_parts() const { return (out_rows() + rows - 1) / rows; }
+  int64_t in_pixels() const { return in[0] * in[1] * in[2] - lacking; }
+  int64_t out_pixels() const { return size(0) * size(1) * size(2) - lacking; }
   int64_t size(int i) const { return out_size[i] != 0 ? out_size[i] : out[i]; }
 };
 
-/// Folds a 1x1 convolution with stride 1 into long rows (of blocks of pixels), chooses rows, their order, chunk and scratch.
+/// Folds a 1x1 convolution with stride 1 into long rows, chooses rows, their order, chunk and scratch.
 /// `format` and the sizes are set already. Returns the number of parts, -1 when a thread would need more than kMaxConvScratch bytes.
 inline constexpr double kMaxConvScratch = 1 << 28;
 int64_t plan_conv(ConvParams& p);

@@ -36,6 +36,7 @@ struct Row {
   int64_t channels;      ///< of the chunk
   int64_t z, y;          ///< input position of the first tap
   TapRange zs, ys;       ///< taps inside the image
+  int64_t width;         ///< pixels
   float* dst;            ///< first pixel of the row, first block of the tile
   const float* residual;
   bool first, last;  ///< chunk
@@ -66,8 +67,8 @@ HWY_INLINE void AccumulateChunk(const float* first, int64_t plane, const Row& ro
 
 template <int R, int V>
 HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bias, int64_t ox) {
-  const int64_t out_plane = p.size(0) * p.size(1) * p.size(2) * kBlock;
-  const int64_t in_plane = p.in[0] * p.in[1] * p.in[2] * kBlock;
+  const int64_t out_plane = p.out_pixels() * kBlock;
+  const int64_t in_plane = p.in_pixels() * kBlock;
   const int64_t taps = p.taps();
   const int64_t x0 = ox * p.stride[2] - p.pad[2];
   const bool inside = x0 >= 0 && x0 + (R - 1) * p.stride[2] + (p.kernel[2] - 1) * p.dilation[2] < p.in[2];
@@ -138,8 +139,8 @@ void ScaleWeights(const float* weights, const float* scale, int64_t channels, in
 
 template <int V>
 void ConvRow(const ConvParams& p, const Row& row, const float* bias) {
-  const Pieces pieces(p.out[2], MaxPixels(V));
-  const int64_t small = p.out[2] / pieces.count;
+  const Pieces pieces(row.width, MaxPixels(V));
+  const int64_t small = row.width / pieces.count;
   const TileFunction tiles[2] = {Select<V>(small), Select<V>(small + 1)};
   for (int64_t i = 0; i < pieces.count; ++i) {
     const int64_t ox = pieces.begin(i);
@@ -165,8 +166,8 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
 
   const int64_t group_channels = p.channels / p.groups;
   const int64_t group_filters = p.filters / p.groups;
-  const int64_t in_plane = p.in[0] * p.in[1] * p.in[2] * kBlock;
-  const int64_t out_plane = p.size(0) * p.size(1) * p.size(2) * kBlock;
+  const int64_t in_plane = p.in_pixels() * kBlock;
+  const int64_t out_plane = p.out_pixels() * kBlock;
   const int64_t in_blocks = (p.channels + kBlock - 1) / kBlock;
   const int64_t out_blocks = (p.filters + kBlock - 1) / kBlock;
   const int64_t first_block = group * tiles.blocks + tiles.begin(tile);
@@ -211,6 +212,7 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
       const int64_t oz = r / p.out[1] * p.out_step[0] + p.out_first[0];
       const int64_t oy = r % p.out[1] * p.out_step[1] + p.out_first[1];
       const int64_t offset = ((oz * p.size(1) + oy) * p.size(2) + p.out_first[2]) * kBlock;
+      row.width = p.out[2] - (r + 1 == p.out_rows() ? p.lacking : 0);
       row.dst = dst + offset;
       row.residual = residual != nullptr ? residual + offset : nullptr;
       ConvRowOf(vectors, p, row, bias);

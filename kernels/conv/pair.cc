@@ -64,6 +64,7 @@ void plan_conv_pair(ConvPairParams& p) {
   // The image as one row; a band is a piece of it.
   e.in[1] = e.out[1] = 1;
   e.in[2] = e.out[2] = whole;
+  e.lacking = 0;
   e.rows = 1;
   e.rows_first = d.rows_first = true;
   const FilterTiles tiles = filter_tiles(e);

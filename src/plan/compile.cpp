@@ -206,7 +206,7 @@ class Compiler {
     if (!dynamic && s.step.phases.empty()) return {};
     plan_->scratch_bytes = std::max(plan_->scratch_bytes, s.step.scratch_bytes);
     plan_->shared_bytes = std::max(plan_->shared_bytes, s.step.shared_bytes);
-    for (const Phase& p : s.step.phases) plan_->worth_threads |= p.parts > 1 && p.nanoseconds >= kParallelNanoseconds;
+    for (const Phase& p : s.step.phases) plan_->worth_threads |= p.parts > 1 && p.nanoseconds >= kWakeNanoseconds;
     plan_->worth_threads |= dynamic;
     out.resize(n.outputs.size());
     s.input_types = std::move(in);

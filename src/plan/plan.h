@@ -89,8 +89,10 @@ struct Plan {
 /// are; of sequences and optionals what the graph knows.
 std::vector<Type> signature(const Graph& graph, RegionId region, const Wanted& wanted, std::span<const Tensor> inputs);
 
-/// Work below this many nanoseconds stays on the calling thread.
-inline constexpr double kParallelNanoseconds = 12000;
+/// A plan without a phase of so many nanoseconds runs on the calling thread alone.
+inline constexpr double kWakeNanoseconds = 12000;
+/// Of a plan with others a phase of so many is shared out: little work, but its operands lie in the caches of the threads that made them.
+inline constexpr double kShareNanoseconds = 3000;
 
 /// How a node will be done.
 struct Choice {

@@ -57,7 +57,7 @@ Status RegionRunner::phases(const Step& work, const kernels::Call& call) {
     if (watched && phase.nanoseconds > kCheckNanoseconds) {
       job.chunk = std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(phase.parts) * kCheckNanoseconds / phase.nanoseconds));
     }
-    if (phase.parts > 1 && phase.nanoseconds >= kParallelNanoseconds && team_.threads() > 1) {
+    if (phase.parts > 1 && phase.nanoseconds >= kShareNanoseconds && team_.threads() > 1) {
       team_.parallel_for(phase.parts, do_parts, &job);
     } else if (watched) {
       do_parts(&job, 0, phase.parts, 0);
@@ -278,7 +278,7 @@ void RegionRunner::record(const PlanStep& step, std::chrono::steady_clock::time_
     if (type.is_tensor() && !made.empty_handle()) type.shape = Shape::of(made.dims());
     e.shapes += (e.shapes.empty() ? "" : ", ") + type.str();
   }
-  for (const Phase& p : step.step.phases) e.parallel |= team_.threads() > 1 && p.parts > 1 && p.nanoseconds >= kParallelNanoseconds;
+  for (const Phase& p : step.step.phases) e.parallel |= team_.threads() > 1 && p.parts > 1 && p.nanoseconds >= kShareNanoseconds;
   options_.profile->add(std::move(e));
 }
 
