@@ -150,7 +150,8 @@ HWY_NOINLINE void PackedTile(const TileArgsOf<T>& t) {
 #pragma GCC unroll 5
       for (int j = 0; j < kPointers; ++j) a[j] += kLanes;
       const auto add = [&]<int... kLane>(std::integer_sequence<int, kLane...>) HWY_ATTR __attribute__((always_inline)) {
-        ((__builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2), AddLane<T, kLane>(x, b, acc), b += kPanelOf<T>, ahead += ahead_k), ...);
+        ((__builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2), AddLane<T, kLane>(x, b, acc), b += kPanelOf<T>, ahead += ahead_k),
+         ...);
       };
       add(std::make_integer_sequence<int, static_cast<int>(kLanes)>());
     }
