@@ -40,7 +40,7 @@ struct ScoreRow {
 
   void AddMask(const float* mask, int64_t mask_key) const {
     const DF d;
-    const VF same = hn::Set(d, mask[0]);
+    const VF same = hn::Set(d, mask_key == 0 ? mask[0] : 0.0f);
     int64_t i = 0;
     for (; i + kLanes <= keys; i += kLanes) {
       hn::StoreU(hn::Add(hn::LoadU(d, scores + i), mask_key != 0 ? hn::LoadU(d, mask + i) : same), d, scores + i);
@@ -71,18 +71,18 @@ void ScaleQuery(const float* query, int64_t size, float scale, float* to) {
   for (; i < size; ++i) to[i] = query[i] * scale;
 }
 
-/// The softmax of a tile's rows as blocks of keys come: what they have in common so far.
-struct Running {
+/// The softmax of a tile's rows as blocks of keys come.
+struct RunningSoftmax {
   static constexpr int64_t kRows = (kTileRows + kLanes - 1) / kLanes * kLanes;
   alignas(64) float largest[kRows], totals[kRows];
 
-  Running() {
+  RunningSoftmax() {
     std::fill_n(largest, kRows, -kInfinity);
     std::fill_n(totals, kRows, 0.0f);
   }
 
-  /// Takes the scores of a block of keys, of which `maxima` are the largest, row by row, and makes weights of them: exp(score - largest). What
-  /// earlier blocks gave (totals, and `sums`: [panel][row][kPanel]) is made to count from the new largest ones.
+  /// Takes the scores of a block of keys, of which `maxima` are the largest, row by row, and makes weights of them: exp(score - largest).
+  /// What earlier blocks gave (totals, and `sums`: [panel][row][kPanel]) is made to count from the new largest ones.
   void Take(float* scores, int64_t rows, int64_t keys, const float* maxima, float* sums, int64_t panels) {
     const DF d;
     alignas(64) float shrink[kRows];
@@ -118,10 +118,13 @@ struct Head {
   int64_t kv_at(const AttentionParams::Operand& o) const { return o.from + b * o.batch + kv * o.head; }
 };
 
+/// Whether a row is 0 instead of sums / total: there is no key at all, or softmax gives NaN that is not wanted.
+bool GivesZero(const AttentionParams& p, float total) { return p.keys == 0 || (p.nan_to_zero && total != total); }
+
 /// y = sums / total, for a row of value_size elements given panel by panel.
 void StoreQuery(const AttentionParams& p, const float* sums, int64_t panel_step, float total, float* y) {
-  const float factor = p.nan_to_zero && !(total == total) ? 0.0f : 1.0f / total;
-  const bool zero = p.nan_to_zero && !(total == total);
+  const float factor = 1.0f / total;
+  const bool zero = GivesZero(p, total);
   for (int64_t col = 0; col < p.value_size; col += kPanel, sums += panel_step) {
     const int64_t columns = std::min(kPanel, p.value_size - col);
     for (int64_t i = 0; i < columns; ++i) y[col + i] = zero ? 0.0f : sums[i] * factor;
@@ -147,7 +150,7 @@ void AttentionBlocks(const AttentionParams& p, const Call& call, Range range) {
       for (int64_t r = 0; r < rows; ++r) {
         ScaleQuery(call.in<float>(0) + head.at(p.q) + (row + r) * p.q.row, p.size, p.scale, query + r * kRowStride);
       }
-      Running softmax;
+      RunningSoftmax softmax;
       for (int64_t key = 0; key < p.keys; key += kBlockDepth) {
         const int64_t keys = std::min(kBlockDepth, p.keys - key);
         TileArgs t;
@@ -160,7 +163,7 @@ void AttentionBlocks(const AttentionParams& p, const Call& call, Range range) {
           t.c = scores + i;
           (keys - i <= kLanes ? kHalfTiles : kPackedTiles)[static_cast<size_t>(rows)](t);
         }
-        alignas(64) float maxima[Running::kRows] = {};
+        alignas(64) float maxima[RunningSoftmax::kRows] = {};
         for (int64_t r = 0; r < rows; ++r) {
           const float* mask = p.masked ? call.in<float>(3) + head.at(p.mask) + (row + r) * p.mask.row + key * p.mask_key : nullptr;
           maxima[r] = ScoreRow{scores + r * kRowStride, keys}.Prepare(mask, p.mask_key);
@@ -217,7 +220,7 @@ void AttentionFew(const AttentionParams& p, const Call& call, Range range) {
       t.b = v + col;
       kFewTiles[m](t);
       for (int64_t r = 0; r < m; ++r) {
-        const bool zero = p.nan_to_zero && !(totals[r] == totals[r]);
+        const bool zero = GivesZero(p, totals[r]);
         const float factor = 1.0f / totals[r];
         for (int64_t i = 0; i < kPanel; ++i) y[r * p.y.row + col + i] = zero ? 0.0f : out[r * kPanel + i] * factor;
       }

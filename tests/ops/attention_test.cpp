@@ -119,6 +119,17 @@ TEST(Attention, Shapes) {
           check({.batch = 1, .heads = 2, .kv_heads = 2, .queries = queries, .keys = keys, .size = size, .value_size = size});
       }
     }
+    for (int64_t queries : {3, 9}) {
+      check({.batch = 1,
+             .heads = 2,
+             .kv_heads = 2,
+             .queries = queries,
+             .keys = 0,
+             .size = 32,
+             .value_size = 32,
+             .mask = {queries, 0},
+             .masked = true});
+    }
     check({.batch = 2, .heads = 3, .kv_heads = 3, .queries = 9, .keys = 20, .size = 384, .value_size = 80});
     check({.batch = 2, .heads = 3, .kv_heads = 3, .queries = 2, .keys = 20, .size = 80, .value_size = 40});
   });
