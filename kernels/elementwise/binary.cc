@@ -11,6 +11,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/elementwise/binary.h"
 #include "kernels/elementwise/half.h"
+#include "kernels/elementwise/pow-inl.h"
 #include "kernels/elementwise/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -70,22 +71,8 @@ void AnyPowTile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float
   for (; i < n; ++i) dst[i] = std::pow(pa[i * sa], pb[i * sb]);
 }
 
-// Exponents that networks use are done by arithmetic that gives what pow() rounds to, within 1 ULP.
 void PowTile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {
-  if (sb == 0 && sa == 1) {
-    const float e = pb[0];
-    if (e == 2.0f) return MapTile(pa, dst, n, [](auto, auto x) HWY_ATTR { return hn::Mul(x, x); });
-    if (e == 3.0f) return MapTile(pa, dst, n, [](auto, auto x) HWY_ATTR { return hn::Mul(hn::Mul(x, x), x); });
-    if (e == 1.0f) return MapTile(pa, dst, n, [](auto, auto x) HWY_ATTR { return x; });
-    if (e == -1.0f) return MapTile(pa, dst, n, [](auto d, auto x) HWY_ATTR { return hn::Div(hn::Set(d, 1.0f), x); });
-    if (e == 0.5f) {
-      // pow(-inf, 0.5) is +inf and pow(-0, 0.5) is +0; sqrt gives NaN and -0.
-      return MapTile(pa, dst, n, [](auto d, auto x) HWY_ATTR {
-        const auto minus_infinity = hn::Neg(hn::Inf(d));
-        return hn::IfThenElse(hn::Eq(x, minus_infinity), hn::Inf(d), hn::Abs(hn::Sqrt(x)));
-      });
-    }
-  }
+  if (sb == 0 && sa == 1 && PowByArithmetic(pa, pb[0], dst, n)) return;
   AnyPowTile2(pa, sa, pb, sb, dst, n);
 }
 

@@ -30,8 +30,8 @@ HWY_INLINE hn::Vec<D> PowerOfTwo(D d, VI n) {
   return hn::BitCast(d, hn::Add(hn::ShiftLeft<23>(n), hn::Set(di, 127 << 23)));
 }
 
-/// exp(x) = 2^n (1 + gain) with n whole and |gain| < 0.42, for |x| < 2^20. `kExact`: gain is off by at most 1.1 of its own ULP; else exp(x) by
-/// |x| + 2.
+/// exp(x) = 2^n (1 + gain) with n whole and |gain| < 0.42, for |x| < 2^20. `kExact`: gain is off by at most 1.1 of its own ULP; else exp(x)
+/// by |x| + 2.
 template <bool kExact, class D>
 struct Power {
   using V = hn::Vec<D>;
@@ -72,7 +72,7 @@ struct Power {
   HWY_INLINE V Value(D d) const {
     const V p = hn::MulAdd(q, r, hn::Set(d, 1.0f));
 #if HWY_TARGET <= HWY_AVX3
-    return V{_mm512_scalef_ps(p.raw, n.raw)};
+    return V{_mm512_scalef_ps(p.raw, n.raw)};  // one instruction that Highway does not have
 #else
     return hn::Mul(p, PowerOfTwo(d, whole));
 #endif

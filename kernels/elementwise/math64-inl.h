@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "hwy/highway.h"
+#include "kernels/bound-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels {
@@ -31,10 +32,10 @@ HWY_INLINE V64 Polynomial64(V64 x, const double (&coefficients)[N]) {
   return sum;
 }
 
-/// Bounds x; NaN stays NaN (x86 min and max return their second operand when one is NaN).
+/// Bounds x; NaN stays NaN.
 HWY_INLINE V64 Bound64(V64 x, double low, double high) {
   const D64 d;
-  return hn::Max(hn::Set(d, low), hn::Min(hn::Set(d, high), x));
+  return AtLeast(hn::Set(d, low), AtMost(hn::Set(d, high), x));
 }
 
 /// a * b - product, where product is a * b rounded: exact but for what is below 2^-105 of it.
@@ -90,7 +91,7 @@ HWY_NOINLINE inline V64 ExpFast64(V64 x) {
   const D64 d;
   const V64 low = hn::Set(d, -708.0);
   V64 whole;
-  const V64 p = ReduceExp64(hn::Max(low, x), hn::Zero(d), whole);
+  const V64 p = ReduceExp64(AtLeast(low, x), hn::Zero(d), whole);
   return hn::IfThenZeroElse(hn::Lt(x, low), hn::Mul(hn::Add(p, hn::Set(d, 1.0)), PowerOfTwo64(whole)));
 }
 
@@ -201,8 +202,8 @@ HWY_NOINLINE inline void Erf64(V64 x, V64 square, V64 square_low, V64& erf, V64&
                                     0x1.b981d78881a5dp-20, -0x1.5c131500d3f88p-23, 0x1.d76af6ca49787p-27, -0x1.ac9585a44fe29p-31};
   const D64 d;
   const V64 one = hn::Set(d, 1.0), a = Bound64(hn::Abs(x), 0.0, 27.5);
-  const V64 within = hn::Min(one, a);
-  const V64 near = hn::Mul(within, Polynomial64(hn::Mul(within, within), kErf)), tail = ErfcTail64(hn::Max(one, a), square, square_low);
+  const V64 within = AtMost(one, a);
+  const V64 near = hn::Mul(within, Polynomial64(hn::Mul(within, within), kErf)), tail = ErfcTail64(AtLeast(one, a), square, square_low);
   const auto small = hn::Lt(a, one);
   erf = hn::IfThenElse(small, near, hn::Sub(one, tail));
   erfc = hn::IfThenElse(small, hn::Sub(one, near), tail);

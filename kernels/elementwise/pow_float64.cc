@@ -8,6 +8,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/elementwise/binary.h"
 #include "kernels/elementwise/math64-inl.h"
+#include "kernels/elementwise/pow-inl.h"
 #include "kernels/elementwise/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -36,21 +37,8 @@ void AnyPow64(const double* a, int64_t sa, const double* b, int64_t sb, double* 
   }
 }
 
-// Exponents that models use often are done by arithmetic that gives what pow() rounds to, within 1 ULP.
 void PowTile64(const double* a, int64_t sa, const double* b, int64_t sb, double* dst, int64_t n) {
-  if (sb == 0 && sa == 1) {
-    const double e = b[0];
-    if (e == 2) return MapTile(a, dst, n, [](auto, auto x) HWY_ATTR { return hn::Mul(x, x); });
-    if (e == 3) return MapTile(a, dst, n, [](auto, auto x) HWY_ATTR { return hn::Mul(hn::Mul(x, x), x); });
-    if (e == 1) return MapTile(a, dst, n, [](auto, auto x) HWY_ATTR { return x; });
-    if (e == -1) return MapTile(a, dst, n, [](auto d, auto x) HWY_ATTR { return hn::Div(hn::Set(d, 1.0), x); });
-    if (e == 0.5) {
-      // pow(-inf, 0.5) is +inf and pow(-0, 0.5) is +0; sqrt gives NaN and -0.
-      return MapTile(a, dst, n, [](auto d, auto x) HWY_ATTR {
-        return hn::IfThenElse(hn::Eq(x, hn::Neg(hn::Inf(d))), hn::Inf(d), hn::Abs(hn::Sqrt(x)));
-      });
-    }
-  }
+  if (sb == 0 && sa == 1 && PowByArithmetic(a, b[0], dst, n)) return;
   AnyPow64(a, sa, b, sb, dst, n);
 }
 BinaryTile64 GetPowTile64() { return PowTile64; }

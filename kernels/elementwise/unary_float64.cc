@@ -50,14 +50,14 @@ TENON_VECTOR(LeakyRelu, hn::IfThenElse(hn::Lt(x, S(0)), hn::Mul(x, S(alpha)), x)
 TENON_VECTOR(Log, Log64(x))
 TENON_VECTOR(Neg, hn::Neg(x))
 TENON_VECTOR(Reciprocal, hn::Div(S(1), x))
-TENON_VECTOR(Relu, hn::Max(S(0), x))
+TENON_VECTOR(Relu, AtLeast(S(0), x))
 TENON_VECTOR(Round, hn::Round(x))
 TENON_VECTOR(Selu, hn::Mul(S(beta), hn::IfThenElse(hn::Gt(x, S(0)), x, hn::Mul(S(alpha), ExpMinusOne64(x)))))
 TENON_VECTOR(Shrink,
              hn::IfThenElse(hn::Lt(x, S(-alpha)), hn::Add(x, S(beta)), hn::IfThenElseZero(hn::Gt(x, S(alpha)), hn::Sub(x, S(beta)))))
 TENON_VECTOR(Sigmoid, Sigmoid64(x))
 TENON_VECTOR(Sign, hn::IfThenElse(hn::Gt(x, S(0)), S(1), hn::IfThenElse(hn::Lt(x, S(0)), S(-1), x)))
-TENON_VECTOR(Softplus, hn::Add(hn::Max(S(0), x), LogOfOnePlus64(Exp64(hn::Neg(hn::Abs(x))))))
+TENON_VECTOR(Softplus, hn::Add(AtLeast(S(0), x), LogOfOnePlus64(Exp64(hn::Neg(hn::Abs(x))))))
 TENON_VECTOR(Softsign, hn::Div(x, hn::Add(S(1), hn::Abs(x))))
 TENON_VECTOR(Sqrt, hn::Sqrt(x))
 TENON_VECTOR(Swish, hn::Mul(x, Sigmoid64(hn::Mul(S(alpha), x))))
@@ -98,7 +98,7 @@ void GeluTanhTile64(double, double, const double* src, double* dst, int64_t n) {
 void MishTile64(double, double, const double* src, double* dst, int64_t n) {
   Map64(src, dst, n, [](V64 x) HWY_ATTR {
     const D64 d;
-    const V64 w = Exp64(hn::Min(hn::Set(d, 40.0), x)), t = hn::MulAdd(w, w, hn::Add(w, w));
+    const V64 w = Exp64(AtMost(hn::Set(d, 40.0), x)), t = hn::MulAdd(w, w, hn::Add(w, w));
     return hn::Mul(x, hn::Div(t, hn::Add(t, hn::Set(d, 2.0))));
   });
 }
