@@ -31,8 +31,8 @@ constexpr int64_t kLeastWork = int64_t{1} << 19;
 /// A depthwise convolution over fewer rows is shared out by channels, as the layers beside it are by filters.
 constexpr int64_t kRowsToCut = 16;
 
-/// Cuts the pixels of a 1x1 convolution with stride 1 into `least` or more rows of equal length, an even number of them when `even`; the last
-/// one takes what is left. Long rows make full tiles.
+/// Cuts the pixels of a 1x1 convolution with stride 1 into `least` or more rows of equal length, an even number of them when `even`; the
+/// last one takes what is left. Long rows make full tiles.
 void fold_pointwise(ConvParams& p, int64_t least, bool even) {
   for (int i = 0; i < 3; ++i) {
     if (p.kernel[i] != 1 || p.out_step[i] != 1 || p.stride[i] != 1 || p.pad[i] != 0 || p.in[i] != p.out[i]) return;
