@@ -7,11 +7,7 @@
 namespace tenon::kernels {
 namespace {
 
-struct Floats : benchmarks::Memory<float> {
-  explicit Floats(int64_t count) : Memory(count) {
-    for (int64_t i = 0; i < count; ++i) data[i] = static_cast<float>((i * 2654435761u >> 8) % 1000) * 4e-3f - 2.0f;
-  }
-};
+using Floats = benchmarks::Numbers<float>;
 
 void pack(const float* from, float* to, int64_t k, int64_t n, int64_t b_k, int64_t b_n) {
   const GemmPackParams p{.format = gemm_format(), .input = 0, .k = k, .n = n, .b_k = b_k, .b_n = b_n};
@@ -35,8 +31,8 @@ void attention(benchmark::State& state, bool masked) {
   p.mask_key = 1;
   plan_attention(p);
   const auto format = gemm_format();
-  const Floats q(p.heads * p.queries * p.size), kv(p.keys * p.size), y(p.heads * p.queries * p.size), mask(p.queries * p.keys);
-  const Floats scratch(attention_scratch(p) / 4);
+  const Floats q(p.heads * p.queries * p.size, 2), kv(p.keys * p.size, 2), y(p.heads * p.queries * p.size), mask(p.queries * p.keys);
+  const benchmarks::Memory<std::byte> scratch(attention_scratch(p));
   p.v_at = packed_floats(format, p.size, p.keys);
   const Floats shared(p.v_at + packed_floats(format, p.keys, p.size));
   pack(kv.data, shared.data + p.k_at, p.size, p.keys, 1, p.size);
@@ -44,11 +40,7 @@ void attention(benchmark::State& state, bool masked) {
   const void* src[] = {q.data, kv.data, kv.data, mask.data};
   void* dst[] = {y.data};
   Fault fault;
-  const Call call{.src = src,
-                  .dst = dst,
-                  .scratch = reinterpret_cast<std::byte*>(scratch.data),
-                  .fault = &fault,
-                  .shared = reinterpret_cast<std::byte*>(shared.data)};
+  const Call call{.src = src, .dst = dst, .scratch = scratch.data, .fault = &fault, .shared = reinterpret_cast<std::byte*>(shared.data)};
   const auto kernel = AttentionBlocksPointer();
   const auto taken = benchmarks::taken(state, [&] { kernel(p, call, {0, p.parts()}); });
   const double work = 4.0 * static_cast<double>(p.heads * p.queries) * static_cast<double>(p.keys * p.size);

@@ -6,12 +6,7 @@
 namespace tenon::kernels {
 namespace {
 
-template <class T>
-struct Numbers : benchmarks::Memory<T> {
-  explicit Numbers(int64_t count) : benchmarks::Memory<T>(count) {
-    for (int64_t i = 0; i < count; ++i) this->data[i] = static_cast<T>(static_cast<float>((i * 2654435761u >> 8) % 1000) * 1e-3f - 0.5f);
-  }
-};
+using benchmarks::Numbers;
 using Floats = Numbers<float>;
 
 /// Args: m, n, k; `packed`: weights packed ahead, else B packed on every call as for two dynamic operands. Panels and scratch of float64

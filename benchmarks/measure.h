@@ -62,6 +62,16 @@ struct Memory {
   T* data = reinterpret_cast<T*>(buffer->data());
 };
 
+/// Numbers from -reach up to reach, in no order.
+template <class T>
+struct Numbers : Memory<T> {
+  explicit Numbers(int64_t count, float reach = 0.5f) : Memory<T>(count) {
+    for (int64_t i = 0; i < count; ++i) {
+      this->data[i] = static_cast<T>((static_cast<float>((i * 2654435761u >> 8) % 1000) * 2e-3f - 1.0f) * reach);
+    }
+  }
+};
+
 /// The first row that takes `p`; its name becomes the label.
 template <class Params>
 kernels::Kernel<Params> chosen(benchmark::State& state, const kernels::Table<Params>& table, const Params& p) {
