@@ -14,7 +14,8 @@ class Slices;
 
 /// How a matrix B of k rows and n columns is packed (values of Layout::format): panels two vectors wide, each panel k rows, the last panel
 /// padded with zeros. kPanels<w> is what the kernels of an instruction set with w/2 float lanes read: w columns of float32 to which float16
-/// and bfloat16 are widened too, or half as many of float64. kOneDnn is oneDNN's own, of bfloat16 (kernels/onednn). Values from 0x8000 on are weights of a few bits (bits.h).
+/// and bfloat16 are widened too, or half as many of float64. kOneDnn is oneDNN's own, of bfloat16 (kernels/onednn). Values from 0x8000 on
+/// are weights of a few bits (bits.h).
 enum class GemmFormat : uint16_t { kNone = 0, kPanels8 = 1, kPanels16 = 2, kPanels32 = 3, kOneDnn = 4 };
 
 /// The format of the instruction set in use, and its width.
