@@ -3,6 +3,7 @@
     make bench-peers                                                    everything, an hour or two
     make bench-peers BENCH_ARGS=--quick                                 the whole zoo in a quarter of an hour
     make bench-peers BENCH_ARGS='resnet18 --sections latency,load --out build/try'
+    make bench-peers BENCH_ARGS='--quick --avx2'                        on a machine with AVX-512, as if it had AVX2 only
     PYTHONPATH=benchmarks:tools python -m peers --report                writes the report anew from the JSON that is there
 
 Writes benchmarks.md into --out, and benchmarks/TIER.json with all figures and SVG files beside it, where the tier is the machine's widest
@@ -17,15 +18,15 @@ from pathlib import Path
 from . import report
 from .engines import ENGINES
 from .models import find
-from .process import PROBE, ROOT, Weather
+from .process import HIDE, PROBE, ROOT, Weather
 from .sections import FULL, QUICK, SECTIONS, Session, installed, trials
 
 
-def tier():
-    """The widest vectors of the machine, as a word for file names and titles."""
+def tier(hidden):
+    """The widest vectors of the machine, or of what is left of it where wider ones than AVX2 are hidden, as a word for file names and titles."""
     flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith(("flags", "Features"))), "").split()
     known = {"avx512f": "AVX-512", "avx2": "AVX2", "sse4_1": "SSE4", "asimd": "NEON"}
-    return next((name for flag, name in known.items() if flag in flags), "other")
+    return next((name for flag, name in known.items() if flag in flags and not (hidden and flag == "avx512f")), "other")
 
 
 def rounded(value):
@@ -45,6 +46,7 @@ def arguments():
     parser.add_argument("--engines", default="tenon,onnxruntime,openvino,mnn,ncnn,tract", help="default: %(default)s")
     parser.add_argument("--threads", default="1,2", help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds; throughput and scaling of three models")
+    parser.add_argument("--avx2", action="store_true", help="hide AVX-512 and what came with it from every engine (CPUID shows none)")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder of the report (default: docs)")
     parser.add_argument("--report", action="store_true", help="measure nothing")
     options = parser.parse_args()
@@ -67,10 +69,15 @@ def measure(options):
     versions = installed(options.engines)
     if not PROBE.is_file():
         sys.exit(f"{PROBE.relative_to(ROOT)} is missing: make bench-peers builds it")
+    if options.avx2:
+        if not HIDE.is_file():
+            sys.exit(f"{HIDE.relative_to(ROOT)} is missing: make bench-peers builds it on x86-64")
+        os.environ["LD_PRELOAD"] = str(HIDE)  # of every process from here on
     folder = ROOT / "build/bench"
     folder.mkdir(parents=True, exist_ok=True)
     models = [find(word, effort.forms if "load" in options.sections else ("external",)) for word in options.models]
-    results = report.kept(options.out, tier()) | {"cpus": len(os.sched_getaffinity(0)), "cap": os.environ.get("TENON_MAX_ISA", "")}
+    results = report.kept(options.out, tier(options.avx2)) | {"cpus": len(os.sched_getaffinity(0)), "cap": os.environ.get("TENON_MAX_ISA", ""),
+                                                              "hidden": options.avx2}
     session = Session(list(versions), effort, options.threads, Weather(), folder)
     tried = list(trials(session, models)) if options.sections != ["operators"] else []
     begin = time.monotonic()
