@@ -14,8 +14,6 @@ from pathlib import Path
 # Header prefix -> library, as the table names it.
 LIBRARIES = {
     "hwy/": "Highway",
-    "Eigen/": "Eigen",
-    "unsupported/Eigen/": "Eigen",
     "oneapi/dnnl/": "oneDNN",
     "dnnl": "oneDNN",
     "omp.h": "OpenMP",
