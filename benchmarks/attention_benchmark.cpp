@@ -44,8 +44,7 @@ void attention(benchmark::State& state, bool masked) {
   const auto kernel = AttentionBlocksPointer();
   const auto taken = benchmarks::taken(state, [&] { kernel(p, call, {0, p.parts()}); });
   const double work = 4.0 * static_cast<double>(p.heads * p.queries) * static_cast<double>(p.keys * p.size);
-  state.counters["best_us"] = taken.best * 1e6;
-  state.counters["percent_of_peak"] = 100 * work / taken.operations;
+  benchmarks::count(state, taken, work);
 }
 
 // clang-format off

@@ -1,5 +1,5 @@
-// Blocked convolution over the shapes of ResNet-50, MobileNetV2 and VGG-16, one thread. `peak` is the share of the fused multiply-add
-// peak, measured beside them.
+// Blocked convolution over the shapes of ResNet-50, MobileNetV2 and VGG-16, one thread, and oneDNN's beside it, as percentages of the fused
+// multiply-add peak measured beside them.
 #include <string>
 
 #include "benchmarks/measure.h"
@@ -53,11 +53,15 @@ ConvParams ParamsOf(const Shape& s, ConvFormat format) {
 
 void Run(benchmark::State& state, const Shape& shape, ConvFormat format) {
   ConvParams p = ParamsOf(shape, format);
+  const auto slices = format == ConvFormat::kOneDnn ? onednn::convolution(p) : nullptr;
+  if (format == ConvFormat::kOneDnn && slices == nullptr) return tenon::benchmarks::skip_onednn(state);
+  p.slices = slices.get();
   const double work = double(p.filters) * p.out[1] * p.out[2] * (p.channels / p.groups) * p.taps();
   const int64_t in_size = p.in[1] * p.in[2], out_size = p.out[1] * p.out[2];
   const int64_t parts = plan_conv(p);
   using tenon::benchmarks::Memory;
-  const Memory<float> x((p.channels + 16) * in_size, 0.5f), w(packed_conv_weights(p), 0.5f), b(p.filters), y((p.filters + 16) * out_size);
+  const int64_t weights = slices != nullptr ? static_cast<int64_t>(slices->weights_bytes()) / 4 : packed_conv_weights(p);
+  const Memory<float> x((p.channels + 16) * in_size, 0.5f), w(weights, 0.5f), b(p.filters), y((p.filters + 16) * out_size);
   const Memory<std::byte> scratch(p.scratch + 64), shared(p.patches);
   const void* in[] = {x.data, w.data, b.data, nullptr};
   void* out[] = {y.data};
@@ -69,8 +73,9 @@ void Run(benchmark::State& state, const Shape& shape, ConvFormat format) {
     kernel(p, call, {0, parts});
   });
   state.counters["gmac"] = work / taken.best / 1e9;
-  state.counters["peak"] = 100 * 2 * work / taken.operations;
+  tenon::benchmarks::count(state, taken, 2 * work);
   state.counters["parts"] = double(parts);
+  state.counters["block"] = channel_block();
 }
 
 /// A 1x1 convolution and the depthwise one over its result: `together` as a pair, else one after the other.
@@ -104,7 +109,7 @@ void RunPair(benchmark::State& state, const Pair& pair, bool together) {
   const double work = double(pair.filters) * double(image) * double(pair.channels) +
                       double(pair.filters) * double(d.out[1] * d.out[2]) * double(pair.kernel * pair.kernel);
   state.counters["gmac"] = work / taken.best / 1e9;
-  state.counters["peak"] = 100 * 2 * work / taken.operations;
+  tenon::benchmarks::count(state, taken, 2 * work);
 }
 
 }  // namespace
@@ -118,6 +123,11 @@ int main(int argc, char** argv) {
     if (s.kernel == 3 && s.stride == 1 && s.groups == 1 && s.channels >= 16) {
       benchmark::RegisterBenchmark((std::string(s.name) + "/winograd").c_str(), [s](benchmark::State& state) {
         Run(state, s, ConvFormat::kWinograd4);
+      })->Unit(benchmark::kMicrosecond);
+    }
+    if (s.groups == 1 && direct == ConvFormat::kDirect) {
+      benchmark::RegisterBenchmark((std::string(s.name) + "/onednn").c_str(), [s](benchmark::State& state) {
+        Run(state, s, ConvFormat::kOneDnn);
       })->Unit(benchmark::kMicrosecond);
     }
     benchmark::RegisterBenchmark(s.name, [s, direct](benchmark::State& state) { Run(state, s, direct); })->Unit(benchmark::kMicrosecond);

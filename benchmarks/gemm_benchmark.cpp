@@ -1,5 +1,7 @@
-// Matrix products against the multiply-add peak of one core, measured in the same process. One thread.
+// Matrix products against the multiply-add peak of a core, or what it can read, measured in the same process; on one thread but for
+// `on_threads`, and those of oneDNN.
 //   gemm_benchmark [--benchmark_filter=...]; TENON_MAX_ISA=avx2 caps the instruction set.
+#include "base/parallel.h"
 #include "benchmarks/measure.h"
 #include "kernels/gemm/bits.h"
 
@@ -9,44 +11,153 @@ namespace {
 using benchmarks::Numbers;
 using Floats = Numbers<float>;
 
-/// Args: m, n, k; `packed`: weights packed ahead, else B packed on every call as for two dynamic operands. Panels and scratch of float64
-/// take the room of twice as many floats.
+/// Of m by n by k, with its operands. B is packed, and may be again; panels and scratch of float64 take the room of twice as many floats.
+template <class T>
+class Product {
+ public:
+  Product(int64_t m, int64_t n, int64_t k, int threads = 1, bool trans_b = false, bool gelu = false)
+      : params(sizes(m, n, k, trans_b, gelu)),
+        a(m * k),
+        b(k * n),
+        c(m * n),
+        bias(n),
+        panels(packed_elements(gemm_format(), k, n, params.dtype) * packed_bytes(params.dtype)),
+        packing{.dtype = params.dtype, .format = gemm_format(), .k = k, .n = n, .b_k = params.b_k, .b_n = params.b_n},
+        scratch_bytes((gemm_scratch(params) + 63) / 64 * 64),
+        scratch(scratch_bytes * threads) {
+    pack();
+  }
+  Product(const Product&) = delete;
+  Product& operator=(const Product&) = delete;
+
+  void pack() {
+    const void* plain[] = {a.data, b.data, bias.data};
+    GemmPackPointer()(packing, {.src = plain, .dst = dst, .fault = &fault, .shared = panels.data}, {0, packing.parts()});
+  }
+  /// On a thread's own scratch.
+  void run(Kernel<GemmParams> kernel, Range parts, int thread = 0) {
+    kernel(params, {.src = src, .dst = dst, .scratch = scratch.data + thread * scratch_bytes, .fault = &fault}, parts);
+  }
+  int64_t panels_bytes() const { return packed_elements(params.format, params.k, params.n, params.dtype) * packed_bytes(params.dtype); }
+
+  static GemmParams sizes(int64_t m, int64_t n, int64_t k, bool trans_b, bool gelu) {
+    GemmParams p{.dtype = dtype_of<T>, .format = gemm_format(), .m = m, .n = n, .k = k};
+    p.a_m = k;
+    p.b_k = trans_b ? 1 : n;
+    p.b_n = trans_b ? k : 1;
+    p.c_m = n;
+    p.addend = gelu;
+    p.d_n = 1;
+    if (gelu) p.tile = unary_tile(UnaryKind::kGelu);
+    plan_gemm(p);
+    return p;
+  }
+
+  const GemmParams params;
+  const Numbers<T> a, b, c, bias;
+  const benchmarks::Memory<std::byte> panels;
+  const GemmPackParams packing;
+  const int64_t scratch_bytes;  ///< of a thread
+  const benchmarks::Memory<std::byte> scratch;
+  const void* src[3] = {a.data, panels.data, bias.data};
+  void* dst[1] = {c.data};
+  Fault fault;
+};
+
+double operations(int64_t m, int64_t n, int64_t k) {
+  return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+}
+
+/// The counters of a product on one thread: few rows live on reading the weights, which are passed over in turn with them, others on
+/// multiply-adds. `element`: bytes of a float that vectors hold.
+template <class Run>
+void time_product(benchmark::State& state, int64_t m, int64_t n, int64_t k, int64_t element, const std::byte* weights, int64_t bytes,
+                  Run&& run) {
+  if (m <= kFewRows) {
+    const auto taken = benchmarks::taken(state, run, [&] { return benchmarks::burst_read(weights, bytes); });
+    benchmarks::count(state, taken, static_cast<double>(bytes), "read");
+    state.counters["GB_per_s"] = 1e-9 * static_cast<double>(bytes) / taken.usual;
+  } else {
+    const auto taken = benchmarks::taken(state, run);
+    // A vector holds half as many float64 as float32.
+    benchmarks::count(state, taken, operations(m, n, k) * static_cast<double>(element) / 4);
+    state.counters["GFLOPS"] = 1e-9 * operations(m, n, k) / taken.usual;
+  }
+}
+
+/// Args: m, n, k; `packed`: weights packed ahead, else B packed on every call as for two dynamic operands.
 template <class T>
 void product(benchmark::State& state, T, bool packed, bool trans_b, bool gelu) {
-  GemmParams p{.dtype = dtype_of<T>, .m = state.range(0), .n = state.range(1), .k = state.range(2)};
-  p.a_m = p.k;
-  p.b_k = trans_b ? 1 : p.n;
-  p.b_n = trans_b ? p.k : 1;
-  p.c_m = p.n;
-  p.addend = gelu;
-  p.d_n = 1;
-  if (gelu) p.tile = unary_tile(UnaryKind::kGelu);
-  const Numbers<T> a(p.m * p.k), b(p.k * p.n), c(p.m * p.n), bias(p.n);
-  const benchmarks::Memory<std::byte> panels(packed_elements(gemm_format(), p.k, p.n, p.dtype) * packed_bytes(p.dtype));
-  GemmPackParams pack{.dtype = p.dtype, .format = gemm_format(), .k = p.k, .n = p.n, .b_k = p.b_k, .b_n = p.b_n};
-  const void* src[] = {a.data, b.data, bias.data};
-  const void* packed_src[] = {a.data, panels.data, bias.data};
-  void* dst[] = {c.data};
-  Fault fault;
-  Call packing{.src = src, .dst = dst, .fault = &fault, .shared = panels.data};
-  p.format = gemm_format();
-  const auto run_pack = GemmPackPointer();
-  run_pack(pack, packing, {0, pack.parts()});
-  plan_gemm(p);
-  const benchmarks::Memory<std::byte> scratch(gemm_scratch(p));
-  Call call{.src = packed_src, .dst = dst, .scratch = scratch.data, .fault = &fault};
+  Product<T> product(state.range(0), state.range(1), state.range(2), 1, trans_b, gelu);
+  const GemmParams& p = product.params;
   const auto kernel = benchmarks::chosen(state, gemm, p);
-  const auto taken = benchmarks::taken(state, [&] {
-    if (!packed) run_pack(pack, packing, {0, pack.parts()});
-    kernel(p, call, {0, p.parts()});
+  time_product(state, p.m, p.n, p.k, packed_bytes(p.dtype), product.panels.data, product.panels_bytes(), [&] {
+    if (!packed) product.pack();
+    product.run(kernel, {0, p.parts()});
   });
-  const double work = 2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
-  state.counters["best_us"] = taken.best * 1e6;
-  state.counters["GFLOPS"] = 1e-9 * work / taken.best;
-  // A vector holds half as many float64 as float32.
-  state.counters["percent_of_peak"] = 100 * work / taken.operations * static_cast<double>(packed_bytes(p.dtype)) / 4;
-  if (p.m <= kFewRows)
-    state.counters["GB_per_s"] = 1e-9 * static_cast<double>(packed_bytes(p.dtype)) * static_cast<double>(p.k * p.n) / taken.best;
+}
+
+constexpr double kLook = 1e-3;  // seconds
+
+/// Times f(begin, end, thread) on parts that a team shares out as the engine's does, in clock time. The limit is so many times the peak of
+/// one thread alone; beside it stands what the threads reach at once, which is less where they share a core or a budget of power.
+template <class F>
+void time_on_threads(benchmark::State& state, int threads, double work, int64_t parts, F f) {
+  std::vector<double> together;
+  const auto speed = [&] {
+    // Long enough for the other threads to have gone to sleep by the middle of it.
+    const double alone = benchmarks::gflops_at_once(1, kLook);
+    together.push_back(benchmarks::gflops_at_once(threads, kLook) / (threads * alone));
+    return threads * alone;
+  };
+  const auto leader = [&](Team& team) {
+    const auto piece = [](void* g, int64_t begin, int64_t end, int thread) { (*static_cast<F*>(g))(begin, end, thread); };
+    const auto taken = benchmarks::taken(
+        state, [&] { team.parallel_for(parts, piece, &f); }, speed, benchmarks::wall_seconds);
+    benchmarks::count(state, taken, work);
+    state.counters["percent_of_peak_at_once"] = 100 * work / taken.limit / benchmarks::median(together);
+    state.counters["GFLOPS"] = 1e-9 * work / taken.usual;
+  };
+  auto* context = &leader;
+  Team::enter(
+      nullptr, threads, [](void* g, Team& team) { (**static_cast<decltype(context)*>(g))(team); }, &context);
+}
+
+/// Args: m, n, k, threads. Packed weights.
+void on_threads(benchmark::State& state) {
+  const int threads = static_cast<int>(state.range(3));
+  Product<float> product(state.range(0), state.range(1), state.range(2), threads);
+  const GemmParams& p = product.params;
+  const auto kernel = benchmarks::chosen(state, gemm, p);
+  time_on_threads(state, threads, operations(p.m, p.n, p.k), p.parts(), [&](int64_t begin, int64_t end, int thread) {
+    product.run(kernel, {begin, end}, thread);
+  });
+}
+
+/// Args: m, n, k, threads. oneDNN's product of float32 with weights that it packed ahead, a primitive a thread for its rows.
+void by_onednn(benchmark::State& state) {
+  const int64_t m = state.range(0), n = state.range(1), k = state.range(2), threads = state.range(3), rows = m / threads;
+  const onednn::Api* const api = onednn::module();
+  onednn::Primitive* const primitive = api != nullptr ? api->matmul({rows, n, k, k, n, n, 1, false}) : nullptr;
+  if (primitive == nullptr) return benchmarks::skip_onednn(state);
+  state.SetLabel(api->implementation(primitive));
+  const Floats a(m * k), b(k * n), c(m * n);
+  const auto bytes = static_cast<int64_t>(api->weights_bytes(primitive));
+  const int64_t scratch_bytes = (static_cast<int64_t>(api->scratch_bytes(primitive)) + 63) / 64 * 64;
+  const benchmarks::Memory<std::byte> weights(bytes), scratch(scratch_bytes * threads + 64);
+  api->pack(primitive, b.data, weights.data);
+  const auto run = [&](int64_t begin, int64_t end, int thread) {
+    for (int64_t i = begin; i < end; ++i) {
+      std::byte* const own = scratch.data + thread * scratch_bytes;
+      api->execute(primitive, {a.data + i * rows * k, weights.data, nullptr, c.data + i * rows * n, own});
+    }
+  };
+  if (threads == 1) {
+    time_product(state, m, n, k, 4, weights.data, bytes, [&] { run(0, 1, 0); });
+  } else {
+    time_on_threads(state, static_cast<int>(threads), operations(m, n, k), threads, run);
+  }
+  api->release(primitive);
 }
 
 // clang-format off
@@ -73,6 +184,13 @@ BENCHMARK_CAPTURE(product, packed_float16, Float16(), true, false, false)->Args(
 BENCHMARK_CAPTURE(product, dynamic_float16, Float16(), false, false, false)->Args({128, 64, 128})->Args({512, 512, 512});
 // clang-format on
 
+// clang-format off
+BENCHMARK(on_threads)->Args({512, 512, 512, 2})->Args({1024, 1024, 1024, 2})->Args({2048, 2048, 2048, 2});
+BENCHMARK(by_onednn)
+    ->Args({512, 512, 512, 1})->Args({1024, 1024, 1024, 1})->Args({2048, 2048, 2048, 1})->Args({1, 4096, 4096, 1})
+    ->Args({512, 512, 512, 2})->Args({1024, 1024, 1024, 2})->Args({2048, 2048, 2048, 2});
+// clang-format on
+
 /// Args: m, n, k, bits, block. Weights packed in their bits; bytes are those that are read of them, scales included.
 void few_bits(benchmark::State& state) {
   GemmParams p{.m = state.range(0), .n = state.range(1), .k = state.range(2)};
@@ -96,11 +214,9 @@ void few_bits(benchmark::State& state) {
     if (takes_few_bits(p)) GemmBitsRowsPointer()(p, call, {0, 1});
     kernel(p, call, {0, p.parts()});
   });
-  const double work = 2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
-  state.counters["best_us"] = taken.best * 1e6;
-  state.counters["GFLOPS"] = 1e-9 * work / taken.best;
-  state.counters["percent_of_peak"] = 100 * work / taken.operations;
-  state.counters["GB_per_s"] = 4e-9 * static_cast<double>(words) / taken.best;
+  benchmarks::count(state, taken, operations(p.m, p.n, p.k));
+  state.counters["GFLOPS"] = 1e-9 * operations(p.m, p.n, p.k) / taken.usual;
+  state.counters["GB_per_s"] = 4e-9 * static_cast<double>(words) / taken.usual;
 }
 
 // clang-format off

@@ -38,9 +38,8 @@ void product(benchmark::State& state, DType to) {
   const auto kernel = benchmarks::chosen(state, integer_gemm, p);
   const auto taken = benchmarks::taken(state, [&] { kernel(p, call, {0, p.parts()}); });
   const double work = 2.0 * static_cast<double>(p.m) * static_cast<double>(p.n) * static_cast<double>(p.k);
-  state.counters["best_us"] = taken.best * 1e6;
+  benchmarks::count(state, taken, work / (has_byte_products() ? 4 : 2));
   state.counters["GOPS"] = 1e-9 * work / taken.best;
-  state.counters["percent_of_peak"] = 100 * work / (taken.operations * (has_byte_products() ? 4 : 2));
   if (p.m <= kFewRows) state.counters["GB_per_s"] = 1e-9 * static_cast<double>(p.k * p.n) / taken.best;
 }
 
@@ -75,9 +74,8 @@ void convolution(benchmark::State& state, bool bytes, bool quads) {
     kernel(p, call, {0, p.parts()});
   });
   const double work = 2.0 * static_cast<double>(p.filters * p.pixels()) * static_cast<double>(p.depth());
-  state.counters["best_us"] = taken.best * 1e6;
+  benchmarks::count(state, taken, work / (bytes && has_byte_products() ? 4 : 2));
   state.counters["GOPS"] = 1e-9 * work / taken.best;
-  state.counters["percent_of_peak"] = 100 * work / (taken.operations * (bytes && has_byte_products() ? 4 : 2));
 }
 
 // clang-format off

@@ -38,6 +38,27 @@ float MultiplyAdds(int64_t turns, float x) {
   return hn::GetLane(hn::Add(hn::Add(s0, s1), hn::Add(hn::Add(a8, a9), hn::Add(a10, a11))));
 }
 
+/// Reads `count` floats; returns something that depends on all of them but a last part of a vector.
+float ReadFloats(const float* from, int64_t count) {
+  const hn::CappedTag<float, 16> d;
+  const auto lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto a0 = hn::Zero(d), a1 = a0, a2 = a0, a3 = a0, a4 = a0, a5 = a0, a6 = a0, a7 = a0;
+  int64_t i = 0;
+  for (; i + 8 * lanes <= count; i += 8 * lanes) {
+    const float* const at = from + i;
+    a0 = hn::Add(a0, hn::LoadU(d, at));
+    a1 = hn::Add(a1, hn::LoadU(d, at + lanes));
+    a2 = hn::Add(a2, hn::LoadU(d, at + 2 * lanes));
+    a3 = hn::Add(a3, hn::LoadU(d, at + 3 * lanes));
+    a4 = hn::Add(a4, hn::LoadU(d, at + 4 * lanes));
+    a5 = hn::Add(a5, hn::LoadU(d, at + 5 * lanes));
+    a6 = hn::Add(a6, hn::LoadU(d, at + 6 * lanes));
+    a7 = hn::Add(a7, hn::LoadU(d, at + 7 * lanes));
+  }
+  for (; i + lanes <= count; i += lanes) a0 = hn::Add(a0, hn::LoadU(d, from + i));
+  return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(hn::Add(a0, a1), hn::Add(a2, a3)), hn::Add(hn::Add(a4, a5), hn::Add(a6, a7)))));
+}
+
 }  // namespace tenon::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -45,15 +66,19 @@ HWY_AFTER_NAMESPACE();
 #include <time.h>
 
 #include <algorithm>
+#include <barrier>
 #include <chrono>
 #include <cstring>
 #include <map>
+#include <thread>
 #include <vector>
 
 namespace tenon::kernels {
 namespace {
 HWY_EXPORT(MultiplyAdds);
+HWY_EXPORT(ReadFloats);
 auto multiply_adds() { return TENON_POINTER(MultiplyAdds); }
+auto read_floats() { return TENON_POINTER(ReadFloats); }
 }  // namespace
 }  // namespace tenon::kernels
 
@@ -83,32 +108,76 @@ void multiply_and_add() {
   sink = kernels::multiply_adds()(kTurns, 1.0f);
 }
 
+/// The speed of the best of many passes over memory of `bytes`, measured once a size.
+template <class Make>
+double best_speed(std::map<double, double>& known, double bytes, Make&& make) {
+  double& speed = known[bytes];
+  if (speed == 0) speed = bytes / bursts(0.1, 20, make()).front() * 1e-9;
+  return speed;
+}
+
+double usual(const std::vector<double>& taken) { return taken[taken.size() / 2]; }
+
+std::shared_ptr<Buffer> touched(double bytes) {
+  auto buffer = *Buffer::allocate(static_cast<size_t>(bytes));
+  std::memset(buffer->data(), 1, buffer->size());
+  return buffer;
+}
+
+void read(const void* from, int64_t bytes) {
+  [[maybe_unused]] static volatile float sink = 0;
+  sink = kernels::read_floats()(static_cast<const float*>(from), bytes / 4);
+}
+
 double operations() { return 24.0 * kTurns * kernels::float_lanes(); }
 
 }  // namespace
 
-CopyBuffers::CopyBuffers(double bytes) : from_(static_cast<size_t>(bytes / 2) + 1, std::byte{1}), to_(from_.size()) {}
+CopyBuffers::CopyBuffers(double bytes) : from_(touched(bytes / 2 + 1)), to_(touched(bytes / 2 + 1)) {}
 
 void CopyBuffers::copy() {
-  std::memcpy(to_.data(), from_.data(), from_.size());
+  std::memcpy(to_->data(), from_->data(), from_->size());
   // Read through a volatile, or the copy could be left out.
-  from_[0] = static_cast<volatile std::byte&>(to_[from_.size() / 2]);
+  from_->data()[0] = static_cast<volatile std::byte&>(to_->data()[from_->size() / 2]);
+}
+
+double CopyBuffers::burst() {
+  return bytes() / bursts(0, 1, [&] { copy(); }).front() * 1e-9;
 }
 
 double burst_gflops() { return operations() / bursts(0, 1, multiply_and_add).front() * 1e-9; }
 
+double gflops_at_once(int threads, double seconds) {
+  std::vector<double> each(static_cast<size_t>(threads));
+  std::barrier ready(threads);
+  const auto work = [&](size_t k) {
+    ready.arrive_and_wait();
+    each[k] = operations() / usual(bursts(seconds, 5, multiply_and_add)) * 1e-9;
+  };
+  std::vector<std::jthread> others;
+  for (size_t k = 1; k < each.size(); ++k) others.emplace_back(work, k);
+  work(0);
+  others.clear();
+  double sum = 0;
+  for (const double gflops : each) sum += gflops;
+  return sum;
+}
+
 double copy_speed(double bytes) {
   static std::map<double, double> known;
-  double& speed = known[bytes];
-  if (speed == 0) {
-    CopyBuffers buffers(bytes);
-    speed = bytes / bursts(0.1, 20, [&] { buffers.copy(); }).front() * 1e-9;
-  }
-  return speed;
+  return best_speed(known, bytes, [&] { return [buffers = CopyBuffers(bytes)]() mutable { buffers.copy(); }; });
+}
+
+double burst_read(const void* from, int64_t bytes) {
+  return static_cast<double>(bytes) / bursts(0, 1, [&] { read(from, bytes); }).front() * 1e-9;
+}
+
+double read_speed(double bytes) {
+  static std::map<double, double> known;
+  return best_speed(known, bytes, [&] { return [buffer = touched(bytes), bytes] { read(buffer->data(), static_cast<int64_t>(bytes)); }; });
 }
 
 Speeds usual_speeds(double seconds, CopyBuffers& buffers) {
-  const auto usual = [](const std::vector<double>& taken) { return taken[taken.size() / 2]; };
   const auto now = [](clockid_t clock) {
     timespec t{};
     clock_gettime(clock, &t);

@@ -2,26 +2,40 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
+#include <cstdint>
+#include <memory>
+
+#include "base/allocator.h"
 
 namespace tenon::benchmarks {
 
 /// Multiply-adds a nanosecond on one thread, counted as two operations each, on full vectors of the instruction set in use (TENON_MAX_ISA
 /// caps it): of one burst of some tens of microseconds, as cores change their speed from one millisecond to the next.
 double burst_gflops();
+/// Of so many threads at once, added up: the median of each one's bursts over about `seconds`.
+double gflops_at_once(int threads, double seconds);
 
 /// Gigabytes a second that a copy on one thread reads and writes, when it moves `bytes` in all: the best of many, measured once a size.
 double copy_speed(double bytes);
 
-/// Memory to copy within, touched already.
+/// Gigabytes a second that one thread reads of `bytes` at `from` (element-aligned float32 of any values) with full vectors: one pass.
+double burst_read(const void* from, int64_t bytes);
+
+/// The same of memory of that size: the best of many, measured once a size.
+double read_speed(double bytes);
+
+/// Memory to copy within, as the engine has it: on huge pages where the system has them, touched already.
 class CopyBuffers {
  public:
+  /// Half of `bytes` is read, half written.
   explicit CopyBuffers(double bytes);
   void copy();
-  double bytes() const { return 2.0 * static_cast<double>(from_.size()); }
+  /// Gigabytes a second, read and written, of one copy.
+  double burst();
+  double bytes() const { return 2.0 * static_cast<double>(from_->size()); }
 
  private:
-  std::vector<std::byte> from_, to_;
+  std::shared_ptr<Buffer> from_, to_;
 };
 
 struct Speeds {

@@ -4,12 +4,15 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <chrono>
 #include <ctime>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/allocator.h"
 #include "benchmarks/machine.h"
+#include "kernels/onednn/onednn.h"
 #include "kernels/table.h"
 
 namespace tenon::benchmarks {
@@ -21,35 +24,52 @@ inline double thread_seconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
+inline double wall_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+inline double median(std::vector<double> v) {
+  std::nth_element(v.begin(), v.begin() + static_cast<ptrdiff_t>(v.size() / 2), v.end());
+  return v[v.size() / 2];
+}
+
 struct Taken {
-  double best;        ///< seconds of the shortest run
-  double operations;  ///< what multiply-adds at the machine's peak would have done in the time of a run: the median
+  double best;   ///< seconds of the shortest run
+  double usual;  ///< seconds of a run: the median
+  double limit;  ///< what the machine at its limit would have done in the time of a run, operations or bytes: the median
 };
 
-/// Of runs on this thread alone; the peak is measured after every few milliseconds of them, so that a core that changes its speed changes
-/// both.
-template <class Run>
-Taken taken(benchmark::State& state, Run&& run) {
+/// Of runs on this thread alone (on more, with wall_seconds as the clock). `speed` measures what the machine can do, in billions a second,
+/// after every few milliseconds of them, so that a core that changes its speed changes both.
+template <class Run, class Speed = double (*)()>
+Taken taken(benchmark::State& state, Run&& run, Speed&& speed = burst_gflops, double (*clock)() = thread_seconds) {
   constexpr double kStretch = 2e-3;
-  double best = 1e30, before = burst_gflops(), stretch = 0, runs = 0;
-  std::vector<double> operations;
+  run();  // finds cold caches
+  double best = 1e30, before = speed(), stretch = 0, runs = 0;
+  std::vector<double> usual, limit;
   const auto look = [&] {
-    const double after = burst_gflops();
-    operations.push_back(stretch / runs * (before + after) / 2 * 1e9);
+    const double after = speed();
+    usual.push_back(stretch / runs);
+    limit.push_back(stretch / runs * (before + after) / 2 * 1e9);
     before = after;
     stretch = runs = 0;
   };
   for (auto _ : state) {
-    const double start = thread_seconds();
+    const double start = clock();
     run();
-    const double seconds = thread_seconds() - start;
+    const double seconds = clock() - start;
     best = std::min(best, seconds);
     stretch += seconds;
     if (++runs; stretch >= kStretch) look();
   }
   if (runs > 0) look();
-  std::nth_element(operations.begin(), operations.begin() + static_cast<ptrdiff_t>(operations.size() / 2), operations.end());
-  return {best, operations[operations.size() / 2]};
+  return {best, median(usual), median(limit)};
+}
+
+/// The counters that all have: microseconds of a run, and the percentage that it reaches of the machine's `what`. `work`: what a run does
+/// of what Taken::limit counts.
+inline void count(benchmark::State& state, const Taken& taken, double work, const char* what = "peak") {
+  state.counters["best_us"] = taken.best * 1e6;
+  state.counters["usual_us"] = taken.usual * 1e6;
+  state.counters[std::string("percent_of_") + what] = 100 * work / taken.limit;
 }
 
 /// Elements in memory as the engine's own, on huge pages where the system has them.
@@ -71,6 +91,12 @@ struct Numbers : Memory<T> {
     }
   }
 };
+
+/// Why oneDNN is not there beside us, where it is not.
+inline void skip_onednn(benchmark::State& state) {
+  namespace onednn = kernels::onednn;
+  state.SkipWithError((onednn::description() + (onednn::module() != nullptr ? " has no kernel for it" : "")).c_str());
+}
 
 /// The first row that takes `p`; its name becomes the label.
 template <class Params>

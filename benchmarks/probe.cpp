@@ -2,6 +2,7 @@
 //   speeds THREADS   {"gflops": of multiply-adds, "gb_per_s": of copies of 8 MiB, "share": of its core that a thread got}, measured by so
 //                    many threads at once for 20 ms; the speeds are added up, the share is the least
 //   copy BYTES       {"gb_per_s": the best copy on one thread that moves so many bytes}
+//   read BYTES       {"gb_per_s": the best pass on one thread that reads so many bytes}
 #include <algorithm>
 #include <cstdio>
 #include <latch>
@@ -47,8 +48,10 @@ int main() {
       std::printf("{\"gflops\": %.6g, \"gb_per_s\": %.6g, \"share\": %.4f}\n", speeds.gflops, speeds.gb_per_s, speeds.share);
     } else if (std::sscanf(line, "copy %lf", &count) == 1 && count >= 1 && count <= 1e10) {
       std::printf("{\"gb_per_s\": %.6g}\n", copy_speed(count));
+    } else if (std::sscanf(line, "read %lf", &count) == 1 && count >= 4 && count <= 1e10) {
+      std::printf("{\"gb_per_s\": %.6g}\n", read_speed(count));
     } else {
-      std::fprintf(stderr, "probe: expected 'speeds THREADS' or 'copy BYTES', got: %s\n", line);
+      std::fprintf(stderr, "probe: expected 'speeds THREADS', 'copy BYTES' or 'read BYTES', got: %s\n", line);
       return 2;
     }
     std::fflush(stdout);

@@ -1,28 +1,24 @@
-// Every row of every table beside the plain reference of its family and beside a copy of as many bytes, on one thread.
+// Every row of every table beside the plain reference of its family and beside a copy of as many bytes, on one thread. `within_us` is what
+// all parts would take if each found its operands in the core's caches.
 //   tables_benchmark [--benchmark_filter=softmax]; TENON_MAX_ISA=avx2 caps the instruction set.
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
-#include <chrono>
 
-#include "benchmarks/machine.h"
+#include "benchmarks/measure.h"
 #include "support/kernel_cases.h"
 
 namespace tenon::benchmarks {
 namespace {
 
-template <class Params>
-double best_seconds(benchmark::State* state, test::KernelRun<Params>& run, kernels::Kernel<Params> kernel) {
+constexpr int64_t kCachedParts = 2;  ///< operands of some hundred kilobytes at most
+constexpr int kCachedRuns = 20;      ///< between two looks at the clock, which takes a while
+
+template <class F>
+double best_seconds(int runs, F&& f) {
   double best = 1e30;
-  const auto once = [&] {
-    const auto start = std::chrono::steady_clock::now();
-    run(kernel);
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  };
-  if (state == nullptr) {
-    for (int i = 0; i < 3; ++i) once();
-  } else {
-    for (auto _ : *state) once();
+  for (int i = 0; i < runs; ++i) {
+    const double start = thread_seconds();
+    f();
+    best = std::min(best, thread_seconds() - start);
   }
   return best;
 }
@@ -30,14 +26,22 @@ double best_seconds(benchmark::State* state, test::KernelRun<Params>& run, kerne
 template <class Params>
 void time_row(benchmark::State& state, const kernels::Table<Params>& table, const test::KernelCase<Params>& c,
               const kernels::Row<Params>& row) {
-  test::KernelRun<Params> run(c);
-  const double best = best_seconds(&state, run, row.pointer());
-  const double speed = run.moved() / best * 1e-9;
-  state.counters["best_us"] = best * 1e6;
-  state.counters["GB_per_s"] = speed;
-  state.counters["percent_of_copy"] = 100 * speed / copy_speed(run.moved());
+  test::KernelRun<Params> run(c, true);
+  CopyBuffers copy(run.moved());
+  const auto kernel = row.pointer();
+  const auto speed = [&] { return copy.burst(); };
+  const Taken taken = benchmarks::taken(
+      state, [&] { run(kernel); }, speed);
+  count(state, taken, run.moved(), "copy");
+  state.counters["GB_per_s"] = run.moved() / taken.usual * 1e-9;
+  state.counters["bytes"] = run.moved();
+  const int64_t few = std::min<int64_t>(c.parts, kCachedParts);
+  const double within = best_seconds(5, [&] {
+    for (int i = 0; i < kCachedRuns; ++i) run(kernel, {0, few});
+  });
+  state.counters["within_us"] = within * 1e6 / kCachedRuns * static_cast<double>(c.parts) / static_cast<double>(few);
   if (const auto* reference = test::reference_row(table, c.params); reference != &row) {
-    state.counters["times_reference"] = best_seconds(nullptr, run, reference->pointer()) / best;
+    state.counters["times_reference"] = best_seconds(3, [&] { run(reference->pointer()); }) / taken.best;
   }
 }
 

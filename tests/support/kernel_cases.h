@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/allocator.h"
 #include "kernels/dispatch.h"
 #include "kernels/elementwise/binary.h"
 #include "kernels/elementwise/broadcast.h"
@@ -339,7 +340,7 @@ template <class F>
 void for_each_kernel_case(bool large, F&& f) {
   cases::elementwise(large ? 1 << 20 : 512 * 67 + 13, f);
   large ? cases::quantization(2048, 512, f) : cases::quantization(67, 83, f);
-  large ? cases::normalization(512, 768, f) : cases::normalization(37, 96, f);
+  large ? cases::normalization(2048, 768, f) : cases::normalization(37, 96, f);
   large ? cases::reduction(1024, 1024, f) : cases::reduction(37, 83, f);
   large ? cases::image(64, 112, f) : cases::image(48, 14, f);
   large ? cases::movement(1024, 1536, f) : cases::movement(39, 40, f);
@@ -349,23 +350,25 @@ void for_each_kernel_case(bool large, F&& f) {
 template <class Params>
 class KernelRun {
  public:
-  explicit KernelRun(const KernelCase<Params>& c) : case_(c), scratch_(c.scratch + 64) {
+  /// as_engine: in memory as the engine's, on huge pages where the system has them, instead of memory that ends where an operand does.
+  explicit KernelRun(const KernelCase<Params>& c, bool as_engine = false) : case_(c), scratch_(c.scratch + 64) {
     uint32_t seed = 1;
     for (const Operand& o : c.in) {
-      in_.push_back(buffer(o));
-      fill(o, in_.back().data(), seed++);
-      src_.push_back(o.count == 0 ? nullptr : in_.back().data());
+      memory_.push_back(memory(o.bytes(), as_engine));
+      fill(o, memory_.back().get(), seed++);
+      src_.push_back(o.count == 0 ? nullptr : memory_.back().get());
     }
     for (const Operand& o : c.out) {
-      out_.push_back(buffer(o));
-      dst_.push_back(o.count == 0 ? nullptr : out_.back().data());
+      memory_.push_back(memory(o.bytes(), as_engine));
+      dst_.push_back(o.count == 0 ? nullptr : memory_.back().get());
     }
   }
 
-  void operator()(kernels::Kernel<Params> kernel) {
+  void operator()(kernels::Kernel<Params> kernel) { (*this)(kernel, {0, case_.parts}); }
+  void operator()(kernels::Kernel<Params> kernel, kernels::Range parts) {
     auto* scratch = scratch_.data() + (64 - reinterpret_cast<uintptr_t>(scratch_.data()) % 64) % 64;
     const kernels::Call call{.src = src_.data(), .dst = dst_.data(), .scratch = scratch, .fault = &fault_};
-    kernel(case_.params, call, {0, case_.parts});
+    kernel(case_.params, call, parts);
   }
 
   /// Output 0 as doubles.
@@ -385,20 +388,25 @@ class KernelRun {
   }
 
  private:
-  static std::vector<std::byte> buffer(const Operand& o) { return std::vector<std::byte>(o.bytes()); }
+  static std::shared_ptr<std::byte> memory(size_t bytes, bool as_engine) {
+    if (!as_engine || bytes == 0) return {new std::byte[bytes](), std::default_delete<std::byte[]>()};
+    auto buffer = *Buffer::allocate(bytes);
+    std::memset(buffer->data(), 0, bytes);
+    return {buffer, buffer->data()};
+  }
 
   static void fill(const Operand& o, std::byte* to, uint32_t seed) {
-    for (int64_t i = 0; i < o.count; ++i) {
+    std::vector<double> values(static_cast<size_t>(o.count));
+    for (double& x : values) {
       seed = seed * 1664525 + 1013904223;
-      const double x = is_any_float(o.dtype) ? 0.1 + static_cast<double>(seed >> 8) * 1.9 / (1 << 24)
-                                             : static_cast<double>((seed >> 8) % (o.limit > 0 ? o.limit : 2));
-      kernels::cast_elements({.from = DType::kFloat64, .to = o.dtype, .count = 1, .chunk = 1}, &x,
-                             to + static_cast<size_t>(i) * size_of(o.dtype), 1);
+      x = is_any_float(o.dtype) ? 0.1 + static_cast<double>(seed >> 8) * 1.9 / (1 << 24)
+                                : static_cast<double>((seed >> 8) % (o.limit > 0 ? o.limit : 2));
     }
+    kernels::cast_elements({.from = DType::kFloat64, .to = o.dtype, .count = o.count, .chunk = o.count}, values.data(), to, o.count);
   }
 
   const KernelCase<Params>& case_;
-  std::vector<std::vector<std::byte>> in_, out_;
+  std::vector<std::shared_ptr<std::byte>> memory_;
   std::vector<const void*> src_;
   std::vector<void*> dst_;
   std::vector<std::byte> scratch_;
