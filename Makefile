@@ -36,7 +36,7 @@ bench:  ## Tenon beside onnxruntime: latency, load time, memory
 bench-peers:  ## Tenon beside all other engines, into docs/benchmarks.md; an hour or two, --quick a quarter
 	@tools/setup bench-peers
 	@cmake --preset release -DTENON_BUILD_TESTS=OFF >build/configure.log || { cat build/configure.log; exit 1; }
-	@cmake --build $(BUILD) -j $(JOBS) --target all probe
+	@cmake --build $(BUILD) -j $(JOBS) --target all probe kernel_benchmarks
 	@PYTHONPATH=$(BUILD)/python:benchmarks:tools $(VENV) -m peers $(BENCH_ARGS)
 
 bench-operators:  ## operators one by one beside onnxruntime

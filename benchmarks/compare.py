@@ -52,8 +52,8 @@ def main():
     folder = ROOT / "build/bench"
     folder.mkdir(parents=True, exist_ok=True)
     session = Session(list(versions), effort, [int(n) for n in options.threads.split(",")], Weather(), folder)
-    results = {"tier": tier(), "cpus": len(os.sched_getaffinity(0)), "sections": {}}
-    page = report.Page(None, results["tier"])
+    results = {"tier": tier(False), "cpus": len(os.sched_getaffinity(0)), "sections": {}}
+    page = report.Page(None, results["tier"], results["sections"])
     names = ("load",) if options.load else ("latency", "load") if options.models else ("latency", "load", "overhead")
     for name in names:
         session.weather.restart()

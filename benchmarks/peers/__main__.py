@@ -3,6 +3,7 @@
     make bench-peers                                                    everything, an hour or two
     make bench-peers BENCH_ARGS=--quick                                 the whole zoo in a quarter of an hour
     make bench-peers BENCH_ARGS='resnet18 --sections latency,load --out build/try'
+    make bench-peers BENCH_ARGS='--quick --sections kernels'            kernels alone against the machine: two minutes
     make bench-peers BENCH_ARGS='--quick --avx2'                        on a machine with AVX-512, as if it had AVX2 only
     PYTHONPATH=benchmarks:tools python -m peers --report                writes the report anew from the JSON that is there
 
@@ -79,7 +80,7 @@ def measure(options):
     results = report.kept(options.out, tier(options.avx2)) | {"cpus": len(os.sched_getaffinity(0)), "cap": os.environ.get("TENON_MAX_ISA", ""),
                                                               "hidden": options.avx2}
     session = Session(list(versions), effort, options.threads, Weather(), folder)
-    tried = list(trials(session, models)) if options.sections != ["operators"] else []
+    tried = list(trials(session, models)) if set(options.sections) - {"operators", "kernels"} else []
     begin = time.monotonic()
     for name in options.sections:
         session.weather.restart()

@@ -1,5 +1,6 @@
 """The models that are measured: those of the zoo by name, or ONNX files by path."""
 import dataclasses
+import math
 import sys
 from pathlib import Path
 
@@ -48,6 +49,16 @@ def chain(path, count):
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), path)
     inputs, outputs = interface(path)
     return Model(f"chain of {count:,} Adds", {"": path}, inputs, outputs, {}, {"tenon": {"disabled_passes": ["fuse_elementwise"]}})
+
+
+def weights(path):
+    """Bytes of the initializers that a run needs whole: not of tables from which Gather alone takes rows, nor of what nothing reads."""
+    graphs = [onnx.load(path, load_external_data=False).graph]
+    for graph in graphs:  # grows
+        graphs += [a.g for node in graph.node for a in node.attribute if a.HasField("g")]
+    needed = {name for g in graphs for n in g.node for k, name in enumerate(n.input) if (n.op_type, k) != ("Gather", 0)}
+    held = [t for g in graphs for t in g.initializer if t.name in needed]
+    return sum(math.prod(t.dims) * onnx.helper.tensor_dtype_to_np_dtype(t.data_type).itemsize for t in held)
 
 
 def interface(path):

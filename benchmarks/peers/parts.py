@@ -1,10 +1,11 @@
 """The parts of the report, one function a section: from its rows to Markdown and pictures on a page."""
+import collections
 import statistics
 
-from . import plot, stats
+from . import plot, roofs, stats
+from .stats import OURS
 from .tables import Table, bytes_, classes, geometric, per_second, plural, ratio, seconds, sizes
 
-OURS = "tenon"
 WAYS = {OURS: "read", "tenon-mapped": "mapped", "tenon-cached": "cached"}
 ITEMS = {"batch": "sample", "seq": "token", "time": "step"}  # axis -> what it counts
 
@@ -147,6 +148,10 @@ def load(page, section):
                "weights in a mapping of the file, as onnxruntime views external data; *tenon-cached* maps packed weights that an earlier "
                "load kept in a directory given to it. Beside each figure stands its ratio to Tenon's.")
     rows = section["rows"]
+    if any("least" in r for r in rows):
+        page.prose("*Least possible* is copying the weights at the probe's speed and one run as fast as Tenon's, and as memory the "
+                   "weights once and the outputs, without tables from which a run only looks up rows. Beside it stands how many times that onnxruntime "
+                   "takes, the most that an engine with weights of its own could be ahead.")
     names = [e for e in dict.fromkeys(e for r in rows for e in r["figures"]["first"]) if e != OURS]
     titles = {"first": ("Load and first answer", seconds), "load": ("Load", seconds), "resident": ("Memory after the first answer", bytes_),
               "peak": ("Memory at the peak", bytes_)}
@@ -154,13 +159,21 @@ def load(page, section):
         page.add(f"#### {title}", "")
         if what in ("first", "resident"):
             ratio_picture(page, what, title, [r for r in rows if r["form"] == rows[0]["form"]], lambda r, w=what: r["figures"][w], names)
-        table = Table("model", "weights", "files", "Tenon", *names)
+        least = any(what in r.get("least", {}) for r in rows)
+        table = Table("model", "weights", "files", "Tenon", *names, *(["least possible"] if least else []))
         for r in rows:
             cells = r["figures"][what]
             table.row(r["model"], r["form"] or "-", bytes_(r["bytes"]), shown(cells[OURS]["value"]) if OURS in cells else "-",
-                      *(f"{shown(cells[e]['value'])} / {ratio(cells[e], brief=True)}" if e in cells else "-" for e in names))
+                      *(f"{shown(cells[e]['value'])} / {ratio(cells[e], brief=True)}" if e in cells else "-" for e in names),
+                      *([least_possible(r, what, shown)] if least else []))
         page.add(*table.markdown(), "")
     beside_each_way(page, rows)
+
+
+def least_possible(row, what, shown, peer="onnxruntime"):
+    """The least figure of a row, and a peer's over it."""
+    least, cell = row.get("least", {}).get(what), row["figures"][what].get(peer)
+    return "-" if least is None else shown(least) + (f" / {cell['value'] / least:.2f}" if cell else "")
 
 
 def beside_each_way(page, rows, peer="onnxruntime"):
@@ -259,3 +272,57 @@ def operators(page, section):
     with page.folded("All operators"):
         page.picture("operators", title, plot.dots(title, [r["operator"] for r in rows], shown, log=False, one=False, unit=" %", step=14))
         page.add(*table.markdown(), "")
+
+
+# ----------------------------------------------------------------------------------------------------------------- kernels
+
+LIMITS = {"peak": "the multiply-add peak", "read": "the read bandwidth", "copy": "the copy bandwidth"}
+
+
+def kernels(page, section):
+    page.prose("Single kernels as percentages of a limit measured every few milliseconds between their calls: multiply-adds of full "
+               "vectors (of one thread alone, times the threads), a pass that reads the same weights, or a copy of as many bytes. The *best peer* is "
+               "oneDNN on the same shapes, or onnxruntime in the section on operators.")
+    page.prose("Where a target is missed, *least time* has what the algorithm takes in anyone's hands, longest first: its arithmetic at "
+               "the peak (for elementwise kernels and the like the time of their own instructions on operands in the cache) and the "
+               "bytes it must move at the probe's speed for so many. *Roof* is the percentage left when these follow each other, and when they overlap wholly.")
+    for title in dict.fromkeys(r["target"] for r in section["rows"]):
+        rows = [r for r in section["rows"] if r["target"] == title and OURS in r["engines"]]
+        if not rows:
+            continue
+        aim, limit, threads = (rows[0][what] for what in ("aim", "limit", "threads"))
+        met = [r for r in rows if r["engines"][OURS]["value"] >= aim]
+        page.add(f"#### {title}", "")
+        page.prose(f"{len(met)} of {len(rows)} reach the target, {aim:g} % of {LIMITS[limit]}{' of each thread' if threads > 1 else ''}."
+                   f"{bounds(r for r in rows if r not in met)}")
+        table = Table("case", "Tenon", "of the limit", *(["of all threads' peak at once"] if threads > 1 else []), "best peer of the limit",
+                      "ratio", "met", "roof", "least time")
+        for r in rows:
+            cell = r["engines"][OURS]
+            table.row(r["case"], seconds(cell["seconds"]), f"{cell['value']:.1f} %",
+                      *([f"{cell['at_once']:.1f} %"] if threads > 1 else []), *best_peer(r, page.sections), *roof(r, r in met))
+        page.add(*table.markdown(), "")
+
+
+def best_peer(row, sections):
+    """What it reaches of the limit, and its ratio."""
+    if "onednn" in row["engines"]:
+        return f"{row['engines']['onednn']['value']:.1f} % oneDNN", ratio(row["engines"]["onednn"])
+    same = [r for r in sections.get("operators", {}).get("rows", ()) if r.get("operator") == row["same_as"] and "least" in r]
+    return (f"{100 * same[0]['least'] / same[0]['onnxruntime']:.1f} % onnxruntime", ratio(same[0])) if same else ("-", "-")
+
+
+def roof(row, met):
+    """The cells of one row from "met" on."""
+    if met:
+        return "yes", "", ""
+    found = row["roof"]
+    least = " + ".join(f"{name} {seconds(taken)}" for name, taken in sorted(found["parts"].items(), key=lambda part: -part[1]))
+    return f"no, {roofs.reach(found, row['aim'])}", f"{roofs.apart(found):.0f} to {roofs.hidden(found):.0f} %", least
+
+
+def bounds(missed):
+    """How many of the rows that miss their target are bound by what."""
+    counted = collections.Counter(max(r["roof"]["parts"], key=r["roof"]["parts"].get) for r in missed)
+    texts = [f"{name} ({count})" for name, count in counted.most_common()]
+    return f" In the others the longest part is {', '.join(texts)}." if texts else ""

@@ -117,6 +117,9 @@ class Weather:
     def copy_speed(self, size):
         return self.ask(f"copy {size}")["gb_per_s"]
 
+    def read_speed(self, size):
+        return self.ask(f"read {size}")["gb_per_s"]
+
     @staticmethod
     def ticks():
         """(CPU time that the hypervisor kept, all CPU time) since the machine started."""

@@ -11,14 +11,14 @@ from .tables import left_out, losers, mark, sizes
 HEAD = Path(__file__).with_name("head.md")
 TITLES = {"latency": "Latency", "load": "Load time and memory", "throughput": "Throughput of concurrent callers",
           "scaling": "Batch and sequence length", "shapes": "Changing shapes",
-          "overhead": "Cost of a run and of a node", "operators": "Operators"}
+          "overhead": "Cost of a run and of a node", "operators": "Operators", "kernels": "Kernels against the machine"}
 
 
 class Page:
     """Lines of Markdown, and the pictures they show, in a folder; without one they stay away and nothing is folded."""
 
-    def __init__(self, folder, tier):
-        self.lines, self.folder, self.stem = [], folder, tier.lower()
+    def __init__(self, folder, tier, sections):
+        self.lines, self.folder, self.stem, self.sections = [], folder, tier.lower(), sections
 
     def add(self, *lines):
         self.lines += lines
@@ -56,10 +56,10 @@ class Page:
 
 def tier(folder, results):
     """The lines of one tier's part."""
-    page = Page(folder, results["tier"])
+    sections = {name: results["sections"][name] for name in TITLES if results["sections"].get(name, {}).get("rows")}
+    page = Page(folder, results["tier"], sections)
     cap = f" Tenon was held to {results['cap']}, the others were not: no fair table." if results["cap"] else ""
     page.add(f"## {results['tier']}", "", f"A machine with {results['tier']} and {results['cpus']} cores.{cap}", "")
-    sections = {name: results["sections"][name] for name in TITLES if results["sections"].get(name, {}).get("rows")}
     page.add("### Where Tenon is slower or larger", "", *(losers(sections) or ["Nowhere in what was measured."]), "")
     for name, section in sections.items():
         page.section(name, section)
@@ -97,7 +97,7 @@ def write(out):
 
 def line(row):
     """A row in a few words, for whoever waits."""
-    where = [str(row[k]) for k in ("model", "operator", "form", "axis", "size", "pattern") if row.get(k)]
+    where = [str(row[k]) for k in ("model", "operator", "target", "case", "form", "axis", "size", "pattern") if row.get(k)]
     where += [f"{row[k]} {k}" for k in ("threads", "callers") if k in row]
     found = row.get("engines") or row.get("figures", {}).get("first") or {"onnxruntime": row}
     shown = [f"{engine} {mark(cell)}" for engine, cell in found.items() if "ratio" in cell]

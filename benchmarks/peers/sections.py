@@ -14,9 +14,10 @@ import zoo
 from . import models as models_of
 from . import parts, reference, stats
 from .engines import ENGINES, Engine, Setup, files_of
+from .kernels import kernels
 from .process import ROOT, EngineFailed, Process, interleave, started
+from .stats import OURS, cells
 
-OURS = "tenon"
 CLI = ROOT / "build/release/bin/tenon"
 
 
@@ -152,18 +153,6 @@ class Running:
         return answers
 
 
-def cells(answers, figure, inverse=False):
-    """engine -> {"value", "low", "high", "rounds"} of one figure of its answers, and "ratio" to ours: above 1 we are better."""
-    rounds = {engine: [float(answer[figure]) for answer in a] for engine, a in answers.items()}
-    result = {}
-    for engine, values in rounds.items():
-        result[engine] = dataclasses.asdict(stats.median(values)) | {"rounds": values}
-        if engine != OURS and OURS in rounds and min(values) > 0 and min(rounds[OURS]) > 0:
-            pair = (rounds[OURS], values) if inverse else (values, rounds[OURS])
-            result[engine]["ratio"] = stats.as_dict(stats.ratio(*pair))
-    return result
-
-
 def timed(session, model, threads, sizes):
     """A row of the latency at some sizes."""
     with Running(session, model, threads, threads=threads, sizes=sizes) as running:
@@ -211,6 +200,9 @@ def throughput(session, models):
             yield {"model": model.name, "callers": callers, "engines": cells(answers, "rate", inverse=True), "left_out": running.left_out}
 
 
+MOST_COPIED = 1 << 27  # bytes of the probe's copy that stands for reading weights: more than caches hold
+
+
 def size(path):
     """Bytes of a model and its external data."""
     return sum(file.stat().st_size for file in files_of(path))
@@ -231,7 +223,15 @@ def load(session, models):
                     read(ENGINES[engine].files(setup))
             answers, failed = interleave(tasks, session.effort.loads, session.weather, 1)
             figures = {what: cells(answers, what) for what in ("load", "first", "resident", "peak")}
-            yield {"model": model.name, "form": form, "bytes": size(path), "figures": figures, "left_out": left_out | failed}
+            least = {"least": least_of(session, path, answers[OURS])} if OURS in answers else {}
+            yield {"model": model.name, "form": form, "bytes": size(path), "figures": figures, "left_out": left_out | failed} | least
+
+
+def least_of(session, path, answers):
+    """What an engine with weights of its own needs: the time of copying them and of a run like ours, memory for them and the outputs."""
+    weights = models_of.weights(path)
+    copied = 2 * weights / session.weather.copy_speed(min(2 * weights, MOST_COPIED)) * 1e-9 if weights else 0.0
+    return {"first": copied + float(np.median([a["run"] for a in answers])), "resident": weights + answers[0]["outputs"]}
 
 
 def read(files):
@@ -244,8 +244,12 @@ def read(files):
 
 def loaded(engine, setup):
     process, answer = started(engine, setup, 1)
-    process.close()
-    return {what: answer[what] for what in ("load", "first")} | {what: answer[what] - answer["before"] for what in ("resident", "peak")}
+    try:
+        run = {"run": process.ask("time", 0)["median"]} if engine == OURS else {}
+    finally:
+        process.close()
+    beyond = {what: answer[what] - answer["before"] for what in ("resident", "peak")}
+    return {what: answer[what] for what in ("load", "first", "outputs")} | beyond | run
 
 
 def shapes(session, models):
@@ -342,4 +346,4 @@ def operators(session, _):
 
 
 SECTIONS = {"latency": latency, "load": load, "throughput": throughput, "scaling": scaling, "shapes": shapes, "overhead": overhead,
-            "operators": operators}
+            "operators": operators, "kernels": kernels}

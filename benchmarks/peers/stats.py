@@ -3,6 +3,7 @@ import dataclasses
 
 import numpy as np
 
+OURS = "tenon"
 RESAMPLES = 2000
 LEVEL = 0.95
 MARGIN = 0.02  # a difference smaller than this is none, however sure
@@ -68,3 +69,15 @@ def mean_ratio(pairs):
 def as_dict(interval):
     """Of a ratio, for JSON."""
     return dataclasses.asdict(interval) | {"verdict": interval.verdict()}
+
+
+def cells(answers, figure, inverse=False):
+    """engine -> {"value", "low", "high", "rounds"} of one figure of its answers, and "ratio" to ours: above 1 we are better."""
+    rounds = {engine: [float(answer[figure]) for answer in a] for engine, a in answers.items()}
+    result = {}
+    for engine, values in rounds.items():
+        result[engine] = dataclasses.asdict(median(values)) | {"rounds": values}
+        if engine != OURS and OURS in rounds and min(values) > 0 and min(rounds[OURS]) > 0:
+            pair = (rounds[OURS], values) if inverse else (values, rounds[OURS])
+            result[engine]["ratio"] = as_dict(ratio(*pair))
+    return result

@@ -80,9 +80,9 @@ def left_out(rows):
                 found[r["operator"], r["left_out"], ""] = {}
             continue
         where = f" on {r['threads']} threads" if r.get("threads", 1) > 1 else ""
-        asked.setdefault(where, set()).add(r["model"])
+        asked.setdefault(where, set()).add(r.get("model") or r["case"])
         for engine, why in r["left_out"].items():
-            found.setdefault((engine, why, where), {})[r["model"]] = None
+            found.setdefault((engine, why, where), {})[r.get("model") or r["case"]] = None
     lines = []
     for (name, why, where), models in found.items():
         several = len(models) > 1 and asked[where] == set(models)
@@ -101,7 +101,7 @@ def losers(sections):
                 worse = [f"{e} {mark(cell)}" for e, cell in found.items()
                          if isinstance(cell, dict) and cell.get("ratio", {}).get("verdict") == "slower" and not e.startswith("tenon-")]
                 if worse:
-                    where = [what, r.get("model") or r.get("operator"), r.get("form"), f"{r['axis']} {r['size']}" if "axis" in r else "",
+                    where = [what, r.get("model") or r.get("operator"), r.get("case"), r.get("form"), f"{r['axis']} {r['size']}" if "axis" in r else "",
                              r.get("pattern"), *(plural(r[noun + "s"], noun) for noun in ("thread", "caller") if noun + "s" in r)]
                     lines.append((name, f"{', '.join(filter(None, where))} ({', '.join(worse)})"))
     return [f"- {name}: " + "; ".join(words for n, words in lines if n == name) for name in dict.fromkeys(n for n, _ in lines)]

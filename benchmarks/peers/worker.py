@@ -37,7 +37,7 @@ class Worker:
         return {name: np.ascontiguousarray(array) for name, array in zoo.inputs(self.setup.inputs, sizes).items()}
 
     def load(self):
-        """Seconds to load and to the first answer, and bytes: before, after the first answer, at the peak until then."""
+        """Seconds to load and to the first answer, and bytes: before, after the first answer, at the peak until then; of the outputs."""
         arrays = self.arrays(self.setup.sizes)
         self.engine.open()
         before = resident()[0]
@@ -48,10 +48,11 @@ class Worker:
         caller.run()
         first = clock()
         now, peak = resident()
+        outputs = sum(array.nbytes for array in caller.outputs())
         if not self.setup.dynamic:
             caller.keep_outputs()
         self.callers.append(caller)
-        return {"load": loaded - start, "first": first - start, "before": before, "resident": now, "peak": peak,
+        return {"load": loaded - start, "first": first - start, "before": before, "resident": now, "peak": peak, "outputs": outputs,
                 "settings": self.engine.settings()}
 
     def warm(self, seconds):

@@ -16,6 +16,18 @@ class Steady:
     def look(self, _):
         return True
 
+    def copy_speed(self, _):
+        return 10.0
+
+
+def cell(value, **more):
+    return {"value": value, "low": value, "high": value, "rounds": [value], "seconds": 2e-3} | more
+
+
+def kernel(case, target, aim, engines, **more):
+    return {"case": case, "target": target, "aim": aim, "threads": 1, "limit": "peak", "same_as": "", "engines": engines, "left_out": {},
+            "roof": {"limit": 2.0, "parts": {"arithmetic": 2.0, "weights": 0.5}}} | more
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
@@ -32,6 +44,11 @@ def results(tmp_path_factory):
     ratio = {"value": 1.5, "low": 1.4, "high": 1.6, "verdict": "faster"}
     rows["operators"] = [{"operator": "Relu", "tenon": 2e-6, "onnxruntime": 3e-6, "least": 1e-6, "ratio": ratio},
                          {"operator": "Odd", "left_out": "not implemented"}]
+    slower = {"value": 0.8, "low": 0.7, "high": 0.9, "verdict": "slower"}
+    rows["kernels"] = [kernel("8 x 8", "Products", 95, {"tenon": cell(76.0), "onednn": cell(95.0, ratio=slower)}),
+                       kernel("9 x 9", "Products", 95, {"tenon": cell(96.0)}, left_out={"onednn": "no kernel for it"}),
+                       kernel("8 x 8", "On two", 93, {"tenon": cell(50.0, at_once=55.0)}, threads=2),
+                       kernel("Relu", "Copies", 85, {"tenon": cell(90.0)}, limit="copy", same_as="Relu")]
     rows["latency"][0]["left_out"]["tract"] = "not asked"
     for name in rows:
         kept["sections"][name] = {"rows": rows[name], "quick": True, "weather": weather,
@@ -45,7 +62,7 @@ def test_report(results, tmp_path):
     text = report.write(tmp_path).read_text()
     for title in ("## AVX2", "### Where Tenon is slower", "### Latency", "#### 2 threads over one", "### Load time and memory",
                   "#### onnxruntime over each way", "### Throughput", "### Batch", "### Changing shapes", "### Cost of a run",
-                  "### Operators"):
+                  "### Operators", "### Kernels against the machine"):
         assert title in text
     pictures = re.findall(r"\(benchmarks/(\S+\.svg)\)", text)
     assert pictures
@@ -55,9 +72,41 @@ def test_report(results, tmp_path):
     assert tables_in and all(len({line.count("|") for line in table}) == 1 for table in tables_in)
     assert "- Odd: not implemented" in text and "- tract for digits: not asked" in text
     assert "| Relu     | 2.00 µs |     3.00 µs | **1.50** [1.40, 1.60] |" in text
+    # The digits have no tables: all their weights are needed, and no engine holds less.
+    row = results["sections"]["load"]["rows"][0]
+    assert 0 < row["least"]["resident"] <= row["bytes"] and "least possible" in text
     # Every ratio of the latency section stands in the page.
     for row in results["sections"]["latency"]["rows"]:
         assert f"{row['engines']['onnxruntime']['ratio']['value']:.2f}" in text
+
+
+def lines_of(text, title):
+    """The cells of the table below a title."""
+    table = text[text.index(f"#### {title}\n"):].split("\n\n")[2]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.split("\n")[2:]]
+
+
+def test_kernels(results, tmp_path):
+    report.keep(tmp_path, results)
+    text = report.write(tmp_path).read_text()
+    assert lines_of(text, "Products") == [
+        ["8 x 8", "2.00 ms", "76.0 %", "95.0 % oneDNN", "*0.80* [0.70, 0.90]", "no, only overlapped", "80 to 100 %",
+         "arithmetic 2.00 s + weights 500 ms"],
+        ["9 x 9", "2.00 ms", "96.0 %", "-", "-", "yes", "", ""]]
+    assert lines_of(text, "On two")[0][:4] == ["8 x 8", "2.00 ms", "50.0 %", "55.0 %"]
+    assert lines_of(text, "Copies") == [["Relu", "2.00 ms", "90.0 %", "33.3 % onnxruntime", "**1.50** [1.40, 1.60]", "yes", "", ""]]
+    assert "1 of 2 reach the target, 95 % of the multiply-add peak. In the others the longest part is arithmetic (1)." in text
+    assert "- kernels: 8 x 8, 1 thread (onednn 0.80)" in text and "- onednn for 9 x 9: no kernel for it" in text
+
+
+def test_figures_of_old_runs_stay_in_the_report(results, tmp_path):
+    old = json.loads(json.dumps(results))
+    del old["sections"]["kernels"]
+    for row in old["sections"]["load"]["rows"]:
+        del row["least"]
+    report.keep(tmp_path, old)
+    text = report.write(tmp_path).read_text()
+    assert "### Load time and memory" in text and "### Kernels against" not in text and "least possible" not in text
 
 
 def test_tiers_stand_side_by_side(results, tmp_path):
