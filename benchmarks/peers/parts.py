@@ -294,7 +294,7 @@ def kernels(page, section):
         met = [r for r in rows if r["engines"][OURS]["value"] >= aim]
         page.add(f"#### {title}", "")
         page.prose(f"{len(met)} of {len(rows)} reach the target, {aim:g} % of {LIMITS[limit]}{' of each thread' if threads > 1 else ''}."
-                   f"{bounds(r for r in rows if r not in met)}")
+                   f"{bounds(r for r in rows if r not in met)}{together(rows) if threads > 1 else ''}")
         table = Table("case", "Tenon", "of the limit", *(["of all threads' peak at once"] if threads > 1 else []), "best peer of the limit",
                       "ratio", "met", "roof", "least time")
         for r in rows:
@@ -319,6 +319,12 @@ def roof(row, met):
     found = row["roof"]
     least = " + ".join(f"{name} {seconds(taken)}" for name, taken in sorted(found["parts"].items(), key=lambda part: -part[1]))
     return f"no, {roofs.reach(found, row['aim'])}", f"{roofs.apart(found):.0f} to {roofs.hidden(found):.0f} %", least
+
+
+def together(rows):
+    """What threads that run at once have of the peak that each has alone."""
+    part = statistics.median(r["engines"][OURS]["value"] / r["engines"][OURS]["at_once"] for r in rows)
+    return f" All at once, the {rows[0]['threads']} threads have {100 * part:.0f} % of the peak that each has alone."
 
 
 def bounds(missed):

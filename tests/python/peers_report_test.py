@@ -93,6 +93,7 @@ def test_kernels(results, tmp_path):
         ["8 x 8", "2.00 ms", "76.0 %", "95.0 % oneDNN", "*0.80* [0.70, 0.90]", "no, only overlapped", "80 to 100 %",
          "arithmetic 2.00 s + weights 500 ms"],
         ["9 x 9", "2.00 ms", "96.0 %", "-", "-", "yes", "", ""]]
+    assert "the 2 threads have 91 % of the peak that each has alone." in text.replace("\n", " ")
     assert lines_of(text, "On two")[0][:4] == ["8 x 8", "2.00 ms", "50.0 %", "55.0 %"]
     assert lines_of(text, "Copies") == [["Relu", "2.00 ms", "90.0 %", "33.3 % onnxruntime", "**1.50** [1.40, 1.60]", "yes", "", ""]]
     assert "1 of 2 reach the target, 95 % of the multiply-add peak. In the others the longest part is arithmetic (1)." in text
