@@ -4,6 +4,7 @@
 #include "hwy/foreach_target.h"
 
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "hwy/contrib/math/math-inl.h"
@@ -13,6 +14,7 @@
 #include "kernels/elementwise/half.h"
 #include "kernels/elementwise/pow-inl.h"
 #include "kernels/elementwise/vector-inl.h"
+#include "kernels/lines.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels {
@@ -34,41 +36,92 @@ TENON_VECTOR(Min, MinNan(a, b))
 TENON_VECTOR(PRelu, hn::IfThenElse(hn::Lt(a, hn::Zero(d)), hn::Mul(a, b), a))
 #undef TENON_VECTOR
 
-#define TENON_SCALAR(Name, expression)                                                                \
-  void Name##Tile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) { \
-    for (int64_t i = 0; i < n; ++i) {                                                                 \
-      const float a = pa[i * sa], b = pb[i * sb];                                                     \
-      dst[i] = expression;                                                                            \
-    }                                                                                                 \
+/// MapTile2 with f in one place, for long ones. The vector at the end is filled with ones.
+template <class D, class F>
+HWY_INLINE void MapLong2(D d, const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n, F f) {
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  HWY_ALIGN float a[hn::MaxLanes(d)], b[hn::MaxLanes(d)], end[hn::MaxLanes(d)];
+  hn::Store(hn::Set(d, sa ? 1.0f : pa[0]), d, a);
+  hn::Store(hn::Set(d, sb ? 1.0f : pb[0]), d, b);
+  for (int64_t i = 0; i < n; i += lanes) {
+    const float *from_a = sa ? pa + i : a, *from_b = sb ? pb + i : b;
+    float* to = dst + i;
+    if (i + lanes > n) {
+      const size_t bytes = static_cast<size_t>(n - i) * sizeof(float);
+      if (sa) std::memcpy(a, from_a, bytes);
+      if (sb) std::memcpy(b, from_b, bytes);
+      from_a = a, from_b = b, to = end;
+    }
+    hn::StoreU(f(hn::LoadU(d, from_a), hn::LoadU(d, from_b)), d, to);
+    if (to == end) std::memcpy(dst + i, end, static_cast<size_t>(n - i) * sizeof(float));
   }
-float FloorMod(float a, float b) {
-  const float r = std::fmod(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
-TENON_SCALAR(Mod, FloorMod(a, b))
-TENON_SCALAR(Fmod, std::fmod(a, b))
-#undef TENON_SCALAR
+
+/// x - q * y, given that a float holds it.
+template <class D, class V>
+HWY_INLINE V ExactResidue(D d, V q, V y, V x) {
+#if HWY_NATIVE_FMA
+  static_cast<void>(d);
+  return hn::NegMulAdd(q, y, x);
+#else  // double holds the product
+  const hn::Repartition<double, D> wide;
+  const hn::Half<D> half;
+  const auto part = [&](auto q2, auto y2, auto x2) HWY_ATTR {
+    return hn::DemoteTo(half, hn::Sub(hn::PromoteTo(wide, x2), hn::Mul(hn::PromoteTo(wide, q2), hn::PromoteTo(wide, y2))));
+  };
+  return hn::Combine(d, part(hn::UpperHalf(half, q), hn::UpperHalf(half, y), hn::UpperHalf(half, x)),
+                     part(hn::LowerHalf(half, q), hn::LowerHalf(half, y), hn::LowerHalf(half, x)));
+#endif
+}
+
+/// fmod(a, b), exactly. Where |a| >= |b|, a is a multiple of b's last bit, and so is what is left after a multiple of b is taken away. The
+/// quotient of the two rounds to 24 bits, so what is left of a is at most half a unit of the quotient's last place times b, which a float
+/// holds; it takes the place of a until the quotient is below 2^24 and rounds to a whole number. Then what is left is less than b to either
+/// side. Quotients from 2^100 on, and b so small that what is left could be subnormal, are the C library's business.
+template <class D, class V>
+HWY_INLINE V Fmod(D d, V a, V b) {
+  const auto x = hn::Abs(a), y = hn::Abs(b), exact = hn::Set(d, 16777216.0f);
+  auto q = hn::Div(x, y);
+  const auto known = hn::And(hn::Lt(q, hn::Set(d, 0x1p100f)), hn::Ge(y, hn::Set(d, 0x1p-102f)));
+  auto left = ExactResidue(d, hn::Round(q), y, x);
+  while (HWY_UNLIKELY(!hn::AllFalse(d, hn::And(known, hn::Ge(hn::Abs(q), exact))))) {
+    q = hn::Div(left, y);
+    left = ExactResidue(d, hn::Round(q), y, left);
+  }
+  left = hn::Add(left, hn::IfThenElseZero(hn::Lt(left, hn::Zero(d)), y));
+  left = hn::CopySignToAbs(hn::IfThenElse(hn::Lt(x, y), x, left), a);
+  return PatchLanes(
+      d, known, left, [](float one, float other) { return std::fmod(one, other); }, a, b);
+}
+
+void FmodTile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {
+  const hn::ScalableTag<float> d;
+  MapLong2(d, pa, sa, pb, sb, dst, n, [d](auto a, auto b) HWY_ATTR { return Fmod(d, a, b); });
+}
+
+/// The remainder with the sign of b.
+void ModTile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {
+  const hn::ScalableTag<float> d;
+  MapLong2(d, pa, sa, pb, sb, dst, n, [d](auto a, auto b) HWY_ATTR {
+    const auto zero = hn::Zero(d), r = Fmod(d, a, b);
+    const auto other_side = hn::Or(hn::And(hn::Lt(r, zero), hn::Ge(b, zero)), hn::And(hn::Gt(r, zero), hn::Lt(b, zero)));
+    return hn::IfThenElse(other_side, hn::Add(r, b), r);
+  });
+}
 
 /// exp(b ln a) in double, which rounds to what pow() gives but for rare last bits; what is not finite, or no positive base, is left to the
 /// C library.
 void AnyPowTile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {
   const hn::ScalableTag<double> d;
   const hn::Rebind<float, decltype(d)> df;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto infinity = hn::Set(df, std::numeric_limits<float>::infinity());
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    const auto a = sa ? hn::LoadU(df, pa + i) : hn::Set(df, pa[0]);
-    const auto b = sb ? hn::LoadU(df, pb + i) : hn::Set(df, pb[0]);
-    if (hn::AllTrue(df, hn::And(hn::Gt(a, hn::Zero(df)), hn::And(hn::Lt(a, infinity), hn::Lt(hn::Abs(b), infinity))))) {
-      const auto power = hn::Mul(hn::PromoteTo(d, b), hn::Log(d, hn::PromoteTo(d, a)));
-      const auto bounded = hn::Min(hn::Max(power, hn::Set(d, -120.0)), hn::Set(d, 120.0));
-      hn::StoreU(hn::DemoteTo(df, hn::Exp(d, bounded)), df, dst + i);
-    } else {
-      for (int64_t k = i; k < i + lanes; ++k) dst[k] = std::pow(pa[k * sa], pb[k * sb]);
-    }
-  }
-  for (; i < n; ++i) dst[i] = std::pow(pa[i * sa], pb[i * sb]);
+  MapLong2(df, pa, sa, pb, sb, dst, n, [=](auto a, auto b) HWY_ATTR {
+    const auto known = hn::And(hn::Gt(a, hn::Zero(df)), hn::And(hn::Lt(a, infinity), hn::Lt(hn::Abs(b), infinity)));
+    const auto power = hn::Mul(hn::PromoteTo(d, b), hn::Log(d, hn::PromoteTo(d, a)));
+    const auto bounded = hn::Min(hn::Max(power, hn::Set(d, -120.0)), hn::Set(d, 120.0));
+    return PatchLanes(
+        df, known, hn::DemoteTo(df, hn::Exp(d, bounded)), [](float one, float other) { return std::pow(one, other); }, a, b);
+  });
 }
 
 void PowTile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* dst, int64_t n) {
@@ -146,8 +199,10 @@ void BinaryFloat32(const BinaryParams& p, const Call& call, Range range) {
   float* dst = call.out<float>(0);
   const int64_t sa = p.shape.strides[0][p.shape.rank - 1], sb = p.shape.strides[1][p.shape.rank - 1];
   for_each_row(p.shape, range.begin * p.chunk, end, [=](int64_t at, const int64_t* offset, int64_t n) {
-    // The row takes only kinds that have a tile. NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage)
-    tile(a + offset[0], sa, b + offset[1], sb, dst + at, n);
+    by_lines(dst + at, n, [&](int64_t i, int64_t m) {
+      // The row takes only kinds that have a tile. NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage)
+      tile(a + offset[0] + i * sa, sa, b + offset[1] + i * sb, sb, dst + at + i, m);
+    });
   });
 }
 
@@ -198,7 +253,7 @@ double binary_cost(BinaryKind kind, DType dtype) {
   switch (kind) {
     case BinaryKind::kPow: return 4.0;
     case BinaryKind::kMod:
-    case BinaryKind::kFmod: return 5.0;
+    case BinaryKind::kFmod: return dtype == DType::kFloat32 || dtype == DType::kFloat16 || dtype == DType::kBFloat16 ? 0.6 : 5.0;
     case BinaryKind::kDiv: return is_integer(dtype) ? 2.0 : 0.35;
     default: return dtype == DType::kString ? 10.0 : 0.3;
   }

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "kernels/elementwise/half.h"
+#include "kernels/lines.h"
 
 namespace tenon::kernels {
 namespace {
@@ -114,8 +115,14 @@ void CastPlain(const CastParams& p, const Call& call, Range range) {
 
 void CastHalf(const CastParams& p, const Call& call, Range range) {
   parts(p, call, range, [&](const void* src, void* dst, int64_t n) {
-    if (p.to == DType::kFloat32) widen_half(p.from)(src, static_cast<float*>(dst), n);
-    else narrow_half(p.to)(static_cast<const float*>(src), dst, n);
+    const auto* halves = static_cast<const uint16_t*>(p.to == DType::kFloat32 ? src : dst);
+    if (p.to == DType::kFloat32) {
+      auto* floats = static_cast<float*>(dst);
+      by_lines(floats, n, [&](int64_t i, int64_t m) { widen_half(p.from)(halves + i, floats + i, m); });
+    } else {
+      const auto* floats = static_cast<const float*>(src);
+      by_lines(halves, n, [&](int64_t i, int64_t m) { narrow_half(p.to)(floats + i, static_cast<uint16_t*>(dst) + i, m); });
+    }
   });
 }
 

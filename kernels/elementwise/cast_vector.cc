@@ -6,6 +6,7 @@
 #include "hwy/highway.h"
 #include "kernels/dispatch.h"
 #include "kernels/elementwise/cast.h"
+#include "kernels/lines.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels {
@@ -13,8 +14,14 @@ namespace HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-Range Elements(const CastParams& p, Range range) {
-  return {range.begin * p.chunk, range.end * p.chunk < p.count ? range.end * p.chunk : p.count};
+/// convert(from, to, n) for the elements of the range.
+template <class From, class To, class Convert>
+void Elements(const CastParams& p, const Call& call, Range range, Convert convert) {
+  const int64_t begin = range.begin * p.chunk, end = range.end * p.chunk < p.count ? range.end * p.chunk : p.count;
+  if (begin >= end) return;
+  const From* src = call.in<From>(0) + begin;
+  To* dst = call.out<To>(0) + begin;
+  by_lines(dst, end - begin, [&](int64_t i, int64_t n) { convert(src + i, dst + i, n); });
 }
 
 template <class Byte>
@@ -55,20 +62,38 @@ void Truncate(const CastParams& p, const float* src, Int* dst, int64_t n) {
   if (i < n) cast_elements(p, src + i, dst + i, n - i);
 }
 
+/// Through double, which holds what is below 2^53 exactly, so that only the second step rounds; a vector with larger numbers goes through
+/// cast_elements().
+void LongsToFloats(const CastParams& p, const int64_t* src, float* dst, int64_t n) {
+  const hn::ScalableTag<int64_t> longs;
+  const hn::Repartition<double, decltype(longs)> doubles;
+  const hn::Rebind<float, decltype(longs)> floats;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(longs));
+  const auto limit = hn::Set(longs, int64_t{1} << 53);
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) {
+    const auto v = hn::LoadU(longs, src + i);
+    if (hn::AllTrue(longs, hn::Lt(hn::Abs(v), limit))) hn::StoreU(hn::DemoteTo(floats, hn::ConvertTo(doubles, v)), floats, dst + i);
+    else cast_elements(p, src + i, dst + i, lanes);
+  }
+  if (i < n) cast_elements(p, src + i, dst + i, n - i);
+}
+
 }  // namespace
 
 void CastBytes(const CastParams& p, const Call& call, Range range) {
-  const Range r = Elements(p, range);
-  float* dst = call.out<float>(0) + r.begin;
-  if (p.from == DType::kInt8) return BytesToFloats(call.in<int8_t>(0) + r.begin, dst, r.end - r.begin);
-  BytesToFloats(call.in<uint8_t>(0) + r.begin, dst, r.end - r.begin);
+  if (p.from == DType::kInt8) return Elements<int8_t, float>(p, call, range, BytesToFloats<int8_t>);
+  Elements<uint8_t, float>(p, call, range, BytesToFloats<uint8_t>);
 }
 
 void CastTruncate(const CastParams& p, const Call& call, Range range) {
-  const Range r = Elements(p, range);
-  const float* src = call.in<float>(0) + r.begin;
-  if (p.to == DType::kInt32) return Truncate(p, src, call.out<int32_t>(0) + r.begin, r.end - r.begin);
-  Truncate(p, src, call.out<int64_t>(0) + r.begin, r.end - r.begin);
+  const auto truncate = [&p](const float* src, auto* dst, int64_t n) { Truncate(p, src, dst, n); };
+  if (p.to == DType::kInt32) return Elements<float, int32_t>(p, call, range, truncate);
+  Elements<float, int64_t>(p, call, range, truncate);
+}
+
+void CastLongs(const CastParams& p, const Call& call, Range range) {
+  Elements<int64_t, float>(p, call, range, [&p](const int64_t* src, float* dst, int64_t n) { LongsToFloats(p, src, dst, n); });
 }
 
 }  // namespace HWY_NAMESPACE
@@ -79,7 +104,9 @@ HWY_AFTER_NAMESPACE();
 namespace tenon::kernels {
 HWY_EXPORT(CastBytes);
 HWY_EXPORT(CastTruncate);
+HWY_EXPORT(CastLongs);
 Kernel<CastParams> CastBytesPointer() { return TENON_POINTER(CastBytes); }
 Kernel<CastParams> CastTruncatePointer() { return TENON_POINTER(CastTruncate); }
+Kernel<CastParams> CastLongsPointer() { return TENON_POINTER(CastLongs); }
 }  // namespace tenon::kernels
 #endif

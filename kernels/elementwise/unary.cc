@@ -10,6 +10,7 @@
 #include "kernels/elementwise/math-inl.h"
 #include "kernels/elementwise/unary.h"
 #include "kernels/elementwise/vector-inl.h"
+#include "kernels/lines.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels {
@@ -85,20 +86,15 @@ void LogTile(float, float, const float* src, float* dst, int64_t n) {
   });
 }
 
-// hn::Sin and hn::Cos know |x| <= 39000; a tile with larger ones is computed by the C library.
-bool InTrigonometricRange(const float* src, int64_t n) {
-  bool ok = true;
-  for (int64_t i = 0; i < n; ++i) ok &= std::fabs(src[i]) <= 39000.0f;
-  return ok;
+// hn::Sin and hn::Cos know |x| <= 39000; what is larger is left to the C library.
+template <class D, class V>
+HWY_INLINE hn::Mask<D> InTrigonometricRange(D d, V x) {
+  return hn::Le(hn::Abs(x), hn::Set(d, 39000.0f));
 }
-void SinTile(float, float, const float* src, float* dst, int64_t n) {
-  if (InTrigonometricRange(src, n)) return MapTile(src, dst, n, [](auto d, auto x) HWY_ATTR { return hn::Sin(d, x); });
-  for (int64_t i = 0; i < n; ++i) dst[i] = std::sin(src[i]);
-}
-void CosTile(float, float, const float* src, float* dst, int64_t n) {
-  if (InTrigonometricRange(src, n)) return MapTile(src, dst, n, [](auto d, auto x) HWY_ATTR { return hn::Cos(d, x); });
-  for (int64_t i = 0; i < n; ++i) dst[i] = std::cos(src[i]);
-}
+TENON_VECTOR(Sin, PatchLanes(
+                      d, InTrigonometricRange(d, x), hn::Sin(d, x), [](float one, float) { return std::sin(one); }, x, x))
+TENON_VECTOR(Cos, PatchLanes(
+                      d, InTrigonometricRange(d, x), hn::Cos(d, x), [](float one, float) { return std::cos(one); }, x, x))
 
 TENON_SCALAR(Acos, std::acos(x))
 TENON_SCALAR(Acosh, std::acosh(x))
@@ -130,7 +126,11 @@ UnaryTile TileFor(UnaryKind kind) {
 
 void UnaryFloat32(const UnaryParams& p, const Call& call, Range range) {
   const int64_t begin = range.begin * p.chunk, end = range.end * p.chunk < p.count ? range.end * p.chunk : p.count;
-  if (begin < end) TileFor(p.kind)(p.alpha, p.beta, call.in<float>(0) + begin, call.out<float>(0) + begin, end - begin);
+  if (begin >= end) return;
+  const UnaryTile tile = TileFor(p.kind);
+  const float* src = call.in<float>(0) + begin;
+  float* dst = call.out<float>(0) + begin;
+  by_lines(dst, end - begin, [&](int64_t i, int64_t n) { tile(p.alpha, p.beta, src + i, dst + i, n); });
 }
 
 void UnaryHalf(const UnaryParams& p, const Call& call, Range range) {

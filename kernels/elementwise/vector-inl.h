@@ -39,6 +39,26 @@ HWY_INLINE void StorePart(hn::Vec<D> v, D d, hn::TFromD<D>* dst, size_t n) {
 #endif
 }
 
+/// y, but f(a, b) in the lanes where `known` is false.
+template <class D, class V>
+HWY_NOINLINE V PatchUnknown(D d, hn::Mask<D> known, V y, float (*f)(float, float), V a, V b) {
+  constexpr size_t kLanes = hn::MaxLanes(d);
+  HWY_ALIGN float is_known[kLanes], out[kLanes], in[2][kLanes];
+  hn::Store(hn::IfThenElseZero(known, hn::Set(d, 1.0f)), d, is_known);
+  hn::Store(y, d, out);
+  hn::Store(a, d, in[0]);
+  hn::Store(b, d, in[1]);
+  for (size_t l = 0; l < kLanes; ++l) {
+    if (is_known[l] == 0) out[l] = f(in[0][l], in[1][l]);
+  }
+  return hn::Load(d, out);
+}
+/// The same, where that is rare. What a lane becomes does not depend on its neighbours, nor on where vectors begin.
+template <class D, class V>
+HWY_INLINE V PatchLanes(D d, hn::Mask<D> known, V y, float (*f)(float, float), V a, V b) {
+  return HWY_LIKELY(hn::AllTrue(d, known)) ? y : PatchUnknown(d, known, y, f, a, b);
+}
+
 /// dst[i] = f(src[i]), vector by vector.
 template <class T, class F>
 HWY_INLINE void MapTile(const T* src, T* dst, int64_t count, F f) {

@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
 
+#include "base/cpu.h"
 #include "kernels/elementwise/broadcast.h"
 #include "support/targets.h"
 
@@ -119,6 +122,123 @@ TEST(Binary, PowExponentsWithShortcuts) {
         } else {
           EXPECT_FLOAT_EQ(y[i], expected) << x[i] << "^" << e;
         }
+      }
+    }
+  });
+}
+
+float from_bits(uint32_t bits) {
+  float f;
+  std::memcpy(&f, &bits, 4);
+  return f;
+}
+uint32_t to_bits(float f) {
+  uint32_t bits;
+  std::memcpy(&bits, &f, 4);
+  return bits;
+}
+bool same_bits(float a, float b) { return std::isnan(a) ? std::isnan(b) : to_bits(a) == to_bits(b); }
+
+float floor_mod(float a, float b) {
+  const float r = std::fmod(a, b);
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+/// Pairs that a remainder can go wrong on: quotients of every size, just below and above whole numbers, and what is not a number.
+std::pair<std::vector<float>, std::vector<float>> remainder_pairs() {
+  std::vector<float> a, b;
+  const auto add = [&](float x, float y) { a.push_back(x), b.push_back(y); };
+  std::vector<float> special;
+  for (const uint32_t bits : {0u, 1u, 0x7fffffu, 0x800000u, 0x0c800000u, 0x0cffffffu, 0x33333333u, 0x3f7fffffu, 0x3f800000u, 0x3f800001u,
+                              0x40490fdbu, 0x4b800000u, 0x4b800001u, 0x7f7fffffu, 0x7f800000u, 0x7fc00000u}) {
+    special.push_back(from_bits(bits));
+    special.push_back(from_bits(bits | 0x80000000u));
+  }
+  for (const float x : special)
+    for (const float y : special) add(x, y);
+  std::mt19937 random(5);
+  for (int i = 0; i < 20000; ++i) add(from_bits(random()), from_bits(random()));
+  for (int i = 0; i < 20000; ++i) {  // quotients below 2^40
+    const float y = std::ldexp(1.0f + static_cast<float>(random() & 0x7fffff) * 0x1p-23f, static_cast<int>(random() % 60) - 30);
+    const float x = std::ldexp(y, static_cast<int>(random() % 41)) * (1.0f + static_cast<float>(random() & 0x7fffff) * 0x1p-23f);
+    add(random() & 1 ? x : -x, random() & 1 ? y : -y);
+  }
+  for (int i = 0; i < 20000; ++i) {  // about a whole number, and half way between two
+    const float y = 0.1f + static_cast<float>(random() % 1000) * 0.37f;
+    const float x = y * (static_cast<float>(random() >> (8 + random() % 20)) + (random() & 1 ? 0.5f : 0.0f));
+    add(x, y), add(std::nextafter(x, 0.0f), -y), add(std::nextafter(-x, -1e30f), y);
+  }
+  return {a, b};
+}
+
+TEST(Binary, RemaindersAreExact) {
+  const auto [a, b] = remainder_pairs();
+  const int64_t n = static_cast<int64_t>(a.size());
+  std::vector<float> y(a.size());
+  test::for_each_target([&, &a = a, &b = b] {
+    for (const K kind : {K::kFmod, K::kMod}) {
+      run(kind, DType::kFloat32, DType::kFloat32, {n}, {n}, a.data(), b.data(), y.data(), 4096);
+      for (int64_t i = 0; i < n; ++i) {
+        const float expected = kind == K::kFmod ? std::fmod(a[i], b[i]) : floor_mod(a[i], b[i]);
+        ASSERT_TRUE(same_bits(y[i], expected)) << a[i] << " mod " << b[i] << " kind " << int(kind) << ": " << y[i] << ", not " << expected;
+      }
+    }
+  });
+}
+
+/// Runs flush subnormal numbers. There, too, a remainder is what the C library makes of it.
+TEST(Binary, RemaindersAreExactWhereSubnormalsAreFlushed) {
+  const auto [a, b] = remainder_pairs();
+  const int64_t n = static_cast<int64_t>(a.size());
+  std::vector<float> y(a.size());
+  test::for_each_target([&, &a = a, &b = b] {
+    const DenormalGuard guard;
+    run(K::kFmod, DType::kFloat32, DType::kFloat32, {n}, {n}, a.data(), b.data(), y.data(), 4096);
+    for (int64_t i = 0; i < n; ++i) ASSERT_TRUE(same_bits(y[i], std::fmod(a[i], b[i]))) << a[i] << " mod " << b[i] << ": " << y[i];
+  });
+}
+
+TEST(Binary, RemainderOfRepeatedOperands) {
+  std::vector<float> many(1003), y(1003);
+  for (int i = 0; i < 1003; ++i) many[i] = static_cast<float>(i - 500) * 0.7f;
+  const float one = 6.5f;
+  test::for_each_target([&] {
+    for (const int64_t chunk : {int64_t{7}, int64_t{1003}}) {
+      run(K::kFmod, DType::kFloat32, DType::kFloat32, {1003}, {}, many.data(), &one, y.data(), chunk);
+      for (int i = 0; i < 1003; ++i) ASSERT_TRUE(same_bits(y[i], std::fmod(many[i], one))) << i;
+      run(K::kMod, DType::kFloat32, DType::kFloat32, {}, {1003}, &one, many.data(), y.data(), chunk);
+      for (int i = 0; i < 1003; ++i) ASSERT_TRUE(same_bits(y[i], floor_mod(one, many[i]))) << i;
+    }
+  });
+}
+
+/// An element's bits depend on itself alone: not on its neighbours, on how work is cut, or on where buffers begin.
+TEST(Binary, ElementsDoNotDependOnTheirNeighbours) {
+  const float inf = std::numeric_limits<float>::infinity();
+  std::mt19937 random(9);
+  std::uniform_real_distribution<float> values(0.01f, 30);
+  constexpr int64_t kCount = 1500, kMost = 17;
+  std::vector<float> a(kCount + kMost), b(kCount + kMost), y(kCount + kMost);
+  test::for_each_target([&] {
+    for (const K kind : {K::kPow, K::kFmod, K::kMod, K::kAdd, K::kMax}) {
+      for (int64_t i = 0; i < kCount; ++i) {
+        a[i] = i % 37 == 5 ? -values(random) : i % 91 == 7 ? inf : values(random);
+        b[i] = values(random) / 10;
+      }
+      std::vector<float> alone(kCount);
+      run(kind, DType::kFloat32, DType::kFloat32, {kCount}, {kCount}, a.data(), b.data(), alone.data(), 1);
+      for (const int64_t shift : {0, 1, 4, 15, 17}) {
+        std::vector<float> sa(kCount + shift), sb(kCount + shift);
+        std::copy_n(a.data(), kCount, sa.data() + shift);
+        std::copy_n(b.data(), kCount, sb.data() + shift);
+        run(kind, DType::kFloat32, DType::kFloat32, {kCount}, {kCount}, sa.data() + shift, sb.data() + shift, y.data() + shift, kCount);
+        for (int64_t i = 0; i < kCount; ++i) ASSERT_TRUE(same_bits(y[i + shift], alone[i])) << "kind " << int(kind) << " element " << i;
+        // In place, in either operand's memory.
+        run(kind, DType::kFloat32, DType::kFloat32, {kCount}, {kCount}, sa.data() + shift, sb.data() + shift, sb.data() + shift, kCount);
+        for (int64_t i = 0; i < kCount; ++i) ASSERT_TRUE(same_bits(sb[i + shift], alone[i])) << "kind " << int(kind) << " element " << i;
+        std::copy_n(b.data(), kCount, sb.data() + shift);
+        run(kind, DType::kFloat32, DType::kFloat32, {kCount}, {kCount}, sa.data() + shift, sb.data() + shift, sa.data() + shift, kCount);
+        for (int64_t i = 0; i < kCount; ++i) ASSERT_TRUE(same_bits(sa[i + shift], alone[i])) << "kind " << int(kind) << " element " << i;
       }
     }
   });

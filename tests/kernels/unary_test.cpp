@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -143,6 +144,25 @@ TEST(Unary, EveryLengthAndNoWritePastTheEnd) {
       for (size_t i = n; i < y.size(); ++i) EXPECT_EQ(y[i], 77.0f);
     });
   }
+}
+
+/// An element's bits depend on itself alone: not on its neighbours, on how work is cut, or on where buffers begin.
+TEST(Unary, ElementsDoNotDependOnTheirNeighbours) {
+  constexpr int64_t kCount = 1500;
+  std::vector<float> x(kCount), alone(kCount);
+  for (int64_t i = 0; i < kCount; ++i) x[i] = (i % 53 == 3 ? 1e5f : 0.01f) * static_cast<float>(i - 700);
+  test::for_each_target([&] {
+    for (const K kind : {K::kSin, K::kCos, K::kTanh, K::kLog, K::kAbs}) {
+      run({kind, DType::kFloat32, 0, 0, kCount, 1}, x.data(), alone.data());
+      for (const int64_t shift : {0, 1, 4, 15}) {
+        std::vector<float> moved(kCount + shift + 1, 77.0f);
+        std::copy_n(x.data(), kCount, moved.data() + shift);
+        run({kind, DType::kFloat32, 0, 0, kCount, kCount}, moved.data() + shift, moved.data() + shift);
+        EXPECT_EQ(std::memcmp(moved.data() + shift, alone.data(), kCount * sizeof(float)), 0) << "kind " << int(kind) << " shift " << shift;
+        EXPECT_EQ(moved[kCount + shift], 77.0f);
+      }
+    }
+  });
 }
 
 TEST(Unary, SpecialValues) {
