@@ -11,53 +11,50 @@ HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// to[2i] = to[2i + 1] = from[i], to one row or to two at once.
-template <class T>
-HWY_INLINE void RepeatTwice(const T* HWY_RESTRICT from, int64_t n, T* HWY_RESTRICT to, T* HWY_RESTRICT also) {
-  const hn::ScalableTag<T> d;
+/// Rows of n elements, 16 bytes or more, each repeated: to[2i] = to[2i + 1] = from[i], and the row made a second time where kTwice. The last
+/// vector of a row overlaps the one before; rows below a vector take narrower ones.
+template <bool kTwice, class D, class T = hn::TFromD<D>>
+HWY_NOINLINE void RepeatRows(D d, const T* HWY_RESTRICT from, int64_t n, T* HWY_RESTRICT to, int64_t rows) {
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
-    const auto v = hn::LoadU(d, from + i);
-    hn::StoreInterleaved2(v, v, d, to + 2 * i);
-    if (also) hn::StoreInterleaved2(v, v, d, also + 2 * i);
+  if (n < lanes) {
+    if constexpr (hn::MaxLanes(d) * sizeof(T) > 16) RepeatRows<kTwice>(hn::Half<D>(), from, n, to, rows);
+    return;
   }
-  for (; i < n; ++i) {
-    to[2 * i] = to[2 * i + 1] = from[i];
-    if (also) also[2 * i] = also[2 * i + 1] = from[i];
+  for (; rows > 0; --rows, from += n, to += kTwice ? 4 * n : 2 * n) {
+    for (int64_t i = 0;; i = i + 2 * lanes <= n ? i + lanes : n - lanes) {
+      const auto v = hn::LoadU(d, from + i);
+      hn::StoreInterleaved2(v, v, d, to + 2 * i);
+      if constexpr (kTwice) hn::StoreInterleaved2(v, v, d, to + 2 * (n + i));
+      if (i + lanes == n) break;
+    }
   }
 }
 
-/// f(T()) with the unsigned integer of so many bytes: 1, 2, 4 or 8.
-template <class F>
-HWY_INLINE void WithElement(int64_t bytes, F&& f) {
-  switch (bytes) {
-    case 1: return f(uint8_t());
-    case 2: return f(uint16_t());
-    case 4: return f(uint32_t());
-    default: return f(uint64_t());
+/// The same for elements of 1, 2, 4 or 8 bytes.
+template <bool kTwice>
+void Repeat(int64_t element, const std::byte* from, int64_t n, std::byte* to, int64_t rows) {
+  const auto repeat = [&](auto d) HWY_ATTR {
+    using T = hn::TFromD<decltype(d)>;
+    RepeatRows<kTwice>(d, reinterpret_cast<const T*>(from), n, reinterpret_cast<T*>(to), rows);
+  };
+  switch (element) {
+    case 1: return repeat(hn::ScalableTag<uint8_t>());
+    case 2: return repeat(hn::ScalableTag<uint16_t>());
+    case 4: return repeat(hn::ScalableTag<uint32_t>());
+    default: return repeat(hn::ScalableTag<uint64_t>());
   }
 }
 
 void NearestDouble(const ResizeNearestParams& p, const Call& call, Range range) {
-  WithElement(p.element, [&](auto element) HWY_ATTR {
-    using T = decltype(element);
-    resize::walk_rows(p, p.tables ? p.tables : call.shared, call, range, [&](const std::byte* src, std::byte* dst) HWY_ATTR {
-      RepeatTwice<T>(reinterpret_cast<const T*>(src), p.row / 2, reinterpret_cast<T*>(dst), nullptr);
-    });
-  });
+  resize::walk_rows(p, p.tables ? p.tables : call.shared, call, range,
+                    [&](const std::byte* src, std::byte* dst) HWY_ATTR { Repeat<false>(p.element, src, p.row / 2, dst, 1); });
 }
 
 /// Rows and columns both double, so source rows follow each other and each becomes two.
 void NearestDoublePlanes(const ResizeNearestParams& p, const Call& call, Range range) {
-  const int64_t n = p.row / 2, pairs = p.rows / 2, per_part = p.rows_per_part / 2;
+  const int64_t n = p.row / 2, bytes = n * p.element, pairs = p.rows / 2, per_part = p.rows_per_part / 2;
   const int64_t begin = range.begin * per_part, end = range.end * per_part < pairs ? range.end * per_part : pairs;
-  WithElement(p.element, [&](auto element) HWY_ATTR {
-    using T = decltype(element);
-    const T* src = call.in<T>(0);
-    T* dst = call.out<T>(0);
-    for (int64_t r = begin; r < end; ++r) RepeatTwice<T>(src + r * n, n, dst + 4 * r * n, dst + 4 * r * n + 2 * n);
-  });
+  Repeat<true>(p.element, call.in<std::byte>(0) + begin * bytes, n, call.out<std::byte>(0) + 4 * begin * bytes, end - begin);
 }
 
 /// to[j] = sum over taps of weights[t, j] * from[start[j] + t], for j in [begin, end). Weights of one tap are `stride` apart. Plain loads:

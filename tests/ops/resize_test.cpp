@@ -259,7 +259,7 @@ TEST(Resize, NearestMovesEveryElementSize) {
 
 TEST(Resize, DoublingOnEveryTarget) {
   test::for_each_target([] {
-    for (int64_t w : {1, 7, 8, 16, 31, 65}) {
+    for (int64_t w : {1, 7, 8, 16, 31, 48, 65, 100, 130}) {
       Problem p;
       p.op.coordinates = Coordinates::kAsymmetric;
       p.op.nearest = NearestMode::kFloor;
@@ -267,6 +267,12 @@ TEST(Resize, DoublingOnEveryTarget) {
       p.scales = {1, 1, 2, 2};
       check<float>(p);
       check<int32_t>(p);
+      check<uint8_t>(p);
+      check<double>(p);
+      p.scales = {1, 1, 1, 2};
+      check<float>(p);
+      check<uint8_t>(p);
+      p.scales = {1, 1, 2, 2};
       p.op = {};
       check<float>(p);
       for (Coordinates c :
