@@ -23,6 +23,7 @@ inline void for_each_block(const CopyParams& p, const Call& call, Range range, B
   rest /= p.k_blocks;
   int64_t index[kMaxLoops];
   int64_t src_at = 0, dst_at = 0;
+#pragma GCC unroll 1  // few turns of at most kMaxLoops
   for (int i = p.loops - 1; i >= 0; --i) {
     index[i] = rest % p.outer[i].count;
     rest /= p.outer[i].count;
@@ -38,6 +39,7 @@ inline void for_each_block(const CopyParams& p, const Call& call, Range range, B
     l_index = 0;
     if (++k_index < p.k_blocks) continue;
     k_index = 0;
+#pragma GCC unroll 1
     for (int i = p.loops - 1; i >= 0; --i) {
       src_at += p.outer[i].src;
       dst_at += p.outer[i].dst;

@@ -1,26 +1,13 @@
-// Copies over nested loops in plain C++: runs, repeated elements, and the reference that takes every form.
+// The copy family: the reference in plain C++, which takes every form, and the table.
 #include "kernels/movement/copy.h"
 
+#include <cstring>
+
 #include "kernels/movement/blocks.h"
-#include "kernels/movement/run_copy.h"
 
 namespace tenon::kernels {
 
 namespace {
-
-/// The innermost loop is contiguous on both sides.
-void copy_runs(const CopyParams& p, const Call& call, Range range) {
-  for_each_block(p, call, range, [&p](const std::byte* src, std::byte* dst, int64_t k, int64_t l) {
-    copy_rows(dst, p.k.dst, src, p.k.src, k, l * p.element);
-  });
-}
-
-/// The innermost loop repeats one element.
-void copy_repeated(const CopyParams& p, const Call& call, Range range) {
-  for_each_block(p, call, range, [&p](const std::byte* src, std::byte* dst, int64_t k, int64_t l) {
-    for (int64_t i = 0; i < k; ++i) fill_elements(dst + i * p.k.dst, src + i * p.k.src, p.element, l);
-  });
-}
 
 template <size_t N>
 void copy_elements_of(const CopyParams& p, const Call& call, Range range) {
@@ -44,8 +31,6 @@ void copy_elements(const CopyParams& p, const Call& call, Range range) {
   }
 }
 
-Kernel<CopyParams> runs() { return &copy_runs; }
-Kernel<CopyParams> repeated() { return &copy_repeated; }
 Kernel<CopyParams> elements() { return &copy_elements; }
 
 const char* not_runs(const CopyParams& p) { return p.runs() ? nullptr : "the innermost loop is not contiguous"; }
@@ -65,8 +50,8 @@ const char* not_repeated(const CopyParams& p) {
 const char* never(const CopyParams&) { return nullptr; }
 
 const Row<CopyParams> kRows[] = {
-    {"CopyRuns", not_runs, runs},
-    {"CopyRepeated", not_repeated, repeated},
+    {"CopyRuns", not_runs, copy_runs},
+    {"CopyRepeated", not_repeated, copy_repeated},
     {"CopyInterleaved", not_small, copy_interleaved},
     {"CopyTransposed", not_transposed, copy_transposed},
     {"CopyElements", never, elements},

@@ -1,5 +1,6 @@
 // The simplest form of a copy, and how it is cut into parts.
 #include <algorithm>
+#include <cstdlib>
 
 #include "kernels/movement/movement.h"
 
@@ -61,6 +62,10 @@ bool plan_copy(std::span<const CopyLoop> loops, int64_t element, int64_t src_off
   }
   p.k = n > 0 ? merged[--n] : CopyLoop{};
   if (n > kMaxLoops) return false;
+  // A block that is one run of the source and goes to several places of the destination: the source is read from end to end.
+  if (p.k.src == element && p.l.src == p.k.count * element) {
+    std::stable_sort(merged, merged + n, [](const CopyLoop& a, const CopyLoop& b) { return std::abs(a.src) > std::abs(b.src); });
+  }
   p.loops = n;
   std::copy(merged, merged + n, p.outer);
   cut(p);

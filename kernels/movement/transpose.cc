@@ -10,6 +10,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/movement/blocks.h"
 #include "kernels/movement/copy.h"
+#include "kernels/movement/cover-inl.h"
 
 #ifndef TENON_UNROLL
 #define TENON_UNROLL _Pragma("GCC unroll 16")
@@ -18,8 +19,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 namespace {
-
-namespace hn = hwy::HWY_NAMESPACE;
 
 /// dst[j][i] = src[i][j] for j < k, i < l, one element at a time.
 template <class T>
@@ -120,31 +119,34 @@ void TransposeBlock(const std::byte* src, int64_t src_stride, std::byte* dst, in
 }
 #endif
 
-template <class T>
-void Transpose(const CopyParams& p, const Call& call, Range range) {
-  for_each_block(p, call, range,
-                 [&p](const std::byte* src, std::byte* dst, int64_t k, int64_t l) { TransposeBlock<T>(src, p.l.src, dst, p.k.dst, k, l); });
+/// block(T(), src, dst, k, l) for every block, with the unsigned integer that is as large as an element. One walk serves all of them.
+template <class Block>
+HWY_INLINE void ForEachBlockOf(const CopyParams& p, const Call& call, Range range, Block block) {
+  for_each_block(p, call, range, [&](const std::byte* src, std::byte* dst, int64_t k, int64_t l) HWY_ATTR {
+    switch (p.element) {
+      case 1: return block(uint8_t(), src, dst, k, l);
+      case 2: return block(uint16_t(), src, dst, k, l);
+      case 4: return block(uint32_t(), src, dst, k, l);
+      default: return block(uint64_t(), src, dst, k, l);
+    }
+  });
 }
 
 void CopyTransposed(const CopyParams& p, const Call& call, Range range) {
-  switch (p.element) {
-    case 1: return Transpose<uint8_t>(p, call, range);
-    case 2: return Transpose<uint16_t>(p, call, range);
-    case 4: return Transpose<uint32_t>(p, call, range);
-    default: return Transpose<uint64_t>(p, call, range);
-  }
+  ForEachBlockOf(p, call, range, [&p](auto element, const std::byte* src, std::byte* dst, int64_t k, int64_t l) HWY_ATTR {
+    TransposeBlock<decltype(element)>(src, p.l.src, dst, p.k.dst, k, l);
+  });
 }
 
 /// src: n rows of kWays interleaved elements; dst: kWays dense rows, dst_stride apart.
 template <class T, int kWays>
 void Deinterleave(const std::byte* src, std::byte* dst, int64_t dst_stride, int64_t n) {
   const hn::ScalableTag<T> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  if (n < static_cast<int64_t>(hn::Lanes(d))) return TransposePlain<T>(src, kWays * sizeof(T), dst, dst_stride, kWays, n);
   const T* from = reinterpret_cast<const T*>(src);
   T* out[4] = {};
   for (int w = 0; w < kWays; ++w) out[w] = reinterpret_cast<T*>(dst + w * dst_stride);
-  int64_t i = 0;
-  for (; i + lanes <= n; i += lanes) {
+  Cover(d, n, FirstInLine(d, out[0]), [=](int64_t i) HWY_ATTR {
     hn::Vec<decltype(d)> a, b, c, e;
     if constexpr (kWays == 2) hn::LoadInterleaved2(d, from + i * kWays, a, b);
     if constexpr (kWays == 3) hn::LoadInterleaved3(d, from + i * kWays, a, b, c);
@@ -153,9 +155,7 @@ void Deinterleave(const std::byte* src, std::byte* dst, int64_t dst_stride, int6
     hn::StoreU(b, d, out[1] + i);
     if constexpr (kWays >= 3) hn::StoreU(c, d, out[2] + i);
     if constexpr (kWays >= 4) hn::StoreU(e, d, out[3] + i);
-  }
-  constexpr int64_t kSize = sizeof(T);
-  TransposePlain<T>(src + i * kWays * kSize, kWays * kSize, dst + i * kSize, dst_stride, kWays, n - i);
+  });
 }
 
 /// src: kWays dense rows, src_stride apart; dst: n rows of kWays interleaved elements.
@@ -178,10 +178,10 @@ void Interleave(const std::byte* src, int64_t src_stride, std::byte* dst, int64_
   TransposePlain<T>(src + i * kSize, src_stride, dst + i * kWays * kSize, kWays * kSize, n - i, kWays);
 }
 
-template <class T>
-void InterleavedOf(const CopyParams& p, const Call& call, Range range) {
+void CopyInterleaved(const CopyParams& p, const Call& call, Range range) {
   const bool split = p.k.count >= 2 && p.k.count <= 4 && p.l.src == p.k.count * p.element;
-  for_each_block(p, call, range, [&p, split](const std::byte* src, std::byte* dst, int64_t k, int64_t l) {
+  ForEachBlockOf(p, call, range, [&p, split](auto element, const std::byte* src, std::byte* dst, int64_t k, int64_t l) HWY_ATTR {
+    using T = decltype(element);
     if (split && k == p.k.count) {
       if (k == 2) return Deinterleave<T, 2>(src, dst, p.k.dst, l);
       if (k == 3) return Deinterleave<T, 3>(src, dst, p.k.dst, l);
@@ -194,15 +194,6 @@ void InterleavedOf(const CopyParams& p, const Call& call, Range range) {
     }
     TransposeBlock<T>(src, p.l.src, dst, p.k.dst, k, l);
   });
-}
-
-void CopyInterleaved(const CopyParams& p, const Call& call, Range range) {
-  switch (p.element) {
-    case 1: return InterleavedOf<uint8_t>(p, call, range);
-    case 2: return InterleavedOf<uint16_t>(p, call, range);
-    case 4: return InterleavedOf<uint32_t>(p, call, range);
-    default: return InterleavedOf<uint64_t>(p, call, range);
-  }
 }
 
 }  // namespace

@@ -130,6 +130,33 @@ TEST(Copy, ChannelsFirstAndLast) {
   }
 }
 
+TEST(Copy, RunsAndRepeatedElementsOfEveryLength) {
+  for (const int64_t element : {1, 2, 4, 8, 16}) {
+    for (int64_t n = 1; n * element < 300; n += n < 40 ? 1 : 7) {
+      check({{{3, n * element, 5 * n * element}, {5, 3 * n * element, n * element}, {n, element, element}}, element, 0}, "runs");
+      check({{{7, element, n * element}, {n, 0, element}}, element, 0}, "repeated");
+      check({{{2, 3 * element, 3 * n * element}, {n, 0, 3 * element}, {3, element, element}}, element, 0}, "repeated triples");
+    }
+    check({{{3, 2500, 5000}, {2, 7500, 2500}, {2500 / element, element, element}}, element, 0}, "long runs");
+  }
+}
+
+TEST(Copy, SplitsReadTheSourceFromEndToEnd) {
+  // Space to depth: the loops of the destination are in another order than those of the source.
+  for (const int64_t element : {1, 4, 8}) {
+    for (const int64_t block : {2, 3, 4}) {
+      const int64_t w = 19, h = 5, channels = 3, row = w * block * element, plane = row * h * block;
+      Problem p{{{block, row, 0}, {block, element, 0}, {channels, plane, 0}, {h, block * row, 0}, {w, block * element, 0}}, element, 0};
+      int64_t dst = element;
+      for (size_t i = p.loops.size(); i-- > 0; dst *= p.loops[i].count) p.loops[i].dst = dst;
+      check(p, "space to depth");
+      CopyParams params;
+      ASSERT_TRUE(plan_copy(p.loops, element, 0, 0, &params));
+      for (int i = 1; i < params.loops; ++i) EXPECT_GE(params.outer[i - 1].src, params.outer[i].src);
+    }
+  }
+}
+
 TEST(Copy, RandomLoops) {
   std::mt19937 random(11);
   for (int trial = 0; trial < 600; ++trial) {
