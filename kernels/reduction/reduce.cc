@@ -185,7 +185,7 @@ HWY_INLINE void JoinRows(const float* const* src, float* acc, int64_t n, Map map
 /// in which they lie.
 template <Fold fold, class Map>
 void FoldColumns(const ReduceParams& p, const float* src, float* dst, int64_t n, Map map) {
-  constexpr int64_t kColumns = 512;
+  constexpr int64_t kColumns = 2048;
   constexpr int kRows = 4;
   HWY_ALIGN float acc[kColumns];
   for (int64_t c = 0; c < n; c += kColumns) {
