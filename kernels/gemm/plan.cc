@@ -11,6 +11,8 @@ namespace {
 constexpr int64_t kStreamedBytes = 128 << 10;
 /// Multiply-adds that make a part worth handing out.
 constexpr int64_t kPartWork = 1 << 20;
+/// The least where there would be fewer parts than so many, and the bytes of B that every thread's L2 holds beside its rows of A.
+constexpr int64_t kLeastWork = kPartWork / 2, kFewParts = 4, kHeldByAll = 1 << 20;
 /// Most rows of A packed at once, and most bytes: they stay in L2 while panels of B pass by.
 constexpr int64_t kBlockRows = 112;
 constexpr int64_t kBlockBytesHeld = 512 << 10;
@@ -55,9 +57,18 @@ void plan_gemm(GemmParams& p) {
   const int64_t held = (is_bits(p.format) ? kBitsBlockBytesHeld : kBlockBytesHeld) / bytes;
   const int64_t rows = std::clamp<int64_t>(held / std::max<int64_t>(1, p.k), height, kBlockRows);
   p.row_parts = ceil_div(p.row_tiles, std::max<int64_t>(1, rows / height));
+  const int64_t work = capped_mul(capped_mul(capped_mul(p.m, p.n), p.k), p.batches());
+  const int64_t wanted = std::min(kFewParts, work / kLeastWork);
+  // Threads that each take some rows find them in their own caches when the product before was cut that way.
+  if (!is_bits(p.format) && p.row_parts * p.batches() < wanted && capped_mul(capped_mul(p.k, p.n), bytes) <= kHeldByAll) {
+    p.row_parts = std::clamp(ceil_div(wanted, p.batches()), p.row_parts, std::max(p.row_parts, p.row_tiles / 2));
+  }
+  const int64_t strips = p.row_parts * p.batches();
   const int64_t panel_work = std::max<int64_t>(1, capped_mul(ceil_div(p.m, p.row_parts) * p.panel, p.k));
   int64_t width = std::max(ceil_div(kPartWork, panel_work), 128 / p.panel);
-  width = std::max(width, std::min(capped_mul(panels * p.row_parts, p.batches()) / kEnoughParts, 512 / p.panel));
+  width = std::max(width, std::min(capped_mul(panels, strips) / kEnoughParts, 512 / p.panel));
+  // Few rows of few columns: finer, so that two threads have work.
+  if (wanted > 1 && strips == 1) width = std::min(width, std::max<int64_t>(1, panels / 2));
   p.col_parts = ceil_div(panels, std::min(width, panels));
 }
 
