@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -30,8 +31,11 @@ inline void pause() {
 #endif
 }
 
-// About 50 microseconds of pauses on current CPUs before a helper sleeps.
-constexpr int kSpins = 1500;
+// How long a helper without work looks for some before it sleeps: pausing, and while a run goes on giving its CPU to whoever wants it.
+// A sleeper takes up to 100 microseconds to wake, and its leader loses ten.
+constexpr std::chrono::microseconds kPausing(50), kYielding(300);
+constexpr int kLooks = 64;    // between two looks at the clock
+constexpr int kWaits = 1500;  // pauses of a leader who waits for helpers before it gives way, some tens of microseconds
 constexpr int kPiecesPerThread = 4;
 
 }  // namespace
@@ -92,7 +96,7 @@ class Team::Board {
   void wait_finished(uint32_t pieces) {
     for (int spins = 0; finished_.load(std::memory_order_acquire) != pieces; ++spins) {
       // A helper that lost its CPU in the middle of a piece needs ours on a crowded machine.
-      if (spins > kSpins) {
+      if (spins > kWaits) {
         std::this_thread::yield();
       } else {
         pause();
@@ -100,27 +104,42 @@ class Team::Board {
     }
   }
 
-  /// A helper's life: work, spin, sleep, until stop().
+  /// A helper's life: work, look for more, sleep, until stop().
   void serve(int thread) {
-    int spins = 0;
-    uint32_t seen = 0;
-    while (!stopped_.load(std::memory_order_acquire)) {
-      const uint32_t posted = posted_.load(std::memory_order_acquire);
-      if (posted != seen) {
+    for (uint32_t seen = 0; !stopped_.load(std::memory_order_acquire);) {
+      if (const uint32_t posted = posted_.load(std::memory_order_acquire); posted != seen) {
         seen = posted;
         work(thread);
-        spins = 0;
-      } else if (++spins < kSpins) {
-        pause();
-      } else {
-        const uint32_t signal = signal_.load(std::memory_order_seq_cst);
-        sleepers_.fetch_add(1, std::memory_order_seq_cst);
-        if (posted_.load(std::memory_order_seq_cst) == seen && !stopped_.load(std::memory_order_seq_cst)) signal_.wait(signal);
-        sleepers_.fetch_sub(1, std::memory_order_seq_cst);
-        spins = 0;
+      } else if (!comes(seen)) {
+        sleep(seen);
       }
     }
   }
+
+  /// Waits a while for a loop after number `seen`, or the end; whether there is one.
+  bool comes(uint32_t seen) const {
+    const auto start = std::chrono::steady_clock::now();
+    for (;;) {
+      for (int look = 0; look < kLooks; ++look) {
+        if (posted_.load(std::memory_order_acquire) != seen || stopped_.load(std::memory_order_acquire)) return true;
+        pause();
+      }
+      const auto waited = std::chrono::steady_clock::now() - start;
+      if (waited < kPausing) continue;
+      if (waited > kYielding || !running_.load(std::memory_order_relaxed)) return false;
+      std::this_thread::yield();
+    }
+  }
+
+  void sleep(uint32_t seen) {
+    const uint32_t signal = signal_.load(std::memory_order_seq_cst);
+    sleepers_.fetch_add(1, std::memory_order_seq_cst);
+    if (posted_.load(std::memory_order_seq_cst) == seen && !stopped_.load(std::memory_order_seq_cst)) signal_.wait(signal);
+    sleepers_.fetch_sub(1, std::memory_order_seq_cst);
+  }
+
+  /// A run begins or ends: helpers stay awake longer in between.
+  void run(bool begins) { running_.store(begins, std::memory_order_relaxed); }
 
   void stop() {
     stopped_.store(true, std::memory_order_seq_cst);
@@ -147,7 +166,7 @@ class Team::Board {
   std::atomic<void*> context_{nullptr};
   std::atomic<uint32_t> signal_{0};
   std::atomic<int> sleepers_{0};
-  std::atomic<bool> stopped_{false};
+  std::atomic<bool> stopped_{false}, running_{true};
   uint32_t loop_ = 0;
 };
 
@@ -181,9 +200,13 @@ class Pool {
       // The system has no more threads to give: run with those there are.
     }
     if (started_ == 0) release();
+    board_->run(started_ > 0);
     return std::min(started_, helpers);
   }
-  void release() { taken_.store(false, std::memory_order_release); }
+  void release() {
+    board_->run(false);
+    taken_.store(false, std::memory_order_release);
+  }
   Team::Board* board() { return board_; }
 
  private:

@@ -20,7 +20,7 @@ ThreadProvider* openmp_threads();
 int available_cpus();
 
 /// The threads of one run. The leader (the thread that called enter) works through the plan and hands out parallel loops; helpers
-/// spin for some tens of microseconds between loops, then sleep.
+/// spin for some tens of microseconds between loops, yield for some hundreds while the run goes on, then sleep.
 class Team {
  public:
   using Body = void (*)(void* context, int64_t begin, int64_t end, int thread);
