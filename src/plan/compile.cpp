@@ -48,6 +48,7 @@ class Compiler {
     for (const NodeId id : demand_.nodes) TENON_TRY(node(id));
     settle_moves();
     TENON_TRY(finish_outputs());
+    if (!options_.choices) find_forks(*plan_);
     plan_memory();
     // Only bodies look values up.
     const auto& steps = plan_->steps;
@@ -343,6 +344,7 @@ class Compiler {
   void plan_memory() {
     const size_t n = plan_->slots.size();
     std::vector<int> first(n, INT32_MAX), last(n, -1);
+    const std::vector<bool> met = met_in_forks(*plan_);
     const auto touch = [&](int32_t slot, int step) {
       if (slot < 0) return;
       first[slot] = std::min(first[slot], step);
@@ -369,13 +371,27 @@ class Compiler {
         const Operand in = step.inputs[pair.in], out = step.outputs[pair.out];
         if (in.slot < 0 || out.slot < 0 || in.offset != 0 || out.offset != 0 || taken.count(out.slot)) continue;
         const Slot &a = plan_->slots[in.slot], &b = plan_->slots[out.slot];
-        if (a.kind != Slot::Kind::kArena || b.kind != Slot::Kind::kArena || a.bytes != b.bytes || last[in.slot] != s) continue;
+        if (a.kind != Slot::Kind::kArena || b.kind != Slot::Kind::kArena || a.bytes != b.bytes) continue;
+        // The one must end where the other begins: buffers that hold several values are written and read by other steps too.
+        if (last[in.slot] != s || first[out.slot] != s || met[in.slot] || met[out.slot]) continue;
         // The same memory may come in twice (x * x): only the kernel's own pairing is safe.
         if (std::count_if(step.inputs.begin(), step.inputs.end(), [&](const Operand& o) { return o.slot == in.slot; }) > 1) continue;
         if (root[in.slot] < 0 || taken.count(in.slot)) continue;
         root[out.slot] = root[in.slot];
         taken.insert(out.slot);
         taken.insert(in.slot);
+      }
+    }
+    // What a fork touches lives all through it: there is no order between its branches.
+    for (const Fork& fork : plan_->forks) {
+      const auto stretch = [&](const Operand& o) {
+        if (o.slot < 0) return;
+        first[o.slot] = std::min(first[o.slot], fork.begin());
+        last[o.slot] = std::max(last[o.slot], fork.end() - 1);
+      };
+      for (int s = fork.begin(); s < fork.end(); ++s) {
+        std::for_each(plan_->steps[s].inputs.begin(), plan_->steps[s].inputs.end(), stretch);
+        std::for_each(plan_->steps[s].outputs.begin(), plan_->steps[s].outputs.end(), stretch);
       }
     }
     std::vector<Lifetime> buffers;

@@ -12,6 +12,7 @@
 #include "graph/graph.h"
 #include "ops/step.h"
 #include "plan/demand.h"
+#include "plan/fork.h"
 
 namespace tenon {
 
@@ -62,6 +63,7 @@ struct Plan {
   Wanted wanted;  ///< outputs it computes; the others have no operand and no type
   std::vector<Slot> slots;
   std::vector<PlanStep> steps;
+  std::vector<Fork> forks;        ///< of steps, in their order
   std::vector<ValueId> captures;  ///< values of enclosing regions it reads; inputs are the region's inputs, then these
   std::vector<Type> input_types;  ///< the signature: types of region inputs, then captures
   std::vector<Operand> outputs;   ///< region outputs in order
@@ -76,7 +78,7 @@ struct Plan {
   size_t arena_bytes = 0;
   size_t scratch_bytes = 0;  ///< a thread
   size_t shared_bytes = 0;
-  bool worth_threads = false;    ///< some phase is long enough to be shared out
+  bool worth_threads = false;    ///< some phase is long enough to be shared out, or some fork
   std::deque<Tensor> constants;  ///< computed while planning
 
   const Place* find(ValueId v) const;

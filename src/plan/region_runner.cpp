@@ -13,63 +13,6 @@ Status RegionRunner::check() const {
   return {};
 }
 
-namespace {
-
-/// One phase as the team sees it.
-struct Job {
-  const Phase* phase;
-  kernels::Call call;
-  std::byte* scratch;
-  size_t stride;
-  const std::atomic<bool>* cancel;
-  const std::chrono::steady_clock::time_point* deadline;
-  int64_t chunk;  // parts between two looks at the cancel flag
-};
-
-void do_parts(void* context, int64_t begin, int64_t end, int thread) {
-  const Job& job = *static_cast<const Job*>(context);
-  kernels::Call call = job.call;
-  call.scratch = job.scratch + job.stride * static_cast<size_t>(thread);
-  while (begin < end) {
-    if (job.cancel && job.cancel->load(std::memory_order_relaxed)) return;
-    if (job.deadline && std::chrono::steady_clock::now() > *job.deadline) return;
-    const int64_t stop = std::min(end, begin + job.chunk);
-    job.phase->run(job.phase->params.get(), call, {begin, stop});
-    begin = stop;
-  }
-}
-
-// A long phase looks at the cancel flag and the deadline about this often.
-constexpr double kCheckNanoseconds = 500000;
-
-}  // namespace
-
-Status RegionRunner::phases(const Step& work, const kernels::Call& call) {
-  for (const Phase& phase : work.phases) {
-    Job job{.phase = &phase,
-            .call = call,
-            .scratch = state_.scratch->data(),
-            .stride = state_.scratch_stride,
-            .cancel = options_.cancel,
-            .deadline = options_.deadline ? &*options_.deadline : nullptr,
-            .chunk = phase.parts};
-    const bool watched = job.cancel || job.deadline;
-    if (watched && phase.nanoseconds > kCheckNanoseconds) {
-      job.chunk = std::max<int64_t>(1, static_cast<int64_t>(static_cast<double>(phase.parts) * kCheckNanoseconds / phase.nanoseconds));
-    }
-    if (phase.parts > 1 && phase.nanoseconds >= kShareNanoseconds && team_.threads() > 1) {
-      team_.parallel_for(phase.parts, do_parts, &job);
-    } else if (watched) {
-      do_parts(&job, 0, phase.parts, 0);
-    } else if (phase.parts > 0) {
-      job.call.scratch = job.scratch;
-      phase.run(phase.params.get(), job.call, {0, phase.parts});
-    }
-    if (watched) TENON_TRY(check());
-  }
-  return {};
-}
-
 Result<Tensor> RegionRunner::operand_tensor(const Operand& o, const Type& type) const {
   const Slot& slot = frame_->plan->slots[static_cast<size_t>(o.slot)];
   const Tensor& made = frame_->dynamic[static_cast<size_t>(o.slot)];
@@ -190,20 +133,7 @@ Status RegionRunner::dynamic_step(const PlanStep& step, const Step& work) {
 Status RegionRunner::step(const PlanStep& step) {
   if (step.deferred) return deferred_step(step);
   if (step.step.dynamic) return dynamic_step(step, step.step);
-  Frame& f = *frame_;
-  for (size_t i = 0; i < step.inputs.size(); ++i)
-    f.src[i] = step.inputs[i].slot < 0 ? nullptr : f.base[step.inputs[i].slot] + step.inputs[i].offset;
-  for (size_t i = 0; i < step.outputs.size(); ++i)
-    f.dst[i] = step.outputs[i].slot < 0 ? nullptr : f.base[step.outputs[i].slot] + step.outputs[i].offset;
-  kernels::Fault fault;
-  kernels::Call call;
-  call.src = f.src.data();
-  call.dst = f.dst.data();
-  call.shared = state_.shared->data();
-  call.fault = &fault;
-  TENON_TRY(phases(step.step, call));
-  if (fault.kind.load(std::memory_order_relaxed) != kernels::Fault::kNone) return fault_status(fault);
-  return {};
+  return static_step(step);
 }
 
 namespace {
@@ -262,7 +192,7 @@ Result<Tensor> handed_over(Tensor value, const std::vector<const Buffer*>& their
 
 }  // namespace
 
-void RegionRunner::record(const PlanStep& step, std::chrono::steady_clock::time_point start) const {
+void RegionRunner::record(const PlanStep& step, Clock::time_point start, Clock::time_point end, bool shared) const {
   const auto nanoseconds = [](auto duration) { return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count(); };
   const Node& node = model_.graph().node(step.node);
   Profile::Event e;
@@ -270,7 +200,7 @@ void RegionRunner::record(const PlanStep& step, std::chrono::steady_clock::time_
   e.op = op_name(node.op);
   e.kernel = step.deferred ? deferred_kernel_ : step.step.kernel;
   e.start_ns = nanoseconds(start.time_since_epoch());
-  e.duration_ns = nanoseconds(std::chrono::steady_clock::now() - start);
+  e.duration_ns = nanoseconds(end - start);
   for (size_t i = 0; i < step.outputs.size(); ++i) {
     if (step.outputs[i].slot < 0) continue;
     Type type = step.output_types[i];
@@ -278,8 +208,16 @@ void RegionRunner::record(const PlanStep& step, std::chrono::steady_clock::time_
     if (type.is_tensor() && !made.empty_handle()) type.shape = Shape::of(made.dims());
     e.shapes += (e.shapes.empty() ? "" : ", ") + type.str();
   }
+  e.parallel = shared;
   for (const Phase& p : step.step.phases) e.parallel |= team_.threads() > 1 && p.parts > 1 && p.nanoseconds >= kShareNanoseconds;
   options_.profile->add(std::move(e));
+}
+
+/// The error of a step, with what it names. That a body used up the time or memory is the fault of the loop around it, whichever of its
+/// nodes was next.
+Status RegionRunner::named(const PlanStep& step, Status status) const {
+  if (parent_ && (status.code() == Code::kLimit || status.code() == Code::kCancelled)) return status;
+  return at(model_.graph(), step.node, std::move(status), actual_types(*frame_, step));
 }
 
 /// Brings output number `output`, which was computed elsewhere, to `place`, which holds memory for it or an empty handle.
@@ -349,14 +287,18 @@ Status RegionRunner::run(RegionId region, const Wanted& wanted, std::span<const 
 
   const bool watched = options_.cancel || options_.deadline;
   if (watched) TENON_TRY(check());
-  for (const PlanStep& s : plan.steps) {
-    const auto start = options_.profile ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
-    if (Status status = step(s); !status.ok()) {
-      // That a body used up the time or memory is the fault of the loop around it, whichever of its nodes was next.
-      if (parent_ && (status.code() == Code::kLimit || status.code() == Code::kCancelled)) return status;
-      return at(model_.graph(), s.node, std::move(status), actual_types(f, s));
+  const Fork* next = team_.threads() > 1 ? plan.forks.data() : nullptr;
+  const Fork* const last = next ? next + plan.forks.size() : nullptr;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    if (next != last && static_cast<size_t>(next->begin()) == i) {
+      TENON_TRY(fork(*next));
+      i = static_cast<size_t>(next++->end()) - 1;
+      continue;
     }
-    if (options_.profile) record(s, start);
+    const PlanStep& s = plan.steps[i];
+    const auto start = options_.profile ? Clock::now() : Clock::time_point();
+    if (Status status = step(s); !status.ok()) return named(s, std::move(status));
+    if (options_.profile) record(s, start, Clock::now(), false);
     for (const int32_t slot : s.release) f.dynamic[static_cast<size_t>(slot)] = Tensor();
   }
 

@@ -25,10 +25,17 @@ class RegionRunner {
  private:
   friend class StepContext;
   Status step(const PlanStep& step);
-  void record(const PlanStep& step, std::chrono::steady_clock::time_point start) const;
+  using Clock = std::chrono::steady_clock;
+  void record(const PlanStep& step, Clock::time_point start, Clock::time_point end, bool shared) const;
   Status deferred_step(const PlanStep& step);
   Status dynamic_step(const PlanStep& step, const Step& work);
+  Status static_step(const PlanStep& step);
   Status phases(const Step& work, const kernels::Call& call);
+  Status phases_alone(const Step& work, const kernels::Call& call, int thread);
+  struct Branches;
+  Status fork(const Fork& fork);
+  void branch(Branches& all, int32_t index, int thread);
+  Status named(const PlanStep& step, Status status) const;
   Result<Tensor> operand_tensor(const Operand& o, const Type& type) const;
   Result<Tensor> keep(const Operand& o, const Type& type) const;
   Status finish_output(int output, const std::vector<const Buffer*>& theirs, Tensor& place) const;
