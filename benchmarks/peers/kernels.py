@@ -86,7 +86,9 @@ def answers(program, names, seconds):
         found = json.loads(done.stdout)["benchmarks"]
     except FileNotFoundError:
         raise EngineFailed(f"{program} is missing: it needs libbenchmark-dev") from None
-    except (subprocess.SubprocessError, ValueError) as error:
+    except subprocess.CalledProcessError as error:
+        raise EngineFailed(f"{program} ended with {error.returncode}") from None
+    except (subprocess.TimeoutExpired, ValueError) as error:
         raise EngineFailed(f"{program}: {str(error).splitlines()[-1][:150]}") from None
     return {one["name"]: {"error": one["error_message"]} if one.get("error_occurred") else one for one in found}
 

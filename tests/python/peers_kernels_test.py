@@ -130,7 +130,7 @@ def test_what_a_benchmark_says_is_why_it_is_left_out(program, session):
 def test_programs_that_are_missing_or_fail(program, session):
     (row,) = kernels.rows_of(session, target("other", tenon="a"))
     assert row["engines"] == {} and "libbenchmark-dev" in row["left_out"]["tenon"] and "roof" not in row
-    with pytest.raises(EngineFailed, match="some_benchmark: .*3"):
+    with pytest.raises(EngineFailed, match="some_benchmark ended with 3"):
         kernels.answers(program("", 3), ["a"], 0.1)
     with pytest.raises(EngineFailed, match="some_benchmark"):
         kernels.answers(program("no JSON"), ["a"], 0.1)
