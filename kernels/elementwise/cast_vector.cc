@@ -62,19 +62,27 @@ void Truncate(const CastParams& p, const float* src, Int* dst, int64_t n) {
   if (i < n) cast_elements(p, src + i, dst + i, n - i);
 }
 
-/// Through double, which holds what is below 2^53 exactly, so that only the second step rounds; a vector with larger numbers goes through
-/// cast_elements().
+/// Through double, exactly, so that only the second step rounds: v + 2^51, when it is in [0, 2^52), makes the mantissa of a double of 2^52
+/// and more. A vector with other numbers goes through cast_elements().
 void LongsToFloats(const CastParams& p, const int64_t* src, float* dst, int64_t n) {
-  const hn::ScalableTag<int64_t> longs;
-  const hn::Repartition<double, decltype(longs)> doubles;
-  const hn::Rebind<float, decltype(longs)> floats;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(longs));
-  const auto limit = hn::Set(longs, int64_t{1} << 53);
+  const hn::ScalableTag<float> floats;
+  const hn::Half<decltype(floats)> half;
+  const hn::Repartition<int64_t, decltype(floats)> longs;
+  const hn::Repartition<double, decltype(floats)> doubles;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(floats));
+  const auto shift = hn::Set(longs, int64_t{1} << 51), above = hn::Set(longs, -(int64_t{1} << 52));
+  const auto exponent = hn::BitCast(longs, hn::Set(doubles, 0x1p52)), zero = hn::Zero(longs);
+  const auto narrow = [&](auto u) HWY_ATTR {
+    return hn::DemoteTo(half, hn::Sub(hn::BitCast(doubles, hn::Or(u, exponent)), hn::Set(doubles, 0x1.8p52)));
+  };
   int64_t i = 0;
   for (; i + lanes <= n; i += lanes) {
-    const auto v = hn::LoadU(longs, src + i);
-    if (hn::AllTrue(longs, hn::Lt(hn::Abs(v), limit))) hn::StoreU(hn::DemoteTo(floats, hn::ConvertTo(doubles, v)), floats, dst + i);
-    else cast_elements(p, src + i, dst + i, lanes);
+    const auto low = hn::Add(hn::LoadU(longs, src + i), shift), high = hn::Add(hn::LoadU(longs, src + i + lanes / 2), shift);
+    if (hn::AllTrue(longs, hn::Eq(hn::And(hn::Or(low, high), above), zero))) {
+      hn::StoreU(hn::Combine(floats, narrow(high), narrow(low)), floats, dst + i);
+    } else {
+      cast_elements(p, src + i, dst + i, lanes);
+    }
   }
   if (i < n) cast_elements(p, src + i, dst + i, n - i);
 }
