@@ -104,14 +104,15 @@ constexpr double kLook = 1e-3;  // seconds
 template <class F>
 void time_on_threads(benchmark::State& state, int threads, double work, int64_t parts, F f) {
   std::vector<double> together;
-  const auto speed = [&] {
-    // Long enough for the other threads to have gone to sleep by the middle of it.
-    const double alone = benchmarks::gflops_at_once(1, kLook);
-    together.push_back(benchmarks::gflops_at_once(threads, kLook) / (threads * alone));
-    return threads * alone;
-  };
   const auto leader = [&](Team& team) {
     const auto piece = [](void* g, int64_t begin, int64_t end, int thread) { (*static_cast<F*>(g))(begin, end, thread); };
+    const auto speed = [&] {
+      // Long enough for the other threads to have gone to sleep by the middle of it.
+      const double alone = benchmarks::gflops_at_once(1, kLook);
+      together.push_back(benchmarks::gflops_at_once(threads, kLook) / (threads * alone));
+      team.parallel_for(parts, piece, &f);  // wakes them
+      return threads * alone;
+    };
     const auto taken = benchmarks::taken(
         state, [&] { team.parallel_for(parts, piece, &f); }, speed, benchmarks::wall_seconds);
     benchmarks::count(state, taken, work);
