@@ -5,14 +5,14 @@
 // The kernel makes CPUID fault for this thread and those it starts (arch_prctl(2), ARCH_SET_CPUID), and the handler answers as the CPU
 // would, without AVX-512, AVX-VNNI, AVX-IFMA, AVX-NE-CONVERT and AMX. Bits are those of the Intel SDM, volume 2, CPUID, leaf 7.
 #include <asm/prctl.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <sys/syscall.h>
-#include <ucontext.h>
-#include <unistd.h>
 
 namespace {
 

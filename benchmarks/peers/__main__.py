@@ -24,7 +24,7 @@ from .sections import FULL, QUICK, SECTIONS, Session, installed, trials
 
 
 def tier(hidden):
-    """The widest vectors of the machine, or of what is left of it where wider ones than AVX2 are hidden, as a word for file names and titles."""
+    """The widest vectors of the machine (but AVX-512 where that is hidden), as a word for file names and titles."""
     flags = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith(("flags", "Features"))), "").split()
     known = {"avx512f": "AVX-512", "avx2": "AVX2", "sse4_1": "SSE4", "asimd": "NEON"}
     return next((name for flag, name in known.items() if flag in flags and not (hidden and flag == "avx512f")), "other")
