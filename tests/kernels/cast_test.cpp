@@ -45,7 +45,7 @@ TEST(Cast, EveryRowAgreesWithThePlainOne) {
   const float inf = std::numeric_limits<float>::infinity();
   std::vector<float> floats = {0.0f,           -0.0f, 0.5f,  -0.5f, 1.5f, -1.99f, 2147483520.0f, 2147483648.0f,
                                -2147483648.0f, 3e9f,  -3e9f, 1e19f, inf,  -inf,   std::nanf("")};
-  for (int i = 0; i < 2500; ++i) floats.push_back(static_cast<float>(i * i * i - 999999) / 7);
+  for (int64_t i = 0; i < 2500; ++i) floats.push_back(static_cast<float>(i * i * i - 999999) / 7);
   for (const DType to : {DType::kInt64, DType::kInt32, DType::kFloat16, DType::kBFloat16, DType::kUint8, DType::kFloat64}) {
     Check(DType::kFloat32, to, floats.data(), static_cast<int64_t>(floats.size()));
   }
