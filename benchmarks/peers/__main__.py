@@ -12,6 +12,7 @@ instruction set: those of other tiers stay in the report.
 """
 import argparse
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -74,6 +75,8 @@ def measure(options):
         if not HIDE.is_file():
             sys.exit(f"{HIDE.relative_to(ROOT)} is missing: make bench-peers builds it on x86-64")
         os.environ["LD_PRELOAD"] = str(HIDE)  # of every process from here on
+        if subprocess.run(["true"], check=False).returncode != 0:
+            sys.exit("--avx2 needs a CPU that lets CPUID fault (cpuid_fault in /proc/cpuinfo)")
     folder = ROOT / "build/bench"
     folder.mkdir(parents=True, exist_ok=True)
     models = [find(word, effort.forms if "load" in options.sections else ("external",)) for word in options.models]

@@ -13,7 +13,6 @@ constexpr size_t kWindow = 64;                     // steps ahead in which branc
 constexpr double kSpared = kShareNanoseconds / 2;  // what a phase that is just worth sharing out spares
 // What it takes to bring a byte that one core wrote last to another.
 constexpr double kByte = 0.05;
-constexpr double kSparedWake = kWakeNanoseconds;
 
 double cost(const PlanStep& s) {
   return std::accumulate(s.step.phases.begin(), s.step.phases.end(), 0.0, [](double sum, const Phase& p) { return sum + p.nanoseconds; });
@@ -117,8 +116,7 @@ class Finder {
     std::stable_sort(branches.begin(), branches.end(), [](const Branch& a, const Branch& b) { return a.nanoseconds > b.nanoseconds; });
     arrange(at, stop, branches);
     spared_ += spared;
-    plan_.worth_threads |= spared_ >= kSparedWake;
-    plan_.forks.back().spared = spared;
+    plan_.worth_threads |= spared_ >= kWakeNanoseconds;
     return static_cast<size_t>(plan_.forks.back().end()) - at;
   }
 
@@ -169,7 +167,7 @@ class Finder {
 
   Plan& plan_;
   size_t search_ = 0;
-  double spared_ = 0;
+  double spared_ = 0;             // nanoseconds, by all forks so far
   std::vector<Mark> mark_;        // a slot
   std::vector<int32_t> readers_;  // a slot
 };

@@ -16,7 +16,6 @@ struct PlanStep;
 struct Fork {
   std::vector<int32_t> branches;  ///< first step of each, ascending, and the end of the last
   std::vector<size_t> shared;     ///< where each branch's part of the memory that a step's threads share begins
-  double spared = 0;              ///< nanoseconds by which two threads shorten it, by the steps' costs
 
   int32_t begin() const { return branches.front(); }
   int32_t end() const { return branches.back(); }
@@ -27,7 +26,7 @@ struct Fork {
 inline constexpr size_t kMostForkOperands = 32;
 
 /// Finds the forks of a plan that pay, brings their steps together, and fills in `forks`, `shared_bytes` and `worth_threads`. Operands are
-/// final; memory is not laid out yet, so whoever does that lets what a fork touches live all through it. Linear in the steps.
+/// final; memory is not laid out yet, so whoever does that lets what a fork touches live all through it. Looks a window of steps ahead, where several readers of a value begin.
 void find_forks(Plan& plan);
 
 /// A slot that two branches of one fork touch, a flag a slot: its memory must not change hands within the fork.

@@ -1,6 +1,7 @@
 // Running the steps of one region: static steps by table, deferred and dynamic ones with tensors of their own.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,14 +25,14 @@ class RegionRunner {
 
  private:
   friend class StepContext;
-  Status step(const PlanStep& step);
   using Clock = std::chrono::steady_clock;
+  Status step(const PlanStep& step);
   void record(const PlanStep& step, Clock::time_point start, Clock::time_point end, bool shared) const;
   Status deferred_step(const PlanStep& step);
   Status dynamic_step(const PlanStep& step, const Step& work);
   Status static_step(const PlanStep& step);
-  Status phases(const Step& work, const kernels::Call& call);
-  Status phases_alone(const Step& work, const kernels::Call& call, int thread);
+  /// Shared out where they are long enough, or all done by thread number `alone`.
+  Status phases(const Step& work, const kernels::Call& call, std::optional<int> alone = {});
   struct Branches;
   Status fork(const Fork& fork);
   void branch(Branches& all, int32_t index, int thread);

@@ -64,23 +64,14 @@ void do_alone(Job& job, int thread) {
 
 }  // namespace
 
-Status RegionRunner::phases(const Step& work, const kernels::Call& call) {
+Status RegionRunner::phases(const Step& work, const kernels::Call& call, std::optional<int> alone) {
   for (const Phase& phase : work.phases) {
     Job job = job_of(phase, call, state_, options_);
-    if (phase.parts > 1 && phase.nanoseconds >= kShareNanoseconds && team_.threads() > 1) {
+    if (!alone && phase.parts > 1 && phase.nanoseconds >= kShareNanoseconds && team_.threads() > 1) {
       team_.parallel_for(phase.parts, do_parts, &job);
     } else {
-      do_alone(job, 0);
+      do_alone(job, alone.value_or(0));
     }
-    if (job.watched()) TENON_TRY(check());
-  }
-  return {};
-}
-
-Status RegionRunner::phases_alone(const Step& work, const kernels::Call& call, int thread) {
-  for (const Phase& phase : work.phases) {
-    Job job = job_of(phase, call, state_, options_);
-    do_alone(job, thread);
     if (job.watched()) TENON_TRY(check());
   }
   return {};
@@ -137,7 +128,7 @@ void RegionRunner::branch(Branches& all, int32_t index, int thread) {
     if (times) times[0] = Clock::now();
     kernels::Fault fault;
     const kernels::Call call = call_of(*frame_, step, src.data(), dst.data(), shared, fault);
-    Status status = phases_alone(step.step, call, thread);
+    Status status = phases(step.step, call, thread);
     if (status.ok() && fault.kind.load(std::memory_order_relaxed) != kernels::Fault::kNone) status = fault_status(fault);
     if (times) times[1] = Clock::now();
     if (status.ok()) continue;
