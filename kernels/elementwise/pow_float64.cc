@@ -15,7 +15,7 @@ HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 
-/// Vectors with a base or an exponent that Pow64 does not know are left to the C library.
+/// Lanes with a base or an exponent that Pow64 does not know are left to the C library.
 void AnyPow64(const double* a, int64_t sa, const double* b, int64_t sb, double* dst, int64_t count) {
   const D64 d;
   const size_t lanes = hn::Lanes(d), n = static_cast<size_t>(count);
@@ -27,13 +27,10 @@ void AnyPow64(const double* a, int64_t sa, const double* b, int64_t sb, double* 
     };
     const V64 base = load(a, sa), exponent = load(b, sb), size = hn::Abs(base);
     const auto known = hn::And(hn::And(hn::Gt(size, hn::Zero(d)), hn::Lt(size, hn::Inf(d))), hn::Lt(hn::Abs(exponent), hn::Set(d, 0x1p64)));
-    if (hn::AllTrue(d, known)) {
-      const V64 y = Pow64(base, exponent);
-      if (k == lanes) hn::StoreU(y, d, dst + i);
-      else StorePart(y, d, dst + i, k);
-      continue;
-    }
-    for (size_t j = i; j < i + k; ++j) dst[j] = std::pow(a[static_cast<int64_t>(j) * sa], b[static_cast<int64_t>(j) * sb]);
+    const V64 y = PatchLanes(
+        d, known, Pow64(base, exponent), [](double x, double e) { return std::pow(x, e); }, base, exponent);
+    if (k == lanes) hn::StoreU(y, d, dst + i);
+    else StorePart(y, d, dst + i, k);
   }
 }
 

@@ -40,11 +40,11 @@ HWY_INLINE void StorePart(hn::Vec<D> v, D d, hn::TFromD<D>* dst, size_t n) {
 }
 
 /// y, but f(a, b) in the lanes where `known` is false.
-template <class D, class V>
-HWY_NOINLINE V PatchUnknown(D d, hn::Mask<D> known, V y, float (*f)(float, float), V a, V b) {
+template <class D, class V, class T = hn::TFromD<D>>
+HWY_NOINLINE V PatchUnknown(D d, hn::Mask<D> known, V y, hn::TFromD<D> (*f)(hn::TFromD<D>, hn::TFromD<D>), V a, V b) {
   constexpr size_t kLanes = hn::MaxLanes(d);
-  HWY_ALIGN float is_known[kLanes], out[kLanes], in[2][kLanes];
-  hn::Store(hn::IfThenElseZero(known, hn::Set(d, 1.0f)), d, is_known);
+  HWY_ALIGN T is_known[kLanes], out[kLanes], in[2][kLanes];
+  hn::Store(hn::IfThenElseZero(known, hn::Set(d, T(1))), d, is_known);
   hn::Store(y, d, out);
   hn::Store(a, d, in[0]);
   hn::Store(b, d, in[1]);
@@ -55,7 +55,7 @@ HWY_NOINLINE V PatchUnknown(D d, hn::Mask<D> known, V y, float (*f)(float, float
 }
 /// The same, where that is rare. What a lane becomes does not depend on its neighbours, nor on where vectors begin.
 template <class D, class V>
-HWY_INLINE V PatchLanes(D d, hn::Mask<D> known, V y, float (*f)(float, float), V a, V b) {
+HWY_INLINE V PatchLanes(D d, hn::Mask<D> known, V y, hn::TFromD<D> (*f)(hn::TFromD<D>, hn::TFromD<D>), V a, V b) {
   return HWY_LIKELY(hn::AllTrue(d, known)) ? y : PatchUnknown(d, known, y, f, a, b);
 }
 

@@ -226,6 +226,26 @@ TEST(Float64, PowersOfSpecialValuesAreThoseOfC) {
   });
 }
 
+/// Special values beside plain ones, on any tile: an element's bits depend on itself alone.
+TEST(Float64, PowersDoNotDependOnTheirNeighbours) {
+  constexpr size_t kCount = 203;
+  std::mt19937 random(3);
+  std::uniform_real_distribution<double> bases(0.01, 10), exponents(-5, 5);
+  std::vector<double> a(kCount), b(kCount), alone(kCount);
+  for (size_t i = 0; i < kCount; ++i)
+    a[i] = i % 7 == 2 ? 0 : i % 11 == 3 ? kInf : bases(random), b[i] = i % 13 == 5 ? kNaN : exponents(random);
+  test::for_each_target([&] {
+    for (const int64_t step : {0, 1}) {
+      for (size_t i = 0; i < kCount; ++i) pow_tile64()(&a[i], 1, &b[step == 0 ? 0 : i], step, &alone[i], 1);
+      for (const size_t first : {0, 1, 2, 3, 5, 8}) {
+        std::vector<double> y(a.begin() + static_cast<int64_t>(first), a.end());
+        pow_tile64()(y.data(), 1, b.data() + (step == 0 ? 0 : first), step, y.data(), static_cast<int64_t>(y.size()));
+        EXPECT_EQ(std::memcmp(y.data(), alone.data() + first, y.size() * sizeof(double)), 0) << first << " " << step;
+      }
+    }
+  });
+}
+
 TEST(Float64, PowTakesExponentsOfEveryType) {
   BinaryParams p{
       .kind = BinaryKind::kPow, .dtype = DType::kFloat64, .exponent_dtype = DType::kInt64, .count = 1000, .chunk = 600, .shape = {}};
