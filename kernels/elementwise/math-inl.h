@@ -130,8 +130,7 @@ HWY_INLINE V SigmoidFast(D d, V x) {
 /// At most 6 ULP; exactly +-1 from |x| about 9 on.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V TanhFast(D d, V x) {
-  x = Bound(d, x, -9.02f, 9.02f);
-  const V y = hn::Mul(x, x);
+  const V a = AtMost(hn::Set(d, 9.02f), hn::Abs(x)), y = hn::Mul(a, a);
   V p = hn::Set(d, -8.43603819070636e-14f);
   p = hn::MulAdd(p, y, hn::Set(d, 5.2577747711168854e-11f));
   p = hn::MulAdd(p, y, hn::Set(d, -2.018395761638203e-08f));
@@ -143,14 +142,13 @@ HWY_INLINE V TanhFast(D d, V x) {
   q = hn::MulAdd(q, y, hn::Set(d, 0.024491379037499428f));
   q = hn::MulAdd(q, y, hn::Set(d, 0.4641648232936859f));
   q = hn::MulAdd(q, y, hn::Set(d, 1.0f));
-  return Bound(d, hn::Div(hn::Mul(x, p), q), -1.0f, 1.0f);
+  return hn::CopySignToAbs(AtMost(hn::Set(d, 1.0f), hn::Div(hn::Mul(a, p), q)), x);
 }
 
 /// At most 7 ULP; exactly +-1 from |x| about 3.93 on.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ErfFast(D d, V x) {
-  x = Bound(d, x, -3.93f, 3.93f);
-  const V y = hn::Mul(x, x);
+  const V a = AtMost(hn::Set(d, 3.93f), hn::Abs(x)), y = hn::Mul(a, a);
   V p = hn::Set(d, 2.0419713564479025e-06f);
   p = hn::MulAdd(p, y, hn::Set(d, 0.0002848080184776336f));
   p = hn::MulAdd(p, y, hn::Set(d, 0.003779591526836157f));
@@ -163,7 +161,7 @@ HWY_INLINE V ErfFast(D d, V x) {
   q = hn::MulAdd(q, y, hn::Set(d, 0.11425735801458359f));
   q = hn::MulAdd(q, y, hn::Set(d, 0.5024101138114929f));
   q = hn::MulAdd(q, y, hn::Set(d, 1.0f));
-  return Bound(d, hn::Div(hn::Mul(x, p), q), -1.0f, 1.0f);
+  return hn::CopySignToAbs(AtMost(hn::Set(d, 1.0f), hn::Div(hn::Mul(a, p), q)), x);
 }
 
 /// x/2 (1 + erf(x / sqrt 2)).
