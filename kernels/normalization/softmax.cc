@@ -102,6 +102,46 @@ void ShortRows(const SoftmaxParams& p, const float* src, float* dst, int64_t row
   }
 }
 
+/// Rows of up to kFewVectors vectors of float64, as many at a time as there is room for: their exponentials are taken side by side, without
+/// regard to where rows end. All vectors are whole, and what they hold beyond a row is written again with the next one.
+constexpr size_t kFewVectors = 16;
+void FewVectors64(const SoftmaxParams& p, const double* src, double* dst, int64_t count) {
+  const D64 d;
+  constexpr size_t kRoom = 512;
+  const size_t lanes = hn::Lanes(d), n = static_cast<size_t>(p.n), last = (n - 1) / lanes * lanes, left = n - last;
+  const bool plain = p.kind == SoftmaxKind::kSoftmax;
+  const auto inside = hn::FirstN(d, left);
+  const V64 lowest = hn::Neg(hn::Inf(d));
+  HWY_ALIGN double x[kRoom + hn::MaxLanes(d)] = {}, e[kRoom + hn::MaxLanes(d)];
+  const double* const y = plain ? e : x;
+  for (size_t rows = static_cast<size_t>(count), m = 0; rows > 0; rows -= m, src += m * n, dst += m * n) {
+    m = kRoom / n < rows ? kRoom / n : rows;
+    for (size_t r = 0; r < m; ++r) {
+      const double* const from = src + r * n;
+      const V64 end = r + 1 == rows ? LoadPart(d, from + last, left) : hn::LoadU(d, from + last);
+      V64 shift = hn::IfThenElse(inside, end, lowest);
+      for (size_t i = 0; i < last; i += lanes) shift = hn::Max(shift, hn::LoadU(d, from + i));
+      shift = hn::MaxOfLanes(d, shift);
+      for (size_t i = 0; i < last; i += lanes) hn::StoreU(hn::Sub(hn::LoadU(d, from + i), shift), d, x + r * n + i);
+      hn::StoreU(hn::Sub(end, shift), d, x + r * n + last);
+    }
+    for (size_t i = 0; i < m * n; i += lanes) hn::Store(ExpFast64(hn::Load(d, x + i)), d, e + i);
+    for (size_t at = 0; at < m * n; at += n) {
+      V64 sum = hn::IfThenElseZero(inside, hn::LoadU(d, e + at + last));
+      for (size_t i = 0; i < last; i += lanes) sum = hn::Add(sum, hn::LoadU(d, e + at + i));
+      const double total = hn::GetLane(hn::SumOfLanes(d, sum));
+      const V64 factor = hn::Set(d, plain ? 1 / total : std::log(total));
+      const auto result = [&](size_t i) HWY_ATTR {
+        const V64 v = hn::LoadU(d, y + at + i);
+        return plain ? hn::Mul(v, factor) : hn::Sub(v, factor);
+      };
+      for (size_t i = 0; i < last; i += lanes) hn::StoreU(result(i), d, dst + at + i);
+      if (at + n < m * n) hn::StoreU(result(last), d, dst + at + last);
+      else StorePart(result(last), d, dst + at + last, left);
+    }
+  }
+}
+
 /// Rows that do not stay in registers.
 template <class T>
 void LongRows(const SoftmaxParams& p, const T* src, T* dst, int64_t rows) {
@@ -165,10 +205,11 @@ void HardmaxRows(const SoftmaxParams& p, const Call& call, Range range) {
 
 void SoftmaxRows(const SoftmaxParams& p, const Call& call, Range range) {
   const int64_t begin = range.begin * p.chunk, end = range.end * p.chunk < p.outer ? range.end * p.chunk : p.outer;
-  if (p.dtype == DType::kFloat64) {
-    return LongRows(p, call.in<double>(0) + begin * p.n, call.out<double>(0) + begin * p.n, end - begin);
-  }
   const size_t n = static_cast<size_t>(p.n);
+  if (p.dtype == DType::kFloat64) {
+    const auto rows = n <= kFewVectors * hn::Lanes(D64()) ? FewVectors64 : LongRows<double>;
+    return rows(p, call.in<double>(0) + begin * p.n, call.out<double>(0) + begin * p.n, end - begin);
+  }
   const float* src = call.in<float>(0) + begin * p.n;
   float* dst = call.out<float>(0) + begin * p.n;
   switch ((n - 1) / hn::Lanes(hn::ScalableTag<float>())) {

@@ -38,8 +38,9 @@ std::vector<double> reference(K kind, int64_t outer, int64_t n, int64_t inner, c
 TEST(Softmax, MatchesReferenceOnEveryTarget) {
   std::mt19937 random(5);
   std::uniform_real_distribution<float> numbers(-9, 9);
-  const Dims shapes[] = {{1, 1, 1},  {3, 5, 1},  {4, 1000, 1}, {2, 7, 3},  {2, 33, 17}, {1, 4, 200}, {5, 16, 64}, {70, 2, 1},
-                         {1, 31, 1}, {3, 16, 1}, {3, 17, 1},   {2, 32, 1}, {2, 47, 1},  {2, 50, 1},  {3, 64, 1},  {3, 65, 1}};
+  const Dims shapes[] = {{1, 1, 1},  {3, 5, 1},  {4, 1000, 1}, {2, 7, 3},   {2, 33, 17}, {1, 4, 200}, {5, 16, 64},
+                         {70, 2, 1}, {1, 31, 1}, {3, 16, 1},   {3, 17, 1},  {2, 32, 1},  {2, 47, 1},  {2, 50, 1},
+                         {3, 64, 1}, {3, 65, 1}, {9, 10, 1},   {2, 127, 1}, {2, 128, 1}, {2, 129, 1}};
   for (const Dims& s : shapes) {
     std::vector<float> x(s[0] * s[1] * s[2]);
     for (float& v : x) v = numbers(random);
