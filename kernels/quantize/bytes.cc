@@ -9,6 +9,7 @@
 
 #include "hwy/highway.h"
 #include "kernels/dispatch.h"
+#include "kernels/pack_bytes-inl.h"
 #include "kernels/quantize/quantize.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -17,7 +18,7 @@ namespace HWY_NAMESPACE {
 namespace {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// Whole vectors, then elements one by one: both round alike.
+/// Whole vectors, then elements one by one: all round alike.
 template <class T>
 void QuantizeRun(const float* x, const float* scale, const T* zero, int64_t step, int64_t n, T* y) {
   const hn::ScalableTag<float> d;
@@ -28,7 +29,21 @@ void QuantizeRun(const float* x, const float* scale, const T* zero, int64_t step
   auto s = hn::Set(d, *scale);
   auto z = hn::Set(ints, zero == nullptr ? 0 : *zero);
   auto low = hn::Sub(hn::Set(d, kLow), hn::ConvertTo(d, z)), high = hn::Sub(hn::Set(d, kHigh), hn::ConvertTo(d, z));
+  // Clamped first: what is rounded is small. NaN is the lowest.
+  const auto quotient = [&](int64_t i) HWY_ATTR { return hn::Min(hn::Max(hn::Div(hn::LoadU(d, x + i), s), low), high); };
   int64_t i = 0;
+  if (step == 0) {
+    // Packed as unsigned bytes.
+    constexpr int32_t kAbove = -std::numeric_limits<T>::min();
+    const hn::Repartition<uint8_t, decltype(d)> packed;
+    const int32_t offset = kAbove + (zero == nullptr ? 0 : *zero);
+    const auto rounded = [&](int64_t at) HWY_ATTR { return RoundedPlus(d, quotient(at), offset); };
+    const auto flip = hn::Set(packed, static_cast<uint8_t>(kAbove));
+    for (; i + 4 * lanes <= n; i += 4 * lanes) {
+      const auto v = PackBytesInOrder(ints, rounded(i), rounded(i + lanes), rounded(i + 2 * lanes), rounded(i + 3 * lanes));
+      hn::StoreU(hn::Xor(v, flip), packed, reinterpret_cast<uint8_t*>(y + i));
+    }
+  }
   for (; i + lanes <= n; i += lanes) {
     if (step != 0) {
       s = hn::LoadU(d, scale + i);
@@ -38,10 +53,7 @@ void QuantizeRun(const float* x, const float* scale, const T* zero, int64_t step
         high = hn::Sub(hn::Set(d, kHigh), hn::ConvertTo(d, z));
       }
     }
-    const auto q = hn::Div(hn::LoadU(d, x + i), s);
-    // Clamped first: what is converted to integers fits them. NaN is the lowest.
-    const auto clamped = hn::Min(hn::IfThenElse(hn::Ge(q, low), q, low), high);
-    hn::StoreU(hn::DemoteTo(bytes, hn::Add(hn::NearestInt(clamped), z)), bytes, y + i);
+    hn::StoreU(hn::DemoteTo(bytes, hn::Add(RoundedPlus(d, quotient(i), 0), z)), bytes, y + i);
   }
   for (; i < n; ++i) {
     const float zero_point = zero == nullptr ? 0 : static_cast<float>(zero[i * step]);

@@ -19,16 +19,20 @@ void Range(const MinMaxParams& p, const Call& call, kernels::Range range) {
   for (int64_t part = range.begin; part < range.end; ++part) {
     const float* x = call.in<float>(0) + part * p.chunk;
     const int64_t n = std::min(p.chunk, p.count - part * p.chunk);
-    // Two of each, since a comparison takes longer than a load. NaN becomes 0, which the range holds anyway.
-    auto low0 = hn::Zero(d), low1 = low0, high0 = low0, high1 = low0;
+    // Several of each, since a comparison takes longer than a load. Beside NaN a minimum is its second operand, or the number.
+    constexpr int64_t kChains = 4;
+    hn::Vec<decltype(d)> lows[kChains], highs[kChains];
+    for (int c = 0; c < kChains; ++c) lows[c] = highs[c] = hn::Zero(d);
     int64_t i = 0;
-    for (; i + 2 * lanes <= n; i += 2 * lanes) {
-      auto a = hn::LoadU(d, x + i), b = hn::LoadU(d, x + i + lanes);
-      a = hn::IfThenElseZero(hn::Eq(a, a), a);
-      b = hn::IfThenElseZero(hn::Eq(b, b), b);
-      low0 = hn::Min(low0, a), low1 = hn::Min(low1, b), high0 = hn::Max(high0, a), high1 = hn::Max(high1, b);
+    for (; i + kChains * lanes <= n; i += kChains * lanes) {
+#pragma GCC unroll 4
+      for (int c = 0; c < kChains; ++c) {
+        const auto v = hn::LoadU(d, x + i + c * lanes);
+        lows[c] = hn::Min(v, lows[c]), highs[c] = hn::Max(v, highs[c]);
+      }
     }
-    float low = hn::GetLane(hn::MinOfLanes(d, hn::Min(low0, low1))), high = hn::GetLane(hn::MaxOfLanes(d, hn::Max(high0, high1)));
+    for (int c = 1; c < kChains; ++c) lows[0] = hn::Min(lows[0], lows[c]), highs[0] = hn::Max(highs[0], highs[c]);
+    float low = hn::GetLane(hn::MinOfLanes(d, lows[0])), high = hn::GetLane(hn::MaxOfLanes(d, highs[0]));
     for (; i < n; ++i) {
       if (x[i] < low) low = x[i];
       if (x[i] > high) high = x[i];

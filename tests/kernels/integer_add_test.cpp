@@ -58,5 +58,35 @@ TEST(QuantizedAdd, SignsZeroPointsAndLengths) {
   });
 }
 
+/// Bytes of b are 0, so that the sum is (x - zero) * scale: its ties, and sums beyond what a float has room to round.
+std::vector<uint8_t> scaled(const std::vector<uint8_t>& x, float scale, uint8_t y_zero) {
+  const auto count = static_cast<int64_t>(x.size());
+  QuantizedAddParams p{.a_zero = true, .b_zero = true, .y_zero = true, .count = count, .chunk = count};
+  const std::vector<uint8_t> w(x.size());
+  std::vector<uint8_t> out(x.size());
+  const float one = 1;
+  const uint8_t middle = 128, none = 0;
+  const void* src[] = {x.data(), &scale, &middle, w.data(), &one, &none, &one, &y_zero};
+  void* dst[] = {out.data()};
+  Fault fault;
+  quantized_add.begin()->pointer()(p, {.src = src, .dst = dst, .fault = &fault}, {0, 1});
+  return out;
+}
+
+TEST(QuantizedAdd, TiesGoToEvenAndEverythingSaturates) {
+  std::vector<uint8_t> x(300);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<uint8_t>(i);
+  test::for_each_target([&] {
+    for (const float scale : {0.5f, 1.5f, -0.5f, 3.0f, 1e3f, 1e5f, -1e5f, 1e9f, 1e30f, -1e30f}) {
+      const auto y = scaled(x, scale, 7);
+      for (size_t i = 0; i < x.size(); ++i) {
+        const double want = std::min(std::max(std::nearbyint((x[i] - 128.0) * static_cast<double>(scale)) + 7, 0.0), 255.0);
+        ASSERT_EQ(y[i], want) << scale << " " << i;
+      }
+    }
+    for (const uint8_t v : scaled(x, std::nanf(""), 7)) ASSERT_EQ(v, 0);
+  });
+}
+
 }  // namespace
 }  // namespace tenon::kernels

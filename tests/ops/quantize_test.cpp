@@ -119,11 +119,13 @@ TEST(Quantize, TiesGoToEvenAndEverythingSaturates) {
               (std::vector<int8_t>{0, 2, 2, 0, -2, 127, -128, 127, -128, -128}));
     EXPECT_EQ(values<uint8_t>(run1(QuantizeLinear{}, {x, one, Tensor::scalar<uint8_t>(100)})),
               (std::vector<uint8_t>{100, 102, 102, 100, 98, 255, 0, 255, 0, 0}));
-    // Twice the ten elements: the first ones go through vectors of every length.
+    // Many times the ten elements: the first ones go through vectors of every length.
     std::vector<float> many;
-    for (int i = 0; i < 8; ++i) many.insert(many.end(), x.values<float>().begin(), x.values<float>().end());
-    const auto y = values<int8_t>(run1(QuantizeLinear{.to = DType::kInt8}, {Tensor::of<float>({80}, many), one}));
+    for (int i = 0; i < 15; ++i) many.insert(many.end(), x.values<float>().begin(), x.values<float>().end());
+    const auto y = values<int8_t>(run1(QuantizeLinear{.to = DType::kInt8}, {Tensor::of<float>({150}, many), one}));
     for (size_t i = 10; i < y.size(); ++i) EXPECT_EQ(y[i], y[i - 10]) << i;
+    const auto u = values<uint8_t>(run1(QuantizeLinear{}, {Tensor::of<float>({150}, many), one, Tensor::scalar<uint8_t>(100)}));
+    for (size_t i = 10; i < u.size(); ++i) EXPECT_EQ(u[i], u[i - 10]) << i;
   });
   EXPECT_EQ(values<int16_t>(run1(QuantizeLinear{.to = DType::kInt16}, {Tensor::of<float>({3}, {1e9f, -1e9f, 2.5f}), one})),
             (std::vector<int16_t>{32767, -32768, 2}));
