@@ -76,7 +76,7 @@ constexpr float Neutral() {
   else return std::numeric_limits<float>::infinity();
 }
 
-/// Folds the lanes of a vector; sums in double.
+/// Folds the lanes of a vector without NaN, or of one whose lanes are summed or multiplied; sums in double.
 template <Fold fold, class D, class V>
 HWY_INLINE double FoldLanes(D d, V v) {
   if constexpr (fold == Fold::kSum) {
@@ -91,7 +91,6 @@ HWY_INLINE double FoldLanes(D d, V v) {
     for (size_t l = 0; l < hn::Lanes(d); ++l) total *= lane[l];
     return total;
   } else {
-    if (!hn::AllFalse(d, hn::IsNaN(v))) return std::numeric_limits<double>::quiet_NaN();
     return hn::GetLane(fold == Fold::kMax ? hn::MaxOfLanes(d, v) : hn::MinOfLanes(d, v));
   }
 }
@@ -109,26 +108,37 @@ double FoldRun(const float* src, int64_t count, Map map) {
     for (; i < count; ++i) total = CombineScalar<fold>(total, map.One(src[i]));
     return total;
   }
+  // Of an extreme and NaN the extreme stays: it is the second operand, or the number. That there was NaN is kept beside it.
+  auto nan = hn::FirstN(d, 0);
+  const auto join = [&nan](V& acc, V x) HWY_ATTR {
+    if constexpr (fold == Fold::kMax || fold == Fold::kMin) {
+      nan = hn::Or(nan, hn::IsNaN(x));
+      acc = fold == Fold::kMax ? hn::Max(x, acc) : hn::Min(x, acc);
+    } else {
+      acc = Combine<fold>(acc, x);
+    }
+  };
   while (i < count) {
     V a0 = neutral, a1 = neutral, a2 = neutral, a3 = neutral;
     int64_t block = (count - i) / lanes;
     if (block > kBlock) block = kBlock;
     int64_t k = 0;
     for (; k + 4 <= block; k += 4, i += 4 * lanes) {
-      a0 = Combine<fold>(a0, map(d, hn::LoadU(d, src + i)));
-      a1 = Combine<fold>(a1, map(d, hn::LoadU(d, src + i + lanes)));
-      a2 = Combine<fold>(a2, map(d, hn::LoadU(d, src + i + 2 * lanes)));
-      a3 = Combine<fold>(a3, map(d, hn::LoadU(d, src + i + 3 * lanes)));
+      join(a0, map(d, hn::LoadU(d, src + i)));
+      join(a1, map(d, hn::LoadU(d, src + i + lanes)));
+      join(a2, map(d, hn::LoadU(d, src + i + 2 * lanes)));
+      join(a3, map(d, hn::LoadU(d, src + i + 3 * lanes)));
     }
-    for (; k < block; ++k, i += lanes) a0 = Combine<fold>(a0, map(d, hn::LoadU(d, src + i)));
+    for (; k < block; ++k, i += lanes) join(a0, map(d, hn::LoadU(d, src + i)));
     if (i < count && count - i < lanes) {
       const size_t left = static_cast<size_t>(count - i);
-      a1 = Combine<fold>(a1, hn::IfThenElse(hn::FirstN(d, left), map(d, LoadPart(d, src + i, left)), neutral));
+      join(a1, hn::IfThenElse(hn::FirstN(d, left), map(d, LoadPart(d, src + i, left)), neutral));
       i = count;
     }
-    total = CombineScalar<fold>(total, FoldLanes<fold>(d, Combine<fold>(Combine<fold>(a0, a1), Combine<fold>(a2, a3))));
+    join(a0, a1), join(a2, a3), join(a0, a2);
+    total = CombineScalar<fold>(total, FoldLanes<fold>(d, a0));
   }
-  return total;
+  return hn::AllFalse(d, nan) ? total : std::numeric_limits<double>::quiet_NaN();
 }
 
 /// Folds everything one output element covers.

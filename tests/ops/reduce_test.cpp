@@ -163,13 +163,17 @@ TEST(Reduce, OtherDtypes) {
 TEST(Reduce, NanAndInfinity) {
   const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
   test::for_each_target([&] {
-    for (const int place : {0, 5, 18}) {
-      std::vector<float> x(19, 1.0f);
-      x[place] = nan;
+    // The second row is without NaN.
+    for (const auto& [n, place] : std::vector<std::pair<int64_t, int64_t>>{
+             {19, 0}, {19, 5}, {19, 18}, {301, 0}, {301, 40}, {301, 77}, {301, 200}, {301, 260}, {301, 299}, {301, 300}, {9000, 4500}}) {
+      std::vector<float> x(static_cast<size_t>(2 * n), 1.0f);
+      x[static_cast<size_t>(place)] = nan;
+      const Tensor rows = Tensor::of({2, n}, x), columns = Tensor::of({n, 1}, std::vector<float>(x.begin(), x.begin() + n));
       for (const K kind : {K::kMax, K::kMin, K::kSum, K::kMean, K::kLogSumExp}) {
-        EXPECT_TRUE(std::isnan(run1(ops::Reduce{kind}, {Tensor::of({19}, x)}).as<float>()[0])) << ops::name_of(kind) << place;
-        EXPECT_TRUE(std::isnan(run1(ops::Reduce{kind}, {Tensor::of({19, 1}, x), Tensor::of<int64_t>({1}, {0})}).as<float>()[0]))
-            << ops::name_of(kind);
+        const Tensor y = run1(ops::Reduce{kind}, {rows, Tensor::of<int64_t>({1}, {1})});
+        EXPECT_TRUE(std::isnan(y.as<float>()[0])) << ops::name_of(kind) << n << " " << place;
+        EXPECT_FALSE(std::isnan(y.as<float>()[1])) << ops::name_of(kind) << n << " " << place;
+        EXPECT_TRUE(std::isnan(run1(ops::Reduce{kind}, {columns, Tensor::of<int64_t>({1}, {0})}).as<float>()[0])) << ops::name_of(kind);
       }
     }
     EXPECT_EQ(run1(ops::Reduce{K::kLogSumExp}, {Tensor::of<float>({2}, {-inf, -inf})}).as<float>()[0], -inf);
