@@ -34,10 +34,12 @@ struct Row {
   const float* src;      ///< first block of the chunk, first pixel of the image
   const float* weights;  ///< of the chunk
   int64_t channels;      ///< of the chunk
-  int64_t z, y;          ///< input position of the first tap
+  int64_t line;          ///< from `src` to the line of the first tap inside the image
   TapRange zs, ys;       ///< taps inside the image
-  int64_t width;         ///< pixels
-  float* dst;            ///< first pixel of the row, first block of the tile
+  bool pointwise;        ///< there is one tap alone
+  int64_t in_plane, out_plane;
+  int64_t width;  ///< pixels
+  float* dst;     ///< first pixel of the row, first block of the tile
   const float* residual;
   bool first, last;  ///< chunk
   Ahead* ahead;
@@ -55,23 +57,21 @@ HWY_INLINE void AccumulateBlock(const Pixels& x, const float* w, int64_t channel
 
 /// All channels of a chunk at one tap position, whose inputs lie in blocks `plane` floats apart.
 template <int R, int V>
-HWY_INLINE void AccumulateChunk(const float* first, int64_t plane, const Row& row, VF (&acc)[R][V]) {
-  const float* w = row.weights;
-  int64_t channels = row.channels;
+HWY_INLINE void AccumulateChunk(const float* first, int64_t plane, int64_t channels, const float* w, Ahead& ahead, VF (&acc)[R][V]) {
   for (; channels >= kBlock; channels -= kBlock, first += plane, w += kBlock * V * kLanes) {
     Accumulate<R, V>(Regular<kBlock>{first}, One(), w, std::integral_constant<int64_t, kBlock>(), acc);
-    row.ahead->Step();
+    ahead.Step();
   }
   if (channels > 0) Accumulate<R, V>(Regular<kBlock>{first}, One(), w, channels, acc);
 }
 
 template <int R, int V>
 HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bias, int64_t ox) {
-  const int64_t out_plane = p.out_pixels() * kBlock;
-  const int64_t in_plane = p.in_pixels() * kBlock;
-  const int64_t taps = p.taps();
-  const int64_t x0 = ox * p.stride[2] - p.pad[2];
-  const bool inside = x0 >= 0 && x0 + (R - 1) * p.stride[2] + (p.kernel[2] - 1) * p.dilation[2] < p.in[2];
+  const int64_t out_plane = row.out_plane, in_plane = row.in_plane;
+  const int64_t stride = p.stride[2], dilation = p.dilation[2], kernel = p.kernel[2], width = p.in[2];
+  const int64_t x0 = ox * stride - p.pad[2];
+  const bool inside = x0 >= 0 && x0 + (R - 1) * stride + (kernel - 1) * dilation < width;
+  const bool regular = inside && stride == 1;
   const int64_t pitch = p.out_step[2] * kBlock;
   float* dst = row.dst + ox * pitch;
 
@@ -81,36 +81,42 @@ HWY_NOINLINE void ConvTile(const ConvParams& p, const Row& row, const float* bia
   } else {
     LoadTile<R, V>(dst, pitch, out_plane, acc);
   }
-  const float* plane = row.src;
+  Ahead ahead = *row.ahead;
+  const float* plane = row.src + row.line;
   const float* w = row.weights;
-  const bool pointwise = inside && taps == 1 && p.stride[2] == 1 && row.zs.end == 1 && row.ys.end == 1;
-  if (pointwise) AccumulateChunk<R, V>(plane + ((row.z * p.in[1] + row.y) * p.in[2] + x0) * kBlock, in_plane, row, acc);
-  for (int64_t left = pointwise ? 0 : row.channels; left > 0; left -= kBlock, plane += in_plane) {
-    const int64_t channels = left < kBlock ? left : kBlock;
-    const int64_t tap_size = channels * V * kLanes;
-    for (int64_t kz = row.zs.begin; kz < row.zs.end; ++kz) {
-      for (int64_t ky = row.ys.begin; ky < row.ys.end; ++ky) {
-        const float* line = plane + ((row.z + kz * p.dilation[0]) * p.in[1] + row.y + ky * p.dilation[1]) * p.in[2] * kBlock;
-        const float* tap = w + (kz * p.kernel[1] + ky) * p.kernel[2] * tap_size;
-        for (int64_t kx = 0; kx < p.kernel[2]; ++kx, tap += tap_size) {
-          const int64_t ix = x0 + kx * p.dilation[2];
-          if (inside && p.stride[2] == 1) {
-            AccumulateBlock<R, V>(Regular<kBlock>{line + ix * kBlock}, tap, channels, acc);
-          } else {
-            Scattered<R> x;
+  if (regular && row.pointwise) {
+    AccumulateChunk<R, V>(plane + x0 * kBlock, in_plane, row.channels, w, ahead, acc);
+  } else {
+    const int64_t depths = row.zs.end - row.zs.begin, heights = row.ys.end - row.ys.begin;
+    const int64_t next_line = p.dilation[1] * width * kBlock, next_depth = p.dilation[0] * p.in[1] * width * kBlock;
+    const int64_t taps = p.taps(), first_tap = (row.zs.begin * p.kernel[1] + row.ys.begin) * kernel, depth_taps = p.kernel[1] * kernel;
+    for (int64_t left = row.channels; left > 0; left -= kBlock, plane += in_plane) {
+      const int64_t channels = left < kBlock ? left : kBlock, tap_size = channels * V * kLanes;
+      for (int64_t z = 0; z < depths; ++z) {
+        const float* tap = w + (first_tap + z * depth_taps) * tap_size;
+        const float* line = plane + z * next_depth;
+        for (int64_t y = 0; y < heights; ++y, line += next_line) {
+          int64_t ix = x0;
+          for (int64_t kx = 0; kx < kernel; ++kx, tap += tap_size, ix += dilation) {
+            if (regular) {
+              AccumulateBlock<R, V>(Regular<kBlock>{line + ix * kBlock}, tap, channels, acc);
+            } else {
+              Scattered<R> x;
 #pragma GCC unroll 14
-            for (int r = 0; r < R; ++r) {
-              const int64_t at = ix + r * p.stride[2];
-              x.pixel[r] = at >= 0 && at < p.in[2] ? line + at * kBlock : kZeros;
+              for (int r = 0; r < R; ++r) {
+                const int64_t at = ix + r * stride;
+                x.pixel[r] = inside || (at >= 0 && at < width) ? line + at * kBlock : kZeros;
+              }
+              AccumulateBlock<R, V>(x, tap, channels, acc);
             }
-            AccumulateBlock<R, V>(x, tap, channels, acc);
+            ahead.Step();
           }
-          row.ahead->Step();
         }
       }
+      w += taps * tap_size;
     }
-    w += taps * tap_size;
   }
+  row.ahead->at = ahead.at;
   if (row.last) {
     FinishTile<R, V>(p.epilogue, acc, row.residual != nullptr ? row.residual + ox * pitch : nullptr, dst, pitch, out_plane);
   } else {
@@ -187,6 +193,7 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
   Ahead ahead;
   Row row;
   row.ahead = &ahead;
+  row.in_plane = in_plane, row.out_plane = out_plane;
   const int64_t tiles_passing = (row_end - row_begin) * Pieces(p.out[2], MaxPixels(static_cast<int>(vectors))).count;
   for (int64_t channel = 0; channel < group_channels; channel += p.chunk) {
     row.first = channel == 0;
@@ -205,10 +212,11 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t part) {
       row.weights = scaled;
     }
     for (int64_t r = row_begin; r < row_end; ++r) {
-      row.z = r / p.out[1] * p.stride[0] - p.pad[0];
-      row.y = r % p.out[1] * p.stride[1] - p.pad[1];
-      row.zs = ValidTaps(row.z, p.dilation[0], p.kernel[0], p.in[0]);
-      row.ys = ValidTaps(row.y, p.dilation[1], p.kernel[1], p.in[1]);
+      const int64_t z = r / p.out[1] * p.stride[0] - p.pad[0], y = r % p.out[1] * p.stride[1] - p.pad[1];
+      row.zs = ValidTaps(z, p.dilation[0], p.kernel[0], p.in[0]);
+      row.ys = ValidTaps(y, p.dilation[1], p.kernel[1], p.in[1]);
+      row.pointwise = p.taps() == 1 && row.zs.end == 1 && row.ys.end == 1;
+      row.line = ((z + row.zs.begin * p.dilation[0]) * p.in[1] + y + row.ys.begin * p.dilation[1]) * p.in[2] * kBlock;
       const int64_t oz = r / p.out[1] * p.out_step[0] + p.out_first[0];
       const int64_t oy = r % p.out[1] * p.out_step[1] + p.out_first[1];
       const int64_t offset = ((oz * p.size(1) + oy) * p.size(2) + p.out_first[2]) * kBlock;
