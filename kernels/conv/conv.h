@@ -95,6 +95,15 @@ inline bool depthwise_lines(const ConvParams& p) {
   return image && overlaps && wide && p.dilation[2] == 1;
 }
 
+/// Whether a row of output pixels has a row of blocked input to itself, pixel by pixel.
+inline bool takes_points(const ConvParams& p) {
+  if (p.format != ConvFormat::kDirect) return false;
+  for (int i = 0; i < 3; ++i) {
+    if (p.kernel[i] != 1 || p.stride[i] != 1 || p.pad[i] != 0 || p.in[i] < p.out[i]) return false;
+  }
+  return true;
+}
+
 /// The ring of input lines that kGrouped keeps for each channel of a chunk and each tap in depth: `slots` lines of `width` pixels, of which
 /// each is `pitch` input pixels from the one before. With it come kConvLanesBytes a channel for where its lanes come from.
 struct ConvRing {

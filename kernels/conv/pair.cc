@@ -79,7 +79,7 @@ void plan_conv_pair(ConvPairParams& p) {
 }
 
 void conv_pair(const ConvPairParams& p, const Call& call, Range range) {
-  const Kernel<ConvParams> expand = ConvDirectPointer(), depthwise = ConvDepthwisePointer();
+  const Kernel<ConvParams> expand = ConvPointwisePointer(), depthwise = ConvDepthwisePointer();
   const FilterTiles tiles = filter_tiles(p.expand);
   const int64_t block = channel_block(), row = row_floats(p.depthwise), plane = p.depthwise.in[1] * row;
   const int64_t in_image = blocks_of(p.expand.channels) * plane;

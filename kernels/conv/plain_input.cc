@@ -6,7 +6,9 @@
 #define HWY_TARGET_INCLUDE "kernels/conv/plain_input.cc"
 #include "hwy/foreach_target.h"
 
+#include <array>
 #include <cstring>
+#include <utility>
 
 #include "hwy/highway.h"
 #include "kernels/conv/tile-inl.h"
@@ -45,60 +47,38 @@ void CopyLines(const ConvParams& p, const float* src, int64_t z0, int64_t y0, co
   }
 }
 
-/// The taps of one line.
-template <int R, int V, class Pixels>
-HWY_INLINE void AccumulateLine(const ConvParams& p, const Pixels& x, const float* w, VF (&acc)[R][V]) {
-  if (p.kernel[2] == 3) return Accumulate<R, V>(x, p.dilation[2], w, std::integral_constant<int64_t, 3>(), acc);
-  Accumulate<R, V>(x, p.dilation[2], w, p.kernel[2], acc);
-}
-
-/// dst: first pixel of the row; from: first line of the row.
+/// `count` tiles of R pixels and V vectors of filters. from: what the first pixel takes of the first line.
 template <int R, int V>
-HWY_NOINLINE void PlainTile(const ConvParams& p, const Lines& lines, const float* from, const float* w, const float* bias, float* dst,
-                            const float* residual, int64_t ox) {
-  const int64_t out_plane = p.out[0] * p.out[1] * p.out[2] * kBlock;
-  VF acc[R][V];
-  FillTile<R, V>(bias, acc);
-  const float* depth = from + ox * p.stride[2];
-  for (int64_t c = 0; c < p.channels / p.groups * p.kernel[0]; ++c, depth += lines.count * lines.width) {
-    for (int64_t ky = 0; ky < p.kernel[1]; ++ky) {
-      const float* line = depth + ky * p.dilation[1] * lines.width;
-      if (p.stride[2] == 1) {
-        AccumulateLine<R, V>(p, Regular<1>{line}, w, acc);
-      } else if (p.stride[2] == 2) {
-        AccumulateLine<R, V>(p, Regular<2>{line}, w, acc);
-      } else {
-        Scattered<R> x;
-#pragma GCC unroll 14
-        for (int r = 0; r < R; ++r) x.pixel[r] = line + r * p.stride[2];
-        AccumulateLine<R, V>(p, x, w, acc);
+HWY_NOINLINE void PlainTiles(const ConvParams& p, const Lines& lines, const float* from, const float* weights, Results& results,
+                             int64_t count) {
+  const int64_t depths = p.channels / p.groups * p.kernel[0];
+  for (; count > 0; --count, from += R * p.stride[2]) {
+    VF acc[R][V];
+    BeginTile<R, V>(results, acc);
+    const float* depth = from;
+    const float* w = weights;
+    for (int64_t c = 0; c < depths; ++c, depth += lines.count * lines.width) {
+      const float* line = depth;
+      for (int64_t ky = 0; ky < p.kernel[1]; ++ky, line += p.dilation[1] * lines.width, w += p.kernel[2] * V * kLanes) {
+        Accumulate<R, V>(Strided<R>(line, p.stride[2]), p.dilation[2], w, p.kernel[2], acc);
       }
-      w += p.kernel[2] * V * kLanes;
     }
+    EndTile<R, V>(results, acc);
+    results.Advance(R);
   }
-  FinishTile<R, V>(p.epilogue, acc, residual != nullptr ? residual + ox * kBlock : nullptr, dst + ox * kBlock, kBlock, out_plane);
 }
 
-using TileFunction = void (*)(const ConvParams&, const Lines&, const float*, const float*, const float*, float*, const float*, int64_t);
-template <int V, int R = 1>
-HWY_INLINE TileFunction Select(int64_t r) {
-  if constexpr (R >= MaxPixels(V)) {
-    return PlainTile<R, V>;
-  } else {
-    return r == R ? TileFunction(PlainTile<R, V>) : Select<V, R + 1>(r);
-  }
+using TilesFunction = void (*)(const ConvParams&, const Lines&, const float*, const float*, Results&, int64_t count);
+template <int V, int... R>
+constexpr std::array<TilesFunction, sizeof...(R) + 1> AllTiles(std::integer_sequence<int, R...>) {
+  return {nullptr, &PlainTiles<R + 1, V>...};
 }
 
 template <int V>
-void PlainRow(const ConvParams& p, const Lines& lines, const float* from, const float* w, const float* bias, float* dst,
-              const float* residual) {
-  const Pieces pieces(p.out[2], MaxPixels(V));
-  const int64_t small = p.out[2] / pieces.count;
-  const TileFunction tiles[2] = {Select<V>(small), Select<V>(small + 1)};
-  for (int64_t i = 0; i < pieces.count; ++i) {
-    const int64_t ox = pieces.begin(i);
-    tiles[pieces.begin(i + 1) - ox - small](p, lines, from, w, bias, dst, residual, ox);
-  }
+void PlainRow(const ConvParams& p, const Lines& lines, const float* from, const float* w, Results results) {
+  static constexpr auto kTiles = AllTiles<V>(std::make_integer_sequence<int, MaxPixels(V)>());
+  EachRun(kTiles.data(), MaxPixels(V), p.out[2],
+          [&](TilesFunction tiles, int64_t ox, int64_t count) { tiles(p, lines, from + ox * p.stride[2], w, results, count); });
 }
 
 /// A part: the rows of one tile of filters.
@@ -136,14 +116,18 @@ void PlainPart(const ConvParams& p, const Call& call, int64_t part) {
     CopyLines(p, src, z * p.stride[0] - p.pad[0], r % p.out[1] * p.stride[1] - p.pad[1], lines);
     for (int64_t first = r; r < end; ++r) {
       const float* from = lines.data + (r - first) * p.stride[1] * lines.width;
-      float* to = dst + r * p.out[2] * kBlock;
-      const float* add = residual != nullptr ? residual + r * p.out[2] * kBlock : nullptr;
+      Results row;
+      row.bias = bias;
+      row.to = dst + r * p.out[2] * kBlock;
+      row.plane = out_plane;
+      row.residual = residual != nullptr ? residual + r * p.out[2] * kBlock : nullptr;
+      row.epilogue = &p.epilogue;
       if constexpr (kVectorsABlock == 1) {
-        if (vectors == 1) PlainRow<1>(p, lines, from, w, bias, to, add);
-        if (vectors == 3) PlainRow<3>(p, lines, from, w, bias, to, add);
+        if (vectors == 1) PlainRow<1>(p, lines, from, w, row);
+        if (vectors == 3) PlainRow<3>(p, lines, from, w, row);
       }
-      if (vectors == 2) PlainRow<2>(p, lines, from, w, bias, to, add);
-      if (vectors == 4) PlainRow<4>(p, lines, from, w, bias, to, add);
+      if (vectors == 2) PlainRow<2>(p, lines, from, w, row);
+      if (vectors == 4) PlainRow<4>(p, lines, from, w, row);
     }
   }
 }

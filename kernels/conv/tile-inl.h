@@ -6,6 +6,8 @@
 #define TENON_KERNELS_CONV_TILE_INL_H_
 #endif
 
+#include <cstring>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -34,19 +36,33 @@ constexpr int MaxPixels(int v) {
   return (kMultipliesByLane ? by_lane : vector_registers(kLanes) == 32 ? registers32 : registers16)[v - 1];
 }
 
-/// Where the inputs of R pixels lie: anywhere, or `step` floats apart, which spares the registers of R addresses.
-template <int R>
-struct Scattered {
-  const float* pixel[R];
-  HWY_INLINE const float& at(int r, int64_t i) const { return pixel[r][i]; }
-};
+/// Where the inputs of pixels lie: `step` floats apart.
 template <int step>
 struct Regular {
   const float* first;
   HWY_INLINE const float& at(int r, int64_t i) const { return first[r * step + i]; }
+  HWY_INLINE void Advance(int64_t n) { first += n; }
+};
+/// The same of R pixels. A pointer to every third: an address takes one and two steps by itself.
+template <int R>
+struct Strided {
+  static constexpr int kPointers = (R + 2) / 3;
+  const float* third[kPointers];
+  int64_t step;
+
+  HWY_INLINE Strided(const float* first, int64_t pixel_step) : step(pixel_step) {
+#pragma GCC unroll 5
+    for (int j = 0; j < kPointers; ++j) third[j] = first + 3 * j * pixel_step;
+  }
+  HWY_INLINE const float& at(int r, int64_t i) const { return third[r / 3][r % 3 * step + i]; }
+  HWY_INLINE void Advance(int64_t n) {
+#pragma GCC unroll 5
+    for (int j = 0; j < kPointers; ++j) third[j] += n;
+  }
 };
 
 using One = std::integral_constant<int64_t, 1>;
+inline constexpr int kUsualSteps = 4;
 
 /// acc[r][v] += lane kLane of x[r] * w[v].
 template <int kLane, int R, int V>
@@ -59,60 +75,71 @@ HWY_INLINE void AccumulateLane(const VF (&x)[R], const float* HWY_RESTRICT w, VF
   }
 }
 
-/// acc[r][v] += x(r)[i * step] * w[i][v] for i in [0, n).
-template <int R, int V, class Pixels, class Step, class Count>
-HWY_INLINE void Accumulate(const Pixels& x, Step step, const float* HWY_RESTRICT w, Count n, VF (&acc)[R][V]) {
+/// acc[r][v] += x.at(r, i) * w[v].
+template <int R, int V, class Pixels>
+HWY_INLINE void AccumulateOne(const Pixels& x, int64_t i, const float* HWY_RESTRICT w, VF (&acc)[R][V]) {
   const DF d;
-  int64_t i = 0;
-  if constexpr (kMultipliesByLane && std::is_same_v<Step, One>) {
-    for (; i + kLanes <= n; i += kLanes, w += kLanes * V * kLanes) {
-      VF value[R];
+  // The smaller side is held in registers while the other one passes.
+  if constexpr (R < V) {
+    VF value[R];
 #pragma GCC unroll 14
-      for (int r = 0; r < R; ++r) value[r] = hn::LoadU(d, &x.at(r, i));
-      const auto add = [&]<int... kLane>(std::integer_sequence<int, kLane...>) HWY_ATTR __attribute__((always_inline)) {
-        (AccumulateLane<kLane>(value, w + kLane * V * kLanes, acc), ...);
-      };
-      add(std::make_integer_sequence<int, kLanes>());
+    for (int r = 0; r < R; ++r) value[r] = hn::Set(d, x.at(r, i));
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      const VF weight = hn::LoadU(d, w + v * kLanes);
+#pragma GCC unroll 14
+      for (int r = 0; r < R; ++r) acc[r][v] = hn::MulAdd(value[r], weight, acc[r][v]);
     }
-  }
-  for (; i < n; ++i) {
-    // The smaller side is held in registers while the other one passes.
-    if constexpr (R < V) {
-      VF value[R];
-#pragma GCC unroll 14
-      for (int r = 0; r < R; ++r) value[r] = hn::Set(d, x.at(r, i * step));
+  } else {
+    VF weights[V];
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) {
-        const VF weight = hn::LoadU(d, w + v * kLanes);
+    for (int v = 0; v < V; ++v) weights[v] = hn::LoadU(d, w + v * kLanes);
 #pragma GCC unroll 14
-        for (int r = 0; r < R; ++r) acc[r][v] = hn::MulAdd(value[r], weight, acc[r][v]);
-      }
-    } else {
-      VF weights[V];
+    for (int r = 0; r < R; ++r) {
+      const VF value = hn::Set(d, x.at(r, i));
 #pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) weights[v] = hn::LoadU(d, w + v * kLanes);
-#pragma GCC unroll 14
-      for (int r = 0; r < R; ++r) {
-        const VF value = hn::Set(d, x.at(r, i * step));
-#pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) acc[r][v] = hn::MulAdd(value, weights[v], acc[r][v]);
-      }
+      for (int v = 0; v < V; ++v) acc[r][v] = hn::MulAdd(value, weights[v], acc[r][v]);
     }
-    w += V * kLanes;
   }
 }
 
-/// Pixels of a tile lie `pitch` floats apart, blocks of filters `plane`. Offset of vector v from vector 0 of a tile:
+/// acc[r][v] += x.at(r, i * step) * w[i][v] for i in [0, n).
+template <int R, int V, int kStepsAtOnce = kUsualSteps, class Pixels, class Step>
+HWY_INLINE void Accumulate(Pixels x, Step step, const float* HWY_RESTRICT w, int64_t n, VF (&acc)[R][V]) {
+  if constexpr (std::is_same_v<Step, One> && (kMultipliesByLane || kStepsAtOnce > 1)) {
+    // Written out for so many at once: of vectors of pixels where a lane is multiplied, of few steps otherwise.
+    constexpr int kAtOnce = kMultipliesByLane ? kLanes : kStepsAtOnce;
+#pragma GCC unroll 1
+    for (; n >= kAtOnce; n -= kAtOnce, w += kAtOnce * V * kLanes, x.Advance(kAtOnce)) {
+      if constexpr (kMultipliesByLane) {
+        VF value[R];
+#pragma GCC unroll 14
+        for (int r = 0; r < R; ++r) value[r] = hn::LoadU(DF(), &x.at(r, 0));
+        const auto add = [&]<int... kLane>(std::integer_sequence<int, kLane...>) HWY_ATTR __attribute__((always_inline)) {
+          (AccumulateLane<kLane>(value, w + kLane * V * kLanes, acc), ...);
+        };
+        add(std::make_integer_sequence<int, kLanes>());
+      } else {
+#pragma GCC unroll 4
+        for (int i = 0; i < kAtOnce; ++i) AccumulateOne<R, V>(x, i, w + i * V * kLanes, acc);
+      }
+    }
+  }
+#pragma GCC unroll 1
+  for (; n > 0; --n, w += V * kLanes, x.Advance(step)) AccumulateOne<R, V>(x, 0, w, acc);
+}
+
+/// Pixels of a tile lie a block apart, blocks of filters `plane` floats. Offset of vector v from vector 0 of a tile:
 HWY_INLINE int64_t VectorOffset(int v, int64_t plane) { return (v / kVectorsABlock) * plane + (v % kVectorsABlock) * kLanes; }
 
 template <int R, int V>
-HWY_INLINE void LoadTile(const float* HWY_RESTRICT from, int64_t pitch, int64_t plane, VF (&acc)[R][V]) {
+HWY_INLINE void LoadTile(const float* HWY_RESTRICT from, int64_t plane, VF (&acc)[R][V]) {
   const DF d;
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
     const float* vector = from + VectorOffset(v, plane);
 #pragma GCC unroll 14
-    for (int r = 0; r < R; ++r) acc[r][v] = hn::LoadU(d, vector + r * pitch);
+    for (int r = 0; r < R; ++r) acc[r][v] = hn::LoadU(d, vector + r * kBlock);
   }
 }
 
@@ -128,46 +155,106 @@ HWY_INLINE void FillTile(const float* HWY_RESTRICT bias, VF (&acc)[R][V]) {
 }
 
 template <int R, int V>
-HWY_INLINE void StoreTile(const VF (&acc)[R][V], float* HWY_RESTRICT to, int64_t pitch, int64_t plane) {
+HWY_INLINE void StoreTile(const VF (&acc)[R][V], float* HWY_RESTRICT to, int64_t plane) {
   const DF d;
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
     float* vector = to + VectorOffset(v, plane);
 #pragma GCC unroll 14
-    for (int r = 0; r < R; ++r) hn::StoreU(acc[r][v], d, vector + r * pitch);
+    for (int r = 0; r < R; ++r) hn::StoreU(acc[r][v], d, vector + r * kBlock);
   }
+}
+
+/// What the sums of a run of tiles begin with and become.
+struct Results {
+  const float* bias = nullptr;         ///< null: the sums begin with what lies in `to`
+  float* to = nullptr;                 ///< first pixel of the first block
+  int64_t pitch = kBlock;              ///< floats between pixels
+  int64_t plane = 0;                   ///< floats between blocks
+  const float* residual = nullptr;     ///< laid out as `to`, or null
+  const Epilogue* epilogue = nullptr;  ///< null while other sums are to follow
+
+  HWY_INLINE void Advance(int64_t pixels) {
+    to += pixels * pitch;
+    if (residual != nullptr) residual += pixels * pitch;
+  }
+};
+
+/// Copies blocks of pixels, and pixels of blocks, that lie so many floats apart.
+struct Apart {
+  int64_t pitch, plane;
+};
+[[maybe_unused]] HWY_NOINLINE void CopyPixels(const float* from, Apart from_apart, float* to, Apart to_apart, int64_t pixels,
+                                              int64_t blocks) {
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int64_t r = 0; r < pixels; ++r) {
+      std::memcpy(to + b * to_apart.plane + r * to_apart.pitch, from + b * from_apart.plane + r * from_apart.pitch, kBlock * sizeof(float));
+    }
+  }
+}
+
+template <int R, int V>
+HWY_INLINE void BeginTile(const Results& t, VF (&acc)[R][V]) {
+  if (HWY_LIKELY(t.bias != nullptr)) return FillTile<R, V>(t.bias, acc);
+  if (HWY_LIKELY(t.pitch == kBlock)) return LoadTile<R, V>(t.to, t.plane, acc);
+  alignas(64) float near[R * V * kLanes];
+  CopyPixels(t.to, {t.pitch, t.plane}, near, {kBlock, R * kBlock}, R, V / kVectorsABlock);
+  LoadTile<R, V>(near, R * kBlock, acc);
 }
 
 /// Residual and clamp in registers, store, then the remaining function on what was just stored.
 template <int R, int V>
-HWY_INLINE void FinishTile(const Epilogue& e, VF (&acc)[R][V], const float* residual, float* to, int64_t pitch, int64_t plane) {
+HWY_INLINE void EndTile(const Results& t, VF (&acc)[R][V]) {
   const DF d;
-  if (residual != nullptr) {
+  // Pixels that lie further apart go through a copy.
+  alignas(64) float near[R * V * kLanes];
+  const bool apart = t.pitch != kBlock;
+  float* const to = apart ? near : t.to;
+  const int64_t plane = apart ? R * kBlock : t.plane;
+  if (t.epilogue != nullptr) {
+    const Epilogue& e = *t.epilogue;
+    if (t.residual != nullptr) {
+      if (HWY_UNLIKELY(apart)) CopyPixels(t.residual, {t.pitch, t.plane}, near, {kBlock, R * kBlock}, R, V / kVectorsABlock);
+      const float* const residual = apart ? near : t.residual;
 #pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      const float* vector = residual + VectorOffset(v, plane);
+      for (int v = 0; v < V; ++v) {
+        const float* vector = residual + VectorOffset(v, plane);
 #pragma GCC unroll 14
-      for (int r = 0; r < R; ++r) acc[r][v] = hn::Add(acc[r][v], hn::LoadU(d, vector + r * pitch));
+        for (int r = 0; r < R; ++r) acc[r][v] = hn::Add(acc[r][v], hn::LoadU(d, vector + r * kBlock));
+      }
     }
-  }
-  const VF low = hn::Set(d, e.low);
-  const VF high = hn::Set(d, e.high);
+    if (e.low > -std::numeric_limits<float>::infinity()) {
+      const VF low = hn::Set(d, e.low);
 #pragma GCC unroll 4
-  for (int v = 0; v < V; ++v) {
+      for (int v = 0; v < V; ++v) {
 #pragma GCC unroll 14
-    for (int r = 0; r < R; ++r) acc[r][v] = Between(low, acc[r][v], high);
-  }
-  StoreTile<R, V>(acc, to, pitch, plane);
-  if (HWY_UNLIKELY(e.tile != nullptr)) {
-    for (int v = 0; v < V; v += kVectorsABlock) {
-      float* block = to + VectorOffset(v, plane);
-      if (pitch == kBlock) {
-        e.tile(e.alpha, e.beta, block, block, R * kBlock);
-      } else {
-        for (int r = 0; r < R; ++r) e.tile(e.alpha, e.beta, block + r * pitch, block + r * pitch, kBlock);
+        for (int r = 0; r < R; ++r) acc[r][v] = AtLeast(low, acc[r][v]);
+      }
+    }
+    if (e.high < std::numeric_limits<float>::infinity()) {
+      const VF high = hn::Set(d, e.high);
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) {
+#pragma GCC unroll 14
+        for (int r = 0; r < R; ++r) acc[r][v] = AtMost(high, acc[r][v]);
       }
     }
   }
+  StoreTile<R, V>(acc, to, plane);
+  if (HWY_UNLIKELY(t.epilogue != nullptr && t.epilogue->tile != nullptr)) {
+    const Epilogue& e = *t.epilogue;
+    for (int b = 0; b < V / kVectorsABlock; ++b) e.tile(e.alpha, e.beta, to + b * plane, to + b * plane, R * kBlock);
+  }
+  if (HWY_UNLIKELY(apart)) CopyPixels(near, {kBlock, R * kBlock}, t.to, {t.pitch, t.plane}, R, V / kVectorsABlock);
+}
+
+/// Calls f(tiles[R], first, count) for runs of tiles of R <= most pixels that cover `width` pixels; two sizes, which differ by one.
+template <class Function, class F>
+HWY_INLINE void EachRun(const Function* tiles, int64_t most, int64_t width, F&& f) {
+  if (width <= 0) return;
+  const int64_t count = (width + most - 1) / most, small = width / count, larger = width % count;
+  if (larger > 0) f(tiles[small + 1], 0, larger);
+  f(tiles[small], larger * (small + 1), count - larger);
 }
 
 /// Pixels [begin, end) of tile i when n pixels are cut into equal tiles of at most `most`.

@@ -173,16 +173,16 @@ HWY_NOINLINE void PointTiles(int64_t tiles, int64_t channels, int64_t plane, con
         for (int i = 0; i < V; ++i) acc[r][i] = hn::Zero(d);
       }
     } else {
-      LoadTile<R, V>(m, kBlock, plane, acc);
+      LoadTile<R, V>(m, plane, acc);
     }
     const float* x = v;
     const float* w = u;
     for (int64_t left = channels; left > 0; left -= kBlock, x += plane) {
       const int64_t n = left < kBlock ? left : kBlock;
-      Accumulate<R, V>(Regular<kBlock>{x}, One(), w, n, acc);
+      Accumulate<R, V, 1>(Regular<kBlock>{x}, One(), w, n, acc);
       w += n * V * kLanes;
     }
-    StoreTile<R, V>(acc, m, kBlock, plane);
+    StoreTile<R, V>(acc, m, plane);
   }
 }
 

@@ -324,6 +324,58 @@ TEST(Conv, Epilogues) {
     }
   }
 }
+/// Pixels that lie apart in a larger result, as those of one phase of a transposed convolution, are those of the plain convolution, and
+/// what lies between them stays.
+TEST(Conv, PixelsApart) {
+  int64_t targets[8];
+  const int n = supported_targets(targets);
+  for (int t = 0; t < n; ++t) {
+    force_target(targets[t]);
+    for (const int64_t kernel : {1, 3}) {
+      for (const int64_t filters : {9, 70}) {
+        Case c = Conv2d(400, filters, 5, 17, kernel, 1, kernel / 2);
+        c.residual = c.relu = true;
+        const ConvParams sizes = ParamsOf(c, kDirect);
+        const int64_t pixels = Pixels(sizes.out), block = channel_block(), blocks = (filters + block - 1) / block;
+        const auto x = Random(c.channels * pixels, 1), w = Random(filters * c.channels * sizes.taps(), 2), b = Random(filters, 3),
+                   res = Random(filters * pixels, 4);
+        const auto want = tenon::kernels::Run(c, kDirect, x, w, b, res);
+        ConvParams p = sizes;
+        for (int i = 1; i < 3; ++i) p.out_step[i] = i + 1, p.out_first[i] = i - 1, p.out_size[i] = p.out[i] * (i + 1) + 1;
+        const int64_t plane = p.out_size[1] * p.out_size[2];
+        const auto at = [&](int64_t f, int64_t pixel) {
+          const int64_t y = pixel / 17 * 2, xx = pixel % 17 * 3 + 1;
+          return (f / block * plane + y * p.out_size[2] + xx) * block + f % block;
+        };
+        p.out_size[0] = 1;
+        const int64_t parts = plan_conv(p);
+        std::vector<float> packed(packed_conv_weights(p)), add(blocks * plane * block, 1e9f), dst(add.size(), 7.0f);
+        pack_conv_weights(p, w.data(), packed.data());
+        for (int64_t i = 0; i < filters * pixels; ++i) add[at(i / pixels, i % pixels)] = res[i];
+        const auto src = Reordered(x, 1, c.channels, pixels, true);
+        std::vector<std::byte> scratch(p.scratch + 64);
+        const void* in[] = {src.data(), packed.data(), b.data(), add.data()};
+        void* out[] = {dst.data()};
+        const Call call{in, out, scratch.data()};
+        for (const auto& row : conv) {
+          if (row.refuse(p) != nullptr) continue;
+          row.pointer()(p, call, {0, parts});
+          break;
+        }
+        for (int64_t i = 0; i < filters * pixels; ++i) {
+          float& got = dst[at(i / pixels, i % pixels)];
+          ASSERT_EQ(got, want[i]) << hwy::TargetName(targets[t]) << " kernel " << kernel << " element " << i;
+          got = 7.0f;
+        }
+        for (int64_t i = 0; i < static_cast<int64_t>(dst.size()); ++i) {
+          const bool beyond = i / block / plane * block + i % block >= filters;  // lanes that hold anything
+          ASSERT_TRUE(beyond || dst[i] == 7.0f) << hwy::TargetName(targets[t]) << " between pixels, at " << i;
+        }
+      }
+    }
+  }
+  force_target(0);
+}
 TEST(Conv, WholeBlockGroups) {
   CheckOnEveryTarget(Conv2d(64, 96, 5, 6, 3, 1, 1, 2), {kDirect, kGrouped});
   CheckOnEveryTarget(Conv2d(64, 32, 5, 6, 3, 1, 1, 2), {kDirect, kPlainInput});
