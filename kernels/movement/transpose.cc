@@ -66,17 +66,28 @@ HWY_INLINE void Stages(D d, hn::Vec<D> (&a)[N]) {
   }
 }
 
-/// dst[j][i] = src[i][j] for j < N = 16 / sizeof(T) and i < lanes of D. Interleaving the lower and upper halves of rows i and
-/// i + N/2, log2(N) times over, transposes every 128-bit block.
-template <class D, class T = hn::TFromD<D>>
-HWY_INLINE void TransposeTile(D d, const std::byte* src, int64_t src_stride, std::byte* dst, int64_t dst_stride) {
+/// dst[j][i] = src[i][j] for j < N = 16 / sizeof(T) and i < kTiles * lanes of D. Interleaving the lower and upper halves of rows i and
+/// i + N/2, log2(N) times over, transposes every 128-bit block. Each row is stored from end to end, for the cache to get it as a whole.
+template <int kTiles, class D, class T = hn::TFromD<D>>
+HWY_INLINE void TransposeTiles(D d, const std::byte* src, int64_t src_stride, std::byte* dst, int64_t dst_stride) {
   constexpr size_t N = 16 / sizeof(T);
-  hn::Vec<D> a[N];
+  constexpr int64_t kLanes = hn::MaxLanes(d), kSize = sizeof(T);
+  hn::Vec<D> a[kTiles][N];
   TENON_UNROLL
-  for (size_t i = 0; i < N; ++i) a[i] = LoadPieces(d, src + static_cast<int64_t>(i) * src_stride, src_stride * static_cast<int64_t>(N));
-  Stages<N>(d, a);
+  for (int t = 0; t < kTiles; ++t) {
+    TENON_UNROLL
+    for (size_t i = 0; i < N; ++i) {
+      a[t][i] = LoadPieces(d, src + (t * kLanes + static_cast<int64_t>(i)) * src_stride, src_stride * static_cast<int64_t>(N));
+    }
+    Stages<N>(d, a[t]);
+  }
   TENON_UNROLL
-  for (size_t i = 0; i < N; ++i) hn::StoreU(a[i], d, reinterpret_cast<T*>(dst + static_cast<int64_t>(i) * dst_stride));
+  for (size_t i = 0; i < N; ++i) {
+    TENON_UNROLL
+    for (int t = 0; t < kTiles; ++t) {
+      hn::StoreU(a[t][i], d, reinterpret_cast<T*>(dst + static_cast<int64_t>(i) * dst_stride + t * kLanes * kSize));
+    }
+  }
 }
 
 /// kTiles tiles side by side: columns of the destination, k elements down. With a cache line's worth of columns every line of the
@@ -84,6 +95,8 @@ HWY_INLINE void TransposeTile(D d, const std::byte* src, int64_t src_stride, std
 template <int kTiles, class D, class T = hn::TFromD<D>>
 HWY_INLINE void TransposeStrip(D d, const std::byte* src, int64_t src_stride, std::byte* dst, int64_t dst_stride, int64_t k) {
   constexpr int64_t kSize = sizeof(T), N = 16 / sizeof(T);
+  // Half of 16 registers hold what waits to be stored.
+  constexpr int kMost = N >= 8 ? 1 : 8 / static_cast<int>(N), kTogether = kTiles < kMost ? kTiles : kMost;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   if (k < N) return TransposePlain<T>(src, src_stride, dst, dst_stride, k, lanes * kTiles);
   for (int64_t j = 0;; j += N) {
@@ -92,8 +105,9 @@ HWY_INLINE void TransposeStrip(D d, const std::byte* src, int64_t src_stride, st
       j = k - N;  // the last tile overlaps the one before
     }
     TENON_UNROLL
-    for (int t = 0; t < kTiles; ++t) {
-      TransposeTile(d, src + t * lanes * src_stride + j * kSize, src_stride, dst + j * dst_stride + t * lanes * kSize, dst_stride);
+    for (int t = 0; t < kTiles; t += kTogether) {
+      TransposeTiles<kTogether>(d, src + t * lanes * src_stride + j * kSize, src_stride, dst + j * dst_stride + t * lanes * kSize,
+                                dst_stride);
     }
   }
 }
