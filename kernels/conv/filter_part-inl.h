@@ -35,14 +35,14 @@ struct Chunk {
 struct FilterPart {
   const ConvParams& p;
   int64_t row_begin, row_end;
-  int64_t vectors;          ///< of the tile of filters
-  int64_t channels;         ///< of the group
+  int64_t vectors;   ///< of the tile of filters
+  int64_t channels;  ///< of the group
   int64_t in_plane, out_plane;
-  const float* src;         ///< first pixel of the group's first block
-  const float* weights;     ///< of the tile
-  float* dst;               ///< first pixel of the tile's first block
-  const float* residual;    ///< likewise, or null
-  const float* scale;       ///< one number a channel, or null
+  const float* src;       ///< first pixel of the group's first block
+  const float* weights;   ///< of the tile
+  float* dst;             ///< first pixel of the tile's first block
+  const float* residual;  ///< likewise, or null
+  const float* scale;     ///< one number a channel, or null
   float* scratch;
   Ahead ahead;
   alignas(64) float bias[kMaxVectors * kLanes];

@@ -11,7 +11,7 @@ namespace tenon::kernels {
 
 /// Columns of A, rows of B, that are multiplied before what they add to C waits in memory. A block of packed A is as deep; its rows are
 /// kRowStride elements apart, which keeps rows of a tile out of each other's L1 sets. In bytes these are the same for all elements.
-inline constexpr int64_t kLineBytes = 64, kBlockBytes = 1536;
+inline constexpr int64_t kLineBytes = 64, kBlockBytes = 3072;
 constexpr int64_t block_depth(int64_t element_bytes) { return kBlockBytes / element_bytes; }
 constexpr int64_t row_stride(int64_t element_bytes) { return (kBlockBytes + kLineBytes) / element_bytes; }
 inline constexpr int64_t kBlockDepth = block_depth(sizeof(float));

@@ -229,8 +229,11 @@ HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t
   const bool last = k + kBlockDepth >= p.k;
   const auto share = ahead / static_cast<uintptr_t>(part.tile_end - part.tile_begin);
   t.ahead_k = share / static_cast<uintptr_t>(std::max<int64_t>(1, t.k));
+  int64_t end = first;
   for (int64_t tile = part.tile_begin; tile < part.tile_end; ++tile) {
-    const int64_t row = tile_row(p, tile), height = tile_row(p, tile + 1) - row;
+    const int64_t row = end;
+    end = tile_row(p, tile + 1);
+    const int64_t height = end - row;
     t.a = block + (row - first) * from.step;
     T* const partial = sums + (row - first) * kPanel;
     t.sums = k > 0 ? partial : nullptr;

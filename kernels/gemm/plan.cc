@@ -19,6 +19,8 @@ constexpr int64_t kBlockBytesHeld = 512 << 10;
 /// The same where every row costs less of decoding the panels.
 constexpr int64_t kBitsBlockBytesHeld = 2 << 20;
 constexpr int64_t kEnoughParts = 64;
+/// Pieces that a loop is cut into on two threads: as many blocks of rows, or a multiple, and no block is packed by both.
+constexpr int64_t kPieces = 8;
 }  // namespace
 
 GemmFormat gemm_format() {
@@ -57,6 +59,9 @@ void plan_gemm(GemmParams& p) {
   const int64_t held = (is_bits(p.format) ? kBitsBlockBytesHeld : kBlockBytesHeld) / bytes;
   const int64_t rows = std::clamp<int64_t>(held / std::max<int64_t>(1, p.k), height, kBlockRows);
   p.row_parts = ceil_div(p.row_tiles, std::max<int64_t>(1, rows / height));
+  if (p.batches() == 1 && p.row_parts > kPieces / 2 && !is_bits(p.format)) {
+    p.row_parts = std::min(std::max<int64_t>(1, (p.row_parts + kPieces / 2) / kPieces) * kPieces, p.row_tiles);
+  }
   const int64_t work = capped_mul(capped_mul(capped_mul(p.m, p.n), p.k), p.batches());
   const int64_t wanted = std::min(kFewParts, work / kLeastWork);
   // Threads that each take some rows find them in their own caches when the product before was cut that way.

@@ -156,17 +156,36 @@ HWY_NOINLINE void PackedTile(const TileArgsOf<T>& t) {
       add(std::make_integer_sequence<int, static_cast<int>(kLanes)>());
     }
   }
-  for (; k > 0; --k, b += kPanelOf<T>, ahead += ahead_k) {
-    __builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2);
+  const auto add_row = [&](int i) HWY_ATTR __attribute__((always_inline)) {
     V row[NV];
 #pragma GCC unroll 2
-    for (int v = 0; v < NV; ++v) row[v] = hn::LoadU(d, b + v * kLanes);
+    for (int v = 0; v < NV; ++v) row[v] = hn::LoadU(d, b + i * kPanelOf<T> + v * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
-      const V x = hn::Set(d, a[r / 3][r % 3 * a_m]);
+      const V x = hn::Set(d, a[r / 3][r % 3 * a_m + i]);
 #pragma GCC unroll 2
       for (int v = 0; v < NV; ++v) acc[r][v] = hn::MulAdd(x, row[v], acc[r][v]);
     }
+  };
+  if constexpr (kTileRows == 14 && !kMultipliesByLane) {
+    // Tall tiles have many pointers, and the units that multiply move them too: once for several rows of B.
+    constexpr int kRowsAtOnce = 4;
+    const uintptr_t ahead_3k = 3 * ahead_k;
+    for (; k >= kRowsAtOnce; k -= kRowsAtOnce, b += kRowsAtOnce * kPanelOf<T>, ahead += kRowsAtOnce * ahead_k) {
+      const uintptr_t next[kRowsAtOnce] = {ahead, ahead + ahead_k, ahead + 2 * ahead_k, ahead + ahead_3k};
+#pragma GCC unroll 4
+      for (int i = 0; i < kRowsAtOnce; ++i) {
+        __builtin_prefetch(reinterpret_cast<const void*>(next[i]), 0, 2);
+        add_row(i);
+      }
+#pragma GCC unroll 5
+      for (int j = 0; j < kPointers; ++j) a[j] += kRowsAtOnce;
+    }
+  }
+#pragma GCC unroll 1
+  for (; k > 0; --k, b += kPanelOf<T>, ahead += ahead_k) {
+    __builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2);
+    add_row(0);
 #pragma GCC unroll 5
     for (int j = 0; j < kPointers; ++j) ++a[j];
   }
