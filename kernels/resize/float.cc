@@ -20,16 +20,19 @@ HWY_NOINLINE void RepeatRows(D d, const T* HWY_RESTRICT from, int64_t n, T* HWY_
     if constexpr (hn::MaxLanes(d) * sizeof(T) > 16) RepeatRows<kTwice>(hn::Half<D>(), from, n, to, rows);
     return;
   }
-  constexpr int kTimes = kTwice ? 2 : 1;
+  // Longer rows one at a time: what is stored to two places in turn reaches the cache in pieces of lines.
+  const bool at_once = kTwice && n <= 2 * lanes;
+  const int times = kTwice && !at_once ? 2 : 1;
   for (; rows > 0; --rows, from += n) {
-    // One row at a time: what is stored to two places in turn reaches the cache in pieces of lines.
-    for (int time = 0; time < kTimes; ++time, to += 2 * n) {
+    for (int time = 0; time < times; ++time, to += 2 * n) {
       for (int64_t i = 0;; i = i + 2 * lanes <= n ? i + lanes : n - lanes) {
         const auto v = hn::LoadU(d, from + i);
         hn::StoreInterleaved2(v, v, d, to + 2 * i);
+        if (at_once) hn::StoreInterleaved2(v, v, d, to + 2 * (n + i));
         if (i + lanes == n) break;
       }
     }
+    if (at_once) to += 2 * n;
   }
 }
 
