@@ -21,7 +21,8 @@ int64_t blocks_of(int64_t channels) { return (channels + channel_block() - 1) / 
 
 /// Multiply-adds a part should have, for about 30 microseconds.
 constexpr int64_t kPartWork = int64_t{3} << 20;
-constexpr int64_t kWeightsInL1 = 24 << 10;
+/// Bytes of a chunk's weights: with AVX2 they stay in L1; sums of wide vectors that rest in memory cost more than weights out of L2.
+int64_t chunk_bytes() { return (float_lanes() >= 16 ? 96 : 24) << 10; }
 constexpr int64_t kLinesInL1 = 24 << 10;
 constexpr int64_t kInputInL2 = 256 << 10;
 
@@ -93,7 +94,7 @@ int64_t plan_conv(ConvParams& p) {
   if (row_parts > 1 && row_parts < p.out_rows()) row_parts += row_parts % 2;
   p.rows = std::max<int64_t>(1, (p.out_rows() + row_parts - 1) / row_parts);
 
-  p.chunk = std::max<int64_t>(1, kWeightsInL1 / (std::max<int64_t>(1, p.taps()) * tile_filters * 4 * block)) * block;
+  p.chunk = std::max<int64_t>(1, chunk_bytes() / (std::max<int64_t>(1, p.taps()) * tile_filters * 4 * block)) * block;
   p.scratch = p.scaled ? p.chunk * tile_filters * 4 : 0;
   if (p.format == ConvFormat::kPlainInput) {
     // A padded copy of the input lines that the part reads, 16 floats of slack.

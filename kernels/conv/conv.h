@@ -64,7 +64,7 @@ struct ConvParams {
   const char* no_onednn = "weights are packed otherwise";
 
   int64_t rows = 1;   ///< output rows (depth x height) a part; kWinograd4: patches a group
-  int64_t chunk = 1;  ///< input channels whose weights (a multiple of the block) or lines (kGrouped) stay in L1 while a part's rows pass by
+  int64_t chunk = 1;  ///< input channels whose weights (a multiple of the block) or lines (kGrouped) stay near while a part's rows pass by
   bool rows_first = false;   ///< parts are numbered rows by rows with all filters within, else the other way round
   int64_t filter_parts = 1;  ///< kWinograd4: parts a group of patches
   int64_t tile_blocks = 0;   ///< blocks of the widest filter tile; 0: as wide as registers allow

@@ -1,5 +1,5 @@
 // A part of a convolution from blocked to blocked: a run of output rows of one tile of filters. Input channels are taken in chunks whose
-// weights stay in L1 while all rows of the part pass by; between chunks the sums rest in the output. Included once per Highway target.
+// weights stay near while all rows of the part pass by; between chunks the sums rest in the output. Included once per Highway target.
 #if defined(TENON_KERNELS_CONV_FILTER_PART_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef TENON_KERNELS_CONV_FILTER_PART_INL_H_
 #undef TENON_KERNELS_CONV_FILTER_PART_INL_H_
@@ -24,7 +24,7 @@ struct Ahead {
   static constexpr uintptr_t kLine = 64;
 };
 
-/// Input channels whose weights stay in L1.
+/// Input channels whose weights stay near.
 struct Chunk {
   const float* src;      ///< first block of the chunk, first pixel of the image
   const float* weights;  ///< of the chunk
