@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <iterator>
 #include <numeric>
 
 #include "kernels/conv/winograd.h"
 #include "kernels/dispatch.h"
+#include "kernels/movement/copy.h"
 #include "kernels/onednn/onednn.h"
 
 namespace tenon::kernels {
@@ -135,36 +137,35 @@ int64_t packed_conv_weights(const ConvParams& p) {
 
 namespace {
 
-/// weight(filter, channel of its group, tap) gives a plain weight. Order: [tile][channel block][tap][channel of the block][filter].
-/// One part a block of filters or a tile of filters of a group.
-template <class Weight>
-void pack(const ConvParams& p, float* packed_all, Range parts, Weight&& weight) {
-  const int64_t block = channel_block();
-  const int64_t group_channels = p.channels / p.groups;
-  const int64_t group_filters = p.filters / p.groups;
-  const int64_t taps = p.taps();
-  const auto tile = [&](float* packed, int64_t first, int64_t width, int64_t end, int64_t channel_step) {
-    for (int64_t c0 = 0; c0 < group_channels; c0 += channel_step) {
-      for (int64_t t = 0; t < taps; ++t) {
-        for (int64_t c = c0; c < std::min(c0 + channel_step, group_channels); ++c) {
-          for (int64_t f = first; f < first + width; ++f) *packed++ = f < end ? weight(f, c, t) : 0.0f;
-        }
-      }
-    }
-  };
-  if (packs_blocks(p)) {
-    for (int64_t b = parts.begin; b < parts.end; ++b) {
-      tile(packed_all + b * block * group_channels * taps, b * block, block, p.filters, 1);
-    }
-    return;
-  }
+/// Some filters that lie together in the packed weights: [channel block][tap][channel of the block][filter].
+struct PackedFilters {
+  int64_t first, count;  ///< of all groups' filters
+  int64_t width;         ///< filters that there is room for
+  float* to;
+};
+
+/// Calls f(PackedFilters) for those that `parts` hold.
+template <class F>
+void each_packed(const ConvParams& p, float* packed, Range parts, F&& f) {
+  const int64_t block = channel_block(), group_filters = p.filters / p.groups, per_filter = p.channels / p.groups * p.taps();
   const FilterTiles tiles = filter_tiles(p);
   for (int64_t part = parts.begin; part < parts.end; ++part) {
-    const int64_t g = part / tiles.tiles, i = part % tiles.tiles;
-    tile(packed_all + (g * tiles.blocks + tiles.begin(i)) * block * group_channels * taps, g * group_filters + tiles.begin(i) * block,
-         (tiles.begin(i + 1) - tiles.begin(i)) * block, (g + 1) * group_filters, p.format == ConvFormat::kDirect ? block : 1);
+    PackedFilters filters;
+    int64_t first_block = part, end = p.filters;
+    filters.first = part * block, filters.width = block;
+    if (!packs_blocks(p)) {
+      const int64_t g = part / tiles.tiles, i = part % tiles.tiles;
+      first_block = g * tiles.blocks + tiles.begin(i), end = (g + 1) * group_filters;
+      filters.first = g * group_filters + tiles.begin(i) * block, filters.width = (tiles.begin(i + 1) - tiles.begin(i)) * block;
+    }
+    filters.count = std::min(filters.width, end - filters.first);
+    filters.to = packed + first_block * block * per_filter;
+    f(filters);
   }
 }
+
+/// Channels of the packed weights' channel blocks.
+int64_t packed_channels(const ConvParams& p) { return p.format == ConvFormat::kDirect ? channel_block() : 1; }
 
 }  // namespace
 
@@ -174,8 +175,40 @@ int64_t conv_pack_parts(const ConvParams& p) {
 }
 
 void pack_conv_weights(const ConvParams& p, const float* weights, float* packed, Range parts) {
-  const int64_t group_channels = p.channels / p.groups, taps = p.taps();
-  pack(p, packed, parts, [&](int64_t f, int64_t c, int64_t t) { return weights[(f * group_channels + c) * taps + t]; });
+  constexpr int64_t kSize = sizeof(float), kMostRows = 64, kWidest = 64;
+  const int64_t group_channels = p.channels / p.groups, taps = p.taps(), step = packed_channels(p);
+  const Kernel<CopyParams> transpose = copy_transposed();
+  each_packed(p, packed, parts, [&](const PackedFilters& filters) {
+    const int64_t width = filters.width;
+    const float* const from = weights + filters.first * group_channels * taps;
+    if (filters.count < width) std::fill_n(filters.to, group_channels * taps * width, 0.0f);
+    // Rows of `width` filters, one for each of the weights [first, end) of a filter.
+    const auto rows = [&](int64_t first, int64_t end, float* to) {
+      CopyParams copy;
+      copy.element = kSize;
+      copy.k = {end - first, kSize, width * kSize};
+      copy.l = {filters.count, group_channels * taps * kSize, kSize};
+      copy.k_block = copy.k.count, copy.l_block = copy.l.count;
+      const void* const src[] = {from + first};
+      void* const dst[] = {to};
+      transpose(copy, {.src = src, .dst = dst}, {0, 1});
+    };
+    if (taps == 1 || step == 1) return rows(0, group_channels * taps, filters.to);
+    // A block of channels has its taps outside.
+    alignas(64) float held[kMostRows * kWidest];
+    for (int64_t c = 0; c < group_channels; c += step) {
+      const int64_t channels = std::min(step, group_channels - c), count = channels * taps;
+      float* const block = filters.to + c * taps * width;
+      for (int64_t i = 0; i < count; i += kMostRows) {
+        const int64_t n = std::min(kMostRows, count - i);
+        rows(c * taps + i, c * taps + i + n, held);
+        for (int64_t j = 0; j < n; ++j) {
+          const int64_t channel = (i + j) / taps, tap = (i + j) % taps;
+          std::memcpy(block + (tap * channels + channel) * width, held + j * width, static_cast<size_t>(filters.count) * sizeof(float));
+        }
+      }
+    }
+  });
 }
 
 TransposedPhase transposed_phase(const TransposedParams& t, int64_t i) {
@@ -212,8 +245,9 @@ TransposedPhase transposed_phase(const TransposedParams& t, int64_t i) {
 
 void pack_transposed_weights(const TransposedParams& t, const TransposedPhase& phase, const float* weights, float* packed) {
   const ConvParams& p = phase.conv;
-  const int64_t group_channels = p.channels / p.groups, group_filters = p.filters / p.groups;
-  pack(p, packed, {0, conv_pack_parts(p)}, [&](int64_t f, int64_t c, int64_t tap) {
+  const int64_t group_channels = p.channels / p.groups, group_filters = p.filters / p.groups, step = packed_channels(p);
+  // Of filter f, channel c of its group, and tap.
+  const auto weight = [&](int64_t f, int64_t c, int64_t tap) {
     int64_t at[3];
     for (int d = 2; d >= 0; --d) {
       at[d] = phase.first[d] + phase.step[d] * (p.kernel[d] - 1 - tap % p.kernel[d]);
@@ -221,6 +255,16 @@ void pack_transposed_weights(const TransposedParams& t, const TransposedPhase& p
     }
     const int64_t row = (f / group_filters * group_channels + c) * group_filters + f % group_filters;
     return weights[((row * t.conv.kernel[0] + at[0]) * t.conv.kernel[1] + at[1]) * t.conv.kernel[2] + at[2]];
+  };
+  each_packed(p, packed, {0, conv_pack_parts(p)}, [&](const PackedFilters& filters) {
+    float* to = filters.to;
+    for (int64_t c0 = 0; c0 < group_channels; c0 += step) {
+      for (int64_t tap = 0; tap < p.taps(); ++tap) {
+        for (int64_t c = c0; c < std::min(c0 + step, group_channels); ++c) {
+          for (int64_t f = 0; f < filters.width; ++f) *to++ = f < filters.count ? weight(filters.first + f, c, tap) : 0.0f;
+        }
+      }
+    }
   });
 }
 
