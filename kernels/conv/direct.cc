@@ -39,6 +39,9 @@ HWY_NOINLINE void CopyEdge(const float* line, int64_t width, int64_t x, int64_t 
   }
 }
 
+/// Of a block written out at once: the whole of a small one, which has little to do at a tap.
+inline constexpr int kSteps = kLanes == 8 ? 8 : kUsualSteps;
+
 /// `count` tiles of R pixels from pixel ox on, and V vectors of filters.
 template <int R, int V>
 HWY_NOINLINE void ConvTiles(const ConvParams& p, const Lines& from, Results& results, Ahead& weights, int64_t ox, int64_t count) {
@@ -66,7 +69,7 @@ HWY_NOINLINE void ConvTiles(const ConvParams& p, const Lines& from, Results& res
             // Not `inside`, which does not change: the compiler would write all of this twice.
             if (HWY_UNLIKELY(at == edge)) CopyEdge(line + (from.channels - left) / kBlock * from.plane, width, x, stride, R, edge);
             const float* const weights_at = left < kBlock ? last_block + tap * rest * kChannel : w;
-            Accumulate<R, V>(Strided<R>(at, step), One(), weights_at, left < kBlock ? left : kBlock, acc);
+            Accumulate<R, V, kSteps>(Strided<R>(at, step), One(), weights_at, left < kBlock ? left : kBlock, acc);
             ahead.Step();
           }
         }

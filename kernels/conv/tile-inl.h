@@ -62,6 +62,7 @@ struct Strided {
 };
 
 using One = std::integral_constant<int64_t, 1>;
+/// Steps of Accumulate written out at once.
 inline constexpr int kUsualSteps = 4;
 
 /// acc[r][v] += lane kLane of x[r] * w[v].
@@ -120,7 +121,7 @@ HWY_INLINE void Accumulate(Pixels x, Step step, const float* HWY_RESTRICT w, int
         };
         add(std::make_integer_sequence<int, kLanes>());
       } else {
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (int i = 0; i < kAtOnce; ++i) AccumulateOne<R, V>(x, i, w + i * V * kLanes, acc);
       }
     }
