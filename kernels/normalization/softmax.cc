@@ -102,9 +102,10 @@ void ShortRows(const SoftmaxParams& p, const float* src, float* dst, int64_t row
   }
 }
 
-/// Rows of up to kFewVectors vectors of float64, as many at a time as there is room for: their exponentials are taken side by side, without
-/// regard to where rows end. All vectors are whole, and what they hold beyond a row is written again with the next one.
 constexpr size_t kFewVectors = 16;
+/// Rows of up to kFewVectors vectors of float64, as many at a time as there is room for: their exponentials are taken side by side, without
+/// regard to where rows end. Vectors are whole where the rows that follow have room for them; what they hold beyond a row is written again
+/// with these.
 void FewVectors64(const SoftmaxParams& p, const double* src, double* dst, int64_t count) {
   const D64 d;
   constexpr size_t kRoom = 512;
@@ -118,7 +119,7 @@ void FewVectors64(const SoftmaxParams& p, const double* src, double* dst, int64_
     m = kRoom / n < rows ? kRoom / n : rows;
     for (size_t r = 0; r < m; ++r) {
       const double* const from = src + r * n;
-      const V64 end = r + 1 == rows ? LoadPart(d, from + last, left) : hn::LoadU(d, from + last);
+      const V64 end = (rows - r) * n < last + lanes ? LoadPart(d, from + last, left) : hn::LoadU(d, from + last);
       V64 shift = hn::IfThenElse(inside, end, lowest);
       for (size_t i = 0; i < last; i += lanes) shift = hn::Max(shift, hn::LoadU(d, from + i));
       shift = hn::MaxOfLanes(d, shift);
@@ -136,7 +137,7 @@ void FewVectors64(const SoftmaxParams& p, const double* src, double* dst, int64_
         return plain ? hn::Mul(v, factor) : hn::Sub(v, factor);
       };
       for (size_t i = 0; i < last; i += lanes) hn::StoreU(result(i), d, dst + at + i);
-      if (at + n < m * n) hn::StoreU(result(last), d, dst + at + last);
+      if (at + last + lanes <= m * n) hn::StoreU(result(last), d, dst + at + last);
       else StorePart(result(last), d, dst + at + last, left);
     }
   }
