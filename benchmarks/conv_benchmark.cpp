@@ -103,7 +103,7 @@ void RunPair(benchmark::State& state, const Pair& pair, bool together) {
   void *out[] = {y.data}, *t_out[] = {t.data};
   const auto taken = tenon::benchmarks::taken(state, [&] {
     if (together) return conv_pair(both, {.src = in, .dst = out, .scratch = scratch.data}, {0, both.parts()});
-    ConvDirectPointer()(e, {.src = in, .dst = t_out}, {0, e_parts});
+    ConvPointwisePointer()(e, {.src = in, .dst = t_out}, {0, e_parts});
     ConvDepthwisePointer()(d, {.src = between, .dst = out}, {0, d_parts});
   });
   const double work = double(pair.filters) * double(image) * double(pair.channels) +

@@ -10,7 +10,7 @@
 namespace tenon::benchmarks {
 
 /// Multiply-adds a nanosecond on one thread, counted as two operations each, on full vectors of the instruction set in use (TENON_MAX_ISA
-/// caps it): of one burst of some tens of microseconds, as cores change their speed from one millisecond to the next.
+/// caps it): the median of five bursts of some tens of microseconds, as cores change their speed from one millisecond to the next.
 double burst_gflops();
 /// Of so many threads at once, added up: the median of each one's bursts over about `seconds`.
 double gflops_at_once(int threads, double seconds);

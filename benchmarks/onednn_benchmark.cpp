@@ -248,7 +248,7 @@ void transposed_case(int64_t channels, int64_t filters, int64_t size, int64_t ke
   report(
       name, static_cast<double>(channels * filters * size * size * kernel * kernel), onednn::module()->implementation(primitive), "no row",
       [&] {
-        for (size_t i = 0; i < phases.size(); ++i) ConvDirectPointer()(phases[i], call, {0, parts[i]});
+        for (size_t i = 0; i < phases.size(); ++i) row_of(conv, phases[i]).pointer()(phases[i], call, {0, parts[i]});
       },
       [&] {
         onednn::module()->execute(primitive, {x.data(), w2.data(), nullptr, y2.data(), scratch.data()});

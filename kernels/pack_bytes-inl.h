@@ -12,8 +12,8 @@ HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// x, below 2^22 in magnitude, rounded half to even, plus `offset`: a number of this size has no room for a fraction, and its low bits are what
-/// was added to it.
+/// x, below 2^22 in magnitude, rounded half to even, plus `offset`: a number of 1.5 * 2^23 has no room for a fraction, and its low bits are
+/// what was added to it.
 template <class DF, class V = hn::Vec<DF>>
 HWY_INLINE hn::Vec<hn::RebindToSigned<DF>> RoundedPlus(DF d, V x, int32_t offset) {
   const hn::RebindToSigned<DF> di;

@@ -5,9 +5,7 @@
 #define HWY_TARGET_INCLUDE "kernels/conv/direct.cc"
 #include "hwy/foreach_target.h"
 
-#include <array>
 #include <cstring>
-#include <utility>
 
 #include "hwy/highway.h"
 #include "kernels/conv/filter_part-inl.h"
@@ -81,27 +79,10 @@ HWY_NOINLINE void ConvTiles(const ConvParams& p, const Lines& from, Results& res
   weights = ahead;
 }
 
-using TilesFunction = void (*)(const ConvParams&, const Lines&, Results&, Ahead&, int64_t ox, int64_t count);
-template <int V, int... R>
-constexpr std::array<TilesFunction, sizeof...(R) + 1> AllTiles(std::integer_sequence<int, R...>) {
-  return {nullptr, &ConvTiles<R + 1, V>...};
-}
-
-template <int V>
-void ConvRow(const ConvParams& p, const Lines& from, Results results, Ahead& ahead, int64_t width) {
-  static constexpr auto kTiles = AllTiles<V>(std::make_integer_sequence<int, MaxPixels(V)>());
-  EachRun(kTiles.data(), MaxPixels(V), width,
-          [&](TilesFunction tiles, int64_t ox, int64_t count) { tiles(p, from, results, ahead, ox, count); });
-}
-
-void ConvRowOf(int64_t vectors, const ConvParams& p, const Lines& from, const Results& results, Ahead& ahead, int64_t width) {
-  if constexpr (kVectorsABlock == 1) {
-    if (vectors == 1) return ConvRow<1>(p, from, results, ahead, width);
-    if (vectors == 3) return ConvRow<3>(p, from, results, ahead, width);
-  }
-  if (vectors == 2) return ConvRow<2>(p, from, results, ahead, width);
-  ConvRow<4>(p, from, results, ahead, width);
-}
+struct AllConvTiles {
+  template <int R, int V>
+  static constexpr auto kOf = &ConvTiles<R, V>;
+};
 
 void ConvPart(const ConvParams& p, const Call& call, int64_t index) {
   FilterPart part(p, call, index);
@@ -120,7 +101,9 @@ void ConvPart(const ConvParams& p, const Call& call, int64_t index) {
       from.lines = ys.end - ys.begin;
       from.next_depth = p.dilation[0] * p.in[1] * line;
       from.next_line = p.dilation[1] * line;
-      ConvRowOf(part.vectors, p, from, part.Row(chunk, r), part.ahead, part.Width(r));
+      Results results = part.Row(chunk, r);
+      EachRun<AllConvTiles>(part.vectors, part.Width(r),
+                            [&](auto tiles, int64_t ox, int64_t count) { tiles(p, from, results, part.ahead, ox, count); });
     }
   });
 }

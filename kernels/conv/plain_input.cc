@@ -6,9 +6,7 @@
 #define HWY_TARGET_INCLUDE "kernels/conv/plain_input.cc"
 #include "hwy/foreach_target.h"
 
-#include <array>
 #include <cstring>
-#include <utility>
 
 #include "hwy/highway.h"
 #include "kernels/conv/tile-inl.h"
@@ -68,18 +66,10 @@ HWY_NOINLINE void PlainTiles(const ConvParams& p, const Lines& lines, const floa
   }
 }
 
-using TilesFunction = void (*)(const ConvParams&, const Lines&, const float*, const float*, Results&, int64_t count);
-template <int V, int... R>
-constexpr std::array<TilesFunction, sizeof...(R) + 1> AllTiles(std::integer_sequence<int, R...>) {
-  return {nullptr, &PlainTiles<R + 1, V>...};
-}
-
-template <int V>
-void PlainRow(const ConvParams& p, const Lines& lines, const float* from, const float* w, Results results) {
-  static constexpr auto kTiles = AllTiles<V>(std::make_integer_sequence<int, MaxPixels(V)>());
-  EachRun(kTiles.data(), MaxPixels(V), p.out[2],
-          [&](TilesFunction tiles, int64_t ox, int64_t count) { tiles(p, lines, from + ox * p.stride[2], w, results, count); });
-}
+struct AllPlainTiles {
+  template <int R, int V>
+  static constexpr auto kOf = &PlainTiles<R, V>;
+};
 
 /// A part: the rows of one tile of filters.
 void PlainPart(const ConvParams& p, const Call& call, int64_t part) {
@@ -122,12 +112,8 @@ void PlainPart(const ConvParams& p, const Call& call, int64_t part) {
       row.plane = out_plane;
       row.residual = residual != nullptr ? residual + r * p.out[2] * kBlock : nullptr;
       row.epilogue = &p.epilogue;
-      if constexpr (kVectorsABlock == 1) {
-        if (vectors == 1) PlainRow<1>(p, lines, from, w, row);
-        if (vectors == 3) PlainRow<3>(p, lines, from, w, row);
-      }
-      if (vectors == 2) PlainRow<2>(p, lines, from, w, row);
-      if (vectors == 4) PlainRow<4>(p, lines, from, w, row);
+      EachRun<AllPlainTiles>(vectors, p.out[2],
+                             [&](auto tiles, int64_t ox, int64_t count) { tiles(p, lines, from + ox * p.stride[2], w, row, count); });
     }
   }
 }

@@ -1,14 +1,10 @@
-// 1x1 convolution with stride 1 from blocked to blocked: what direct.cc does, where pixels lie in a row on both sides. Tiles follow each other in a
-// loop of few instructions, which is what counts where channels are few.
+// 1x1 convolution with stride 1 from blocked to blocked: what direct.cc does, where pixels lie in a row on both sides. Tiles follow each
+// other in a loop of few instructions, which is what counts where channels are few.
 #include "kernels/conv/conv.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/conv/pointwise.cc"
 #include "hwy/foreach_target.h"
-
-#include <array>
-#include <type_traits>
-#include <utility>
 
 #include "hwy/highway.h"
 #include "kernels/conv/filter_part-inl.h"
@@ -46,26 +42,10 @@ HWY_NOINLINE void PointTiles(Points& from, Results& results, Ahead& weights, int
   weights = ahead;
 }
 
-using TilesFunction = void (*)(Points&, Results&, Ahead&, int64_t count);
-template <int V, int... R>
-constexpr std::array<TilesFunction, sizeof...(R) + 1> AllTiles(std::integer_sequence<int, R...>) {
-  return {nullptr, &PointTiles<R + 1, V>...};
-}
-
-template <int V>
-void PointRow(Points from, Results results, Ahead& ahead, int64_t width) {
-  static constexpr auto kTiles = AllTiles<V>(std::make_integer_sequence<int, MaxPixels(V)>());
-  EachRun(kTiles.data(), MaxPixels(V), width, [&](TilesFunction tiles, int64_t, int64_t count) { tiles(from, results, ahead, count); });
-}
-
-void PointRowOf(int64_t vectors, const Points& from, const Results& results, Ahead& ahead, int64_t width) {
-  if constexpr (kVectorsABlock == 1) {
-    if (vectors == 1) return PointRow<1>(from, results, ahead, width);
-    if (vectors == 3) return PointRow<3>(from, results, ahead, width);
-  }
-  if (vectors == 2) return PointRow<2>(from, results, ahead, width);
-  PointRow<4>(from, results, ahead, width);
-}
+struct AllPointTiles {
+  template <int R, int V>
+  static constexpr auto kOf = &PointTiles<R, V>;
+};
 
 }  // namespace
 
@@ -75,8 +55,10 @@ void ConvPointwise(const ConvParams& p, const Call& call, Range range) {
     part.EachChunk([&](const Chunk& chunk) {
       for (int64_t r = part.row_begin; r < part.row_end; ++r) {
         const int64_t line = r / p.out[1] * p.in[1] + r % p.out[1];
-        const Points from{chunk.src + line * p.in[2] * kBlock, part.in_plane, chunk.weights, chunk.channels};
-        PointRowOf(part.vectors, from, part.Row(chunk, r), part.ahead, part.Width(r));
+        Points from{chunk.src + line * p.in[2] * kBlock, part.in_plane, chunk.weights, chunk.channels};
+        Results results = part.Row(chunk, r);
+        EachRun<AllPointTiles>(part.vectors, part.Width(r),
+                               [&](auto tiles, int64_t, int64_t count) { tiles(from, results, part.ahead, count); });
       }
     });
   }

@@ -6,6 +6,7 @@
 #define TENON_KERNELS_CONV_TILE_INL_H_
 #endif
 
+#include <array>
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -181,12 +182,12 @@ struct Results {
   }
 };
 
-/// Copies blocks of pixels, and pixels of blocks, that lie so many floats apart.
+/// Floats between pixels and between blocks.
 struct Apart {
   int64_t pitch, plane;
 };
-[[maybe_unused]] HWY_NOINLINE void CopyPixels(const float* from, Apart from_apart, float* to, Apart to_apart, int64_t pixels,
-                                              int64_t blocks) {
+/// Copies so many pixels of so many blocks.
+HWY_NOINLINE inline void CopyPixels(const float* from, Apart from_apart, float* to, Apart to_apart, int64_t pixels, int64_t blocks) {
   for (int64_t b = 0; b < blocks; ++b) {
     for (int64_t r = 0; r < pixels; ++r) {
       std::memcpy(to + b * to_apart.plane + r * to_apart.pitch, from + b * from_apart.plane + r * from_apart.pitch, kBlock * sizeof(float));
@@ -249,13 +250,31 @@ HWY_INLINE void EndTile(const Results& t, VF (&acc)[R][V]) {
   if (HWY_UNLIKELY(apart)) CopyPixels(near, {kBlock, R * kBlock}, t.to, {t.pitch, t.plane}, R, V / kVectorsABlock);
 }
 
-/// Calls f(tiles[R], first, count) for runs of tiles of R <= most pixels that cover `width` pixels; two sizes, which differ by one.
-template <class Function, class F>
-HWY_INLINE void EachRun(const Function* tiles, int64_t most, int64_t width, F&& f) {
+/// Tiles::kOf<R, V> by R.
+template <class Tiles, int V, int... R>
+constexpr auto TilesByPixels(std::integer_sequence<int, R...>) {
+  return std::array{decltype(Tiles::template kOf<1, V>){}, Tiles::template kOf<R + 1, V>...};
+}
+
+template <class Tiles, int V, class F>
+HWY_INLINE void EachRunOf(int64_t width, F&& f) {
+  static constexpr auto kTiles = TilesByPixels<Tiles, V>(std::make_integer_sequence<int, MaxPixels(V)>());
+  const int64_t count = (width + MaxPixels(V) - 1) / MaxPixels(V), small = width / count, larger = width % count;
+  if (larger > 0) f(kTiles.data()[small + 1], 0, larger);
+  f(kTiles.data()[small], larger * (small + 1), count - larger);
+}
+
+/// Covers `width` pixels with runs of tiles of at most two sizes, which differ by one: calls f(Tiles::kOf<R, V>, first pixel, tiles) for
+/// each, V being `vectors`.
+template <class Tiles, class F>
+HWY_INLINE void EachRun(int64_t vectors, int64_t width, F&& f) {
   if (width <= 0) return;
-  const int64_t count = (width + most - 1) / most, small = width / count, larger = width % count;
-  if (larger > 0) f(tiles[small + 1], 0, larger);
-  f(tiles[small], larger * (small + 1), count - larger);
+  if constexpr (kVectorsABlock == 1) {
+    if (vectors == 1) return EachRunOf<Tiles, 1>(width, f);
+    if (vectors == 3) return EachRunOf<Tiles, 3>(width, f);
+  }
+  if (vectors == 2) return EachRunOf<Tiles, 2>(width, f);
+  EachRunOf<Tiles, 4>(width, f);
 }
 
 /// Pixels [begin, end) of tile i when n pixels are cut into equal tiles of at most `most`.

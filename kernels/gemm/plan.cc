@@ -60,7 +60,7 @@ void plan_gemm(GemmParams& p) {
   const int64_t rows = std::clamp<int64_t>(held / std::max<int64_t>(1, p.k), height, kBlockRows);
   p.row_parts = ceil_div(p.row_tiles, std::max<int64_t>(1, rows / height));
   if (p.batches() == 1 && p.row_parts > kPieces / 2 && !is_bits(p.format)) {
-    p.row_parts = std::min(std::max<int64_t>(1, (p.row_parts + kPieces / 2) / kPieces) * kPieces, p.row_tiles);
+    p.row_parts = std::min((p.row_parts + kPieces / 2) / kPieces * kPieces, p.row_tiles);
   }
   const int64_t work = capped_mul(capped_mul(capped_mul(p.m, p.n), p.k), p.batches());
   const int64_t wanted = std::min(kFewParts, work / kLeastWork);

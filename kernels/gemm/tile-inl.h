@@ -167,7 +167,7 @@ HWY_NOINLINE void PackedTile(const TileArgsOf<T>& t) {
       for (int v = 0; v < NV; ++v) acc[r][v] = hn::MulAdd(x, row[v], acc[r][v]);
     }
   };
-  if constexpr (kTileRows == 14 && !kMultipliesByLane) {
+  if constexpr (kTileRows == 14) {
     // Tall tiles have many pointers, and the units that multiply move them too: once for several rows of B.
     constexpr int kRowsAtOnce = 4;
     const uintptr_t ahead_3k = 3 * ahead_k;

@@ -19,7 +19,8 @@ namespace {
 using DF = hn::RebindToFloat<DI>;
 using DB = hn::Repartition<uint8_t, DI>;
 
-/// Which bytes of each block of 16 become its lanes of int32: the first four, or those behind them when as much is added. 128 and more: zeros.
+/// Which bytes of each block of 16 become its lanes of int32: the first four, or those behind them when as much is added. 128 and more:
+/// zeros.
 alignas(16) constexpr uint8_t kWidened[16] = {0, 128, 128, 128, 1, 128, 128, 128, 2, 128, 128, 128, 3, 128, 128, 128};
 
 /// One operand: how its bytes become unsigned, and what the numbers they then say are in steps of the result.

@@ -15,8 +15,8 @@ const char* slower(const ConvParams& p) {
   if (p.groups != 1) return "not faster for groups";
   // 3x3 with stride 2: 1.07 with AVX-512, 1.05 with AVX2; 7x7: 1.0, 1.06; 3x3 with stride 1: 0.8, 0.9.
   if (p.format == ConvFormat::kPlainInput) return p.stride[2] == 2 && p.taps() == 9 ? nullptr : "not faster for the first layer";
-  // 3x3 with stride 2 1.05 to 1.25 on one thread, most where images are 7 pixels wide, as 1x1 with stride 2 is there (1.3), but cut in another
-  // way than the layers around them, which costs two threads more. Pointwise with stride 1: 0.6 to 1.03.
+  // 3x3 with stride 2 1.05 to 1.25 on one thread, most where images are 7 pixels wide, as 1x1 with stride 2 is there (1.3), but cut in
+  // another way than the layers around them, which costs two threads more. Pointwise with stride 1: 0.6 to 1.03.
   return "not faster for these sizes";
 }
 

@@ -26,7 +26,8 @@ struct Fork {
 inline constexpr size_t kMostForkOperands = 32;
 
 /// Finds the forks of a plan that pay, brings their steps together, and fills in `forks`, `shared_bytes` and `worth_threads`. Operands are
-/// final; memory is not laid out yet, so whoever does that lets what a fork touches live all through it. Looks a window of steps ahead, where several readers of a value begin.
+/// final; memory is not laid out yet, so whoever does that lets what a fork touches live all through it. Looks a window of steps ahead,
+/// where several readers of a value begin.
 void find_forks(Plan& plan);
 
 /// A slot that two branches of one fork touch, a flag a slot: its memory must not change hands within the fork.
