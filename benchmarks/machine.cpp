@@ -75,8 +75,8 @@ HWY_AFTER_NAMESPACE();
 
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(MultiplyAdds);
-HWY_EXPORT(ReadFloats);
+TENON_EXPORT(MultiplyAdds);
+TENON_EXPORT(ReadFloats);
 auto multiply_adds() { return TENON_POINTER(MultiplyAdds); }
 auto read_floats() { return TENON_POINTER(ReadFloats); }
 }  // namespace

@@ -35,11 +35,10 @@ file(GLOB_RECURSE kernel_sources CONFIGURE_DEPENDS kernels/*.cc)
 list(REMOVE_ITEM kernel_sources ${PROJECT_SOURCE_DIR}/kernels/onednn/adapter.cc)  # the module (onednn.cmake)
 tenon_layer(kernels SOURCES ${kernel_sources} LINK tenon_base)
 find_path(HIGHWAY_INCLUDE hwy/highway.h REQUIRED)
-find_library(HIGHWAY_LIBRARY hwy REQUIRED)
 # Without the AES condition Highway counts x86-64-v2 as SSE4; otherwise it adds a one-lane target as the fallback.
 target_compile_definitions(tenon_kernels PUBLIC "HWY_DISABLED_TARGETS=(${TENON_DISABLED_TARGETS})" HWY_DISABLE_PCLMUL_AES)
 target_include_directories(tenon_kernels PUBLIC ${HIGHWAY_INCLUDE})
-target_link_libraries(tenon_kernels PUBLIC ${HIGHWAY_LIBRARY} ${CMAKE_DL_LIBS})
+target_link_libraries(tenon_kernels PUBLIC ${CMAKE_DL_LIBS})
 target_compile_options(tenon_kernels PRIVATE ${TENON_KERNEL_OPTIONS} -ffp-contract=fast)
 # What covers every type and case in plain loops is a tenth of the library; -O3 would make it three times as large and hardly faster.
 file(GLOB plain_kernels CONFIGURE_DEPENDS kernels/*/*plain.cc kernels/*/reference.cc kernels/indexing/top_k.cc kernels/indexing/scatter.cc)

@@ -2,8 +2,8 @@
 
 package tenon
 
-// The library of `make build`, whole: one archive that needs nothing but the C++ run time, Highway and OpenMP.
+// The library of `make build`, whole: one archive that needs nothing but the C++ run time and OpenMP.
 
 // #cgo CFLAGS: -I${SRCDIR}/../include
-// #cgo LDFLAGS: ${SRCDIR}/../build/release/lib/libtenon.a -lhwy -lgomp -lstdc++ -lm -lpthread -ldl
+// #cgo LDFLAGS: ${SRCDIR}/../build/release/lib/libtenon.a -lgomp -lstdc++ -lm -lpthread -ldl
 import "C"

@@ -12,56 +12,82 @@ int FloatLanes() { return static_cast<int>(hwy::HWY_NAMESPACE::Lanes(hwy::HWY_NA
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+
+#include "base/cpu.h"
 
 namespace tenon::kernels {
 namespace {
 
-HWY_EXPORT(FloatLanes);
+TENON_EXPORT(FloatLanes);
 
-/// Targets above the cap of TENON_MAX_ISA, which is for x86 alone. There Highway gives better targets lower bits.
-int64_t capped() {
-#if HWY_ARCH_X86
+/// Those of TENON_EXPORT's tables, in their order: the best first.
+constexpr int64_t kTargets[] = {HWY_AVX3, HWY_AVX2, HWY_SSE4, HWY_NEON, HWY_STATIC_TARGET};
+constexpr int kCount = static_cast<int>(std::size(kTargets));
+
+/// Whether kernels are compiled for the target at this place, and what is before it is not the same one.
+constexpr bool compiled(int place) {
+  for (int i = 0; i < place; ++i) {
+    if (kTargets[i] == kTargets[place]) return false;
+  }
+  return (kTargets[place] & HWY_TARGETS) != 0;
+}
+
+bool usable(int place, Isa best) {
+  if (!compiled(place)) return false;
+  if (kTargets[place] == HWY_STATIC_TARGET) return true;
+  return kTargets[place] == HWY_AVX3 ? best >= Isa::kAvx512 : kTargets[place] != HWY_AVX2 || best >= Isa::kAvx2;
+}
+
+/// The best instruction set that TENON_MAX_ISA leaves.
+Isa cap() {
   const char* cap = std::getenv("TENON_MAX_ISA");
-  if (cap == nullptr) return 0;
-  if (std::strcmp(cap, "sse4") == 0) return HWY_SSE4 - 1;
-  if (std::strcmp(cap, "avx2") == 0) return HWY_AVX2 - 1;
-#endif
-  return 0;
+  if (cap != nullptr && std::strcmp(cap, "sse4") == 0) return Isa::kBaseline;
+  if (cap != nullptr && std::strcmp(cap, "avx2") == 0) return Isa::kAvx2;
+  return Isa::kAvx512;
 }
 
-/// What dispatch uses when nothing is forced; never changes within a process.
-int64_t allowed() {
-  static const int64_t targets = [] {
-    // Where there is but one target, as on Arm, it is the baseline, and Highway would ask for more than kernels need of it.
-    if constexpr ((HWY_TARGETS & (HWY_TARGETS - 1)) == 0) return int64_t{HWY_TARGETS};
-    const int64_t can = hwy::SupportedTargets() & HWY_TARGETS;
-    const int64_t kept = can & ~capped();
-    return kept != 0 ? kept : can;
+/// Places that dispatch uses when nothing is forced, as bits; never changes within a process.
+uint32_t allowed() {
+  static const uint32_t places = [] {
+    const Isa best = std::min(best_isa(), cap());
+    uint32_t all = 0;
+    for (int i = 0; i < kCount; ++i) all |= uint32_t{usable(i, best)} << i;
+    return all;
   }();
-  return targets;
+  return places;
 }
 
-std::atomic<bool> ready{false};
+constexpr int kUnknown = -1;
+std::atomic<int> chosen{kUnknown};
 
 }  // namespace
 
 void init_dispatch() {
-  if (ready.load(std::memory_order_acquire)) return;
-  hwy::GetChosenTarget().Update(allowed());
-  ready.store(true, std::memory_order_release);
+  if (chosen.load(std::memory_order_relaxed) == kUnknown) chosen.store(std::countr_zero(allowed()), std::memory_order_relaxed);
+}
+
+int target_place() {
+  init_dispatch();
+  return chosen.load(std::memory_order_relaxed);
 }
 
 void force_target(int64_t target) {
-  hwy::GetChosenTarget().Update(target != 0 ? target : allowed());
-  ready.store(true, std::memory_order_release);
+  int place = std::countr_zero(allowed());
+  for (int i = 0; i < kCount && target != 0; ++i) {
+    if (compiled(i) && kTargets[i] == target) place = i;
+  }
+  chosen.store(place, std::memory_order_relaxed);
 }
 
 int supported_targets(int64_t* targets) {
   int n = 0;
-  for (int64_t left = allowed(); left != 0 && n < 8; left &= left - 1) targets[n++] = left & -left;
+  for (uint32_t left = allowed(); left != 0 && n < 8; left &= left - 1) targets[n++] = kTargets[std::countr_zero(left)];
   return n;
 }
 

@@ -234,8 +234,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(AttentionBlocks);
-HWY_EXPORT(AttentionFew);
+TENON_EXPORT(AttentionBlocks);
+TENON_EXPORT(AttentionFew);
 }  // namespace
 
 Kernel<AttentionParams> AttentionBlocksPointer() { return TENON_POINTER(AttentionBlocks); }

@@ -45,7 +45,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(Rotary);
+TENON_EXPORT(Rotary);
 }  // namespace
 
 Kernel<RotaryParams> RotaryPointer() { return TENON_POINTER(Rotary); }

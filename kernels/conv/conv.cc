@@ -137,31 +137,30 @@ int64_t packed_conv_weights(const ConvParams& p) {
 
 namespace {
 
-/// Some filters that lie together in the packed weights: [channel block][tap][channel of the block][filter].
+/// The filters of one part of the packing, of all groups' filters.
 struct PackedFilters {
-  int64_t first, count;  ///< of all groups' filters
-  int64_t width;         ///< filters that there is room for
-  float* to;
+  int64_t first, count;
+  int64_t width;  ///< filters that there is room for
+  int64_t block;  ///< the first block of filters that they lie in
 };
 
-/// Calls f(PackedFilters) for those that `parts` hold.
-template <class F>
-void each_packed(const ConvParams& p, float* packed, Range parts, F&& f) {
-  const int64_t block = channel_block(), group_filters = p.filters / p.groups, per_filter = p.channels / p.groups * p.taps();
-  const FilterTiles tiles = filter_tiles(p);
-  for (int64_t part = parts.begin; part < parts.end; ++part) {
-    PackedFilters filters;
-    int64_t first_block = part, end = p.filters;
-    filters.first = part * block, filters.width = block;
-    if (!packs_blocks(p)) {
-      const int64_t g = part / tiles.tiles, i = part % tiles.tiles;
-      first_block = g * tiles.blocks + tiles.begin(i), end = (g + 1) * group_filters;
-      filters.first = g * group_filters + tiles.begin(i) * block, filters.width = (tiles.begin(i + 1) - tiles.begin(i)) * block;
-    }
-    filters.count = std::min(filters.width, end - filters.first);
-    filters.to = packed + first_block * block * per_filter;
-    f(filters);
+PackedFilters packed_filters(const ConvParams& p, int64_t part) {
+  const int64_t block = channel_block(), group_filters = p.filters / p.groups;
+  PackedFilters filters{.first = part * block, .count = 0, .width = block, .block = part};
+  int64_t end = p.filters;
+  if (!packs_blocks(p)) {
+    const FilterTiles tiles = filter_tiles(p);
+    const int64_t g = part / tiles.tiles, i = part % tiles.tiles;
+    filters.block = g * tiles.blocks + tiles.begin(i), end = (g + 1) * group_filters;
+    filters.first = g * group_filters + tiles.begin(i) * block, filters.width = (tiles.begin(i + 1) - tiles.begin(i)) * block;
   }
+  filters.count = std::min(filters.width, end - filters.first);
+  return filters;
+}
+
+/// Where they lie among the packed weights: [channel block][tap][channel of the block][filter].
+float* place(const ConvParams& p, const PackedFilters& filters, float* packed) {
+  return packed + filters.block * channel_block() * (p.channels / p.groups * p.taps());
 }
 
 /// Channels of the packed weights' channel blocks.
@@ -174,41 +173,55 @@ int64_t conv_pack_parts(const ConvParams& p) {
   return filter_tiles(p).tiles * p.groups;
 }
 
-void pack_conv_weights(const ConvParams& p, const float* weights, float* packed, Range parts) {
+Range conv_pack_filters(const ConvParams& p, int64_t part) {
+  const PackedFilters filters = packed_filters(p, part);
+  return {filters.first, filters.first + filters.count};
+}
+
+void pack_conv_filters(const ConvParams& p, int64_t part, Range some, const float* weights, float* packed) {
   constexpr int64_t kSize = sizeof(float), kMostRows = 64, kWidest = 64;
   const int64_t group_channels = p.channels / p.groups, taps = p.taps(), step = packed_channels(p);
   const Kernel<CopyParams> transpose = copy_transposed();
-  each_packed(p, packed, parts, [&](const PackedFilters& filters) {
-    const int64_t width = filters.width;
-    const float* const from = weights + filters.first * group_channels * taps;
-    if (filters.count < width) std::fill_n(filters.to, group_channels * taps * width, 0.0f);
-    // Rows of `width` filters, one for each of the weights [first, end) of a filter.
-    const auto rows = [&](int64_t first, int64_t end, float* to) {
-      CopyParams copy;
-      copy.element = kSize;
-      copy.k = {end - first, kSize, width * kSize};
-      copy.l = {filters.count, group_channels * taps * kSize, kSize};
-      copy.k_block = copy.k.count, copy.l_block = copy.l.count;
-      const void* const src[] = {from + first};
-      void* const dst[] = {to};
-      transpose(copy, {.src = src, .dst = dst}, {0, 1});
-    };
-    if (taps == 1 || step == 1) return rows(0, group_channels * taps, filters.to);
-    // A block of channels has its taps outside.
-    alignas(64) float held[kMostRows * kWidest];
-    for (int64_t c = 0; c < group_channels; c += step) {
-      const int64_t channels = std::min(step, group_channels - c), count = channels * taps;
-      float* const block = filters.to + c * taps * width;
-      for (int64_t i = 0; i < count; i += kMostRows) {
-        const int64_t n = std::min(kMostRows, count - i);
-        rows(c * taps + i, c * taps + i + n, held);
-        for (int64_t j = 0; j < n; ++j) {
-          const int64_t channel = (i + j) / taps, tap = (i + j) % taps;
-          std::memcpy(block + (tap * channels + channel) * width, held + j * width, static_cast<size_t>(filters.count) * sizeof(float));
-        }
+  const PackedFilters filters = packed_filters(p, part);
+  const int64_t width = filters.width, count = some.end - some.begin;
+  float* const to = place(p, filters, packed);
+  if (some.begin == filters.first && filters.count < width) std::fill_n(to, group_channels * taps * width, 0.0f);
+  float* const first_to = to + (some.begin - filters.first);
+  // Rows of these filters, `pitch` floats apart, one for each of the weights [first, end) of a filter.
+  const auto rows = [&](int64_t first, int64_t end, float* row, int64_t pitch) {
+    CopyParams copy;
+    copy.element = kSize;
+    copy.k = {end - first, kSize, pitch * kSize};
+    copy.l = {count, group_channels * taps * kSize, kSize};
+    copy.k_block = copy.k.count, copy.l_block = copy.l.count;
+    const void* const src[] = {weights + first};
+    void* const dst[] = {row};
+    transpose(copy, {.src = src, .dst = dst}, {0, 1});
+  };
+  if (taps == 1 || step == 1) return rows(0, group_channels * taps, first_to, width);
+  // A block of channels has its taps outside.
+  alignas(64) float held[kMostRows * kWidest];
+  for (int64_t c = 0; c < group_channels; c += step) {
+    const int64_t channels = std::min(step, group_channels - c), all = channels * taps;
+    float* const block = first_to + c * taps * width;
+    int64_t channel = 0, tap = 0;
+    for (int64_t i = 0; i < all; i += kMostRows) {
+      const int64_t n = std::min(kMostRows, all - i);
+      rows(c * taps + i, c * taps + i + n, held, count);
+      for (int64_t j = 0; j < n; ++j) {
+        std::copy_n(held + j * count, count, block + (tap * channels + channel) * width);
+        if (++tap == taps) tap = 0, ++channel;
       }
     }
-  });
+  }
+}
+
+void pack_conv_weights(const ConvParams& p, const float* weights, float* packed, Range parts) {
+  const int64_t per_filter = p.channels / p.groups * p.taps();
+  for (int64_t part = parts.begin; part < parts.end; ++part) {
+    const Range filters = conv_pack_filters(p, part);
+    pack_conv_filters(p, part, filters, weights + filters.begin * per_filter, packed);
+  }
 }
 
 TransposedPhase transposed_phase(const TransposedParams& t, int64_t i) {
@@ -256,8 +269,9 @@ void pack_transposed_weights(const TransposedParams& t, const TransposedPhase& p
     const int64_t row = (f / group_filters * group_channels + c) * group_filters + f % group_filters;
     return weights[((row * t.conv.kernel[0] + at[0]) * t.conv.kernel[1] + at[1]) * t.conv.kernel[2] + at[2]];
   };
-  each_packed(p, packed, {0, conv_pack_parts(p)}, [&](const PackedFilters& filters) {
-    float* to = filters.to;
+  for (int64_t part = 0; part < conv_pack_parts(p); ++part) {
+    const PackedFilters filters = packed_filters(p, part);
+    float* to = place(p, filters, packed);
     for (int64_t c0 = 0; c0 < group_channels; c0 += step) {
       for (int64_t tap = 0; tap < p.taps(); ++tap) {
         for (int64_t c = c0; c < std::min(c0 + step, group_channels); ++c) {
@@ -265,7 +279,7 @@ void pack_transposed_weights(const TransposedParams& t, const TransposedPhase& p
         }
       }
     }
-  });
+  }
 }
 
 namespace {

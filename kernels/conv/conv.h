@@ -119,7 +119,12 @@ inline constexpr int64_t kConvLanesBytes = 256;
 int64_t packed_conv_weights(const ConvParams& p);
 /// Packing can be shared out in this many parts.
 int64_t conv_pack_parts(const ConvParams& p);
-/// Packs plain weights [filters, channels/groups, kernel...] as p.format says.
+/// The filters of a part, of all groups' filters: they lie together in plain weights too.
+Range conv_pack_filters(const ConvParams& p, int64_t part);
+/// Packs `filters` of a part, whose plain weights [filters, channels/groups, kernel...] are `weights`, as p.format says. Those of a part may
+/// be packed some at a time, from the first on, at most 64; numbers of them that are multiples of 16 write whole cache lines.
+void pack_conv_filters(const ConvParams& p, int64_t part, Range filters, const float* weights, float* packed);
+/// Packs the whole parts of the weights of all filters.
 void pack_conv_weights(const ConvParams& p, const float* weights, float* packed, Range parts);
 inline void pack_conv_weights(const ConvParams& p, const float* weights, float* packed) {
   pack_conv_weights(p, weights, packed, {0, conv_pack_parts(p)});

@@ -195,7 +195,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
-HWY_EXPORT(ConvDepthwise);
+TENON_EXPORT(ConvDepthwise);
 Kernel<ConvParams> ConvDepthwisePointer() { return TENON_POINTER(ConvDepthwise); }
 }  // namespace tenon::kernels
 #endif

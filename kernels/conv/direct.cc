@@ -121,7 +121,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
-HWY_EXPORT(ConvDirect);
+TENON_EXPORT(ConvDirect);
 Kernel<ConvParams> ConvDirectPointer() { return TENON_POINTER(ConvDirect); }
 }  // namespace tenon::kernels
 #endif

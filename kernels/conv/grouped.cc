@@ -218,7 +218,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
-HWY_EXPORT(ConvGrouped);
+TENON_EXPORT(ConvGrouped);
 Kernel<ConvParams> ConvGroupedPointer() { return TENON_POINTER(ConvGrouped); }
 }  // namespace tenon::kernels
 #endif

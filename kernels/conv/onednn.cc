@@ -59,7 +59,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
-HWY_EXPORT(ConvOneDnn);
+TENON_EXPORT(ConvOneDnn);
 Kernel<ConvParams> ConvOneDnnPointer() { return TENON_POINTER(ConvOneDnn); }
 }  // namespace tenon::kernels
 #endif

@@ -131,7 +131,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
-HWY_EXPORT(ConvPlainInput);
+TENON_EXPORT(ConvPlainInput);
 Kernel<ConvParams> ConvPlainInputPointer() { return TENON_POINTER(ConvPlainInput); }
 }  // namespace tenon::kernels
 #endif

@@ -71,7 +71,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
-HWY_EXPORT(ConvPointwise);
+TENON_EXPORT(ConvPointwise);
 Kernel<ConvParams> ConvPointwisePointer() { return TENON_POINTER(ConvPointwise); }
 }  // namespace tenon::kernels
 #endif

@@ -387,8 +387,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
-HWY_EXPORT(ConvWinograd);
-HWY_EXPORT(ConvWinogradPatches);
+TENON_EXPORT(ConvWinograd);
+TENON_EXPORT(ConvWinogradPatches);
 Kernel<ConvParams> ConvWinogradPointer() { return TENON_POINTER(ConvWinograd); }
 Kernel<ConvParams> ConvWinogradPatchesPointer() { return TENON_POINTER(ConvWinogradPatches); }
 }  // namespace tenon::kernels

@@ -235,9 +235,9 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(TileFor2);
-HWY_EXPORT(BinaryFloat32);
-HWY_EXPORT(BinaryHalf);
+TENON_EXPORT(TileFor2);
+TENON_EXPORT(BinaryFloat32);
+TENON_EXPORT(BinaryHalf);
 BinaryTile binary_tile(BinaryKind kind) { return TENON_POINTER(TileFor2)(kind); }
 Kernel<BinaryParams> BinaryFloat32Pointer() { return TENON_POINTER(BinaryFloat32); }
 Kernel<BinaryParams> BinaryHalfPointer() { return TENON_POINTER(BinaryHalf); }

@@ -110,9 +110,9 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(CastBytes);
-HWY_EXPORT(CastTruncate);
-HWY_EXPORT(CastLongs);
+TENON_EXPORT(CastBytes);
+TENON_EXPORT(CastTruncate);
+TENON_EXPORT(CastLongs);
 Kernel<CastParams> CastBytesPointer() { return TENON_POINTER(CastBytes); }
 Kernel<CastParams> CastTruncatePointer() { return TENON_POINTER(CastTruncate); }
 Kernel<CastParams> CastLongsPointer() { return TENON_POINTER(CastLongs); }

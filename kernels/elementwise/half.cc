@@ -77,10 +77,10 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(WidenBFloat16);
-HWY_EXPORT(WidenFloat16);
-HWY_EXPORT(NarrowBFloat16);
-HWY_EXPORT(NarrowFloat16);
+TENON_EXPORT(WidenBFloat16);
+TENON_EXPORT(WidenFloat16);
+TENON_EXPORT(NarrowBFloat16);
+TENON_EXPORT(NarrowFloat16);
 Widen widen_half(DType dtype) { return dtype == DType::kFloat16 ? TENON_POINTER(WidenFloat16) : TENON_POINTER(WidenBFloat16); }
 Narrow narrow_half(DType dtype) { return dtype == DType::kFloat16 ? TENON_POINTER(NarrowFloat16) : TENON_POINTER(NarrowBFloat16); }
 }  // namespace tenon::kernels

@@ -46,7 +46,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(GetPowTile64);
+TENON_EXPORT(GetPowTile64);
 BinaryTile64 pow_tile64() { return TENON_POINTER(GetPowTile64)(); }
 }  // namespace tenon::kernels
 #endif

@@ -155,7 +155,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(RunProgram);
+TENON_EXPORT(RunProgram);
 void run_program(const ProgramParams& p, const Call& call, Range range) { TENON_POINTER(RunProgram)(p, call, range); }
 
 bool program_takes(UnaryKind kind) { return kind != UnaryKind::kBitwiseNot; }

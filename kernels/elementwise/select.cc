@@ -65,9 +65,9 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(GetClipTile);
-HWY_EXPORT(ClipFloat32);
-HWY_EXPORT(Where32);
+TENON_EXPORT(GetClipTile);
+TENON_EXPORT(ClipFloat32);
+TENON_EXPORT(Where32);
 ClipTile clip_tile() { return TENON_POINTER(GetClipTile)(); }
 Kernel<ClipParams> ClipFloat32Pointer() { return TENON_POINTER(ClipFloat32); }
 Kernel<WhereParams> Where32Pointer() { return TENON_POINTER(Where32); }

@@ -154,9 +154,9 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(TileFor);
-HWY_EXPORT(UnaryFloat32);
-HWY_EXPORT(UnaryHalf);
+TENON_EXPORT(TileFor);
+TENON_EXPORT(UnaryFloat32);
+TENON_EXPORT(UnaryHalf);
 UnaryTile unary_tile(UnaryKind kind) { return TENON_POINTER(TileFor)(kind); }
 Kernel<UnaryParams> UnaryFloat32Pointer() { return TENON_POINTER(UnaryFloat32); }
 Kernel<UnaryParams> UnaryHalfPointer() { return TENON_POINTER(UnaryHalf); }

@@ -133,7 +133,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(UnaryFloat64);
+TENON_EXPORT(UnaryFloat64);
 Kernel<UnaryParams> UnaryFloat64Pointer() { return TENON_POINTER(UnaryFloat64); }
 }  // namespace tenon::kernels
 #endif

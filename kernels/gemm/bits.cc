@@ -316,9 +316,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(GemmBitsRows);
-HWY_EXPORT(GemmFewBits);
-HWY_EXPORT(GemmBits);
+TENON_EXPORT(GemmBitsRows);
+TENON_EXPORT(GemmFewBits);
+TENON_EXPORT(GemmBits);
 }  // namespace
 Kernel<GemmParams> GemmBitsRowsPointer() { return TENON_POINTER(GemmBitsRows); }
 Kernel<GemmParams> GemmFewBitsPointer() { return TENON_POINTER(GemmFewBits); }

@@ -258,12 +258,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(GemmFewRows);
-HWY_EXPORT(GemmDots);
-HWY_EXPORT(GemmPanels);
-HWY_EXPORT(GemmOneDnn);
-HWY_EXPORT(GemmPack);
-HWY_EXPORT(GemmFewPlain);
+TENON_EXPORT(GemmFewRows);
+TENON_EXPORT(GemmDots);
+TENON_EXPORT(GemmPanels);
+TENON_EXPORT(GemmOneDnn);
+TENON_EXPORT(GemmPack);
+TENON_EXPORT(GemmFewPlain);
 }  // namespace
 
 Kernel<GemmParams> GemmFewRowsPointer() { return TENON_POINTER(GemmFewRows); }

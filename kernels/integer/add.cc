@@ -95,7 +95,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(QuantizedAdd);
+TENON_EXPORT(QuantizedAdd);
 }  // namespace
 
 Kernel<QuantizedAddParams> QuantizedAddPointer() { return TENON_POINTER(QuantizedAdd); }

@@ -247,8 +247,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(ConvBytes);
-HWY_EXPORT(ConvWords);
+TENON_EXPORT(ConvBytes);
+TENON_EXPORT(ConvWords);
 }  // namespace
 
 Kernel<IntegerConvParams> IntegerConvBytesPointer() { return TENON_POINTER(ConvBytes); }

@@ -200,7 +200,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(ConvPixels);
+TENON_EXPORT(ConvPixels);
 }  // namespace
 
 Kernel<IntegerConvParams> IntegerConvPixelsPointer() { return TENON_POINTER(ConvPixels); }

@@ -126,8 +126,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(DepthwiseBytes);
-HWY_EXPORT(DepthwiseWords);
+TENON_EXPORT(DepthwiseBytes);
+TENON_EXPORT(DepthwiseWords);
 }  // namespace
 
 Kernel<IntegerConvParams> IntegerDepthwiseBytesPointer() { return TENON_POINTER(DepthwiseBytes); }

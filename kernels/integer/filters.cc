@@ -87,7 +87,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(IntegerFilters);
+TENON_EXPORT(IntegerFilters);
 }  // namespace
 Kernel<IntegerConvParams> IntegerFiltersPointer() { return TENON_POINTER(IntegerFilters); }
 }  // namespace tenon::kernels

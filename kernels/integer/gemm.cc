@@ -211,9 +211,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(GemmBytes);
-HWY_EXPORT(GemmWords);
-HWY_EXPORT(IntegerPack);
+TENON_EXPORT(GemmBytes);
+TENON_EXPORT(GemmWords);
+TENON_EXPORT(IntegerPack);
 }  // namespace
 
 Kernel<IntegerGemmParams> IntegerGemmBytesPointer() { return TENON_POINTER(GemmBytes); }

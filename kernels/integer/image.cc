@@ -178,7 +178,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(IntegerImage);
+TENON_EXPORT(IntegerImage);
 }  // namespace
 Kernel<IntegerConvParams> IntegerImagePointer() { return TENON_POINTER(IntegerImage); }
 }  // namespace tenon::kernels

@@ -29,7 +29,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(QuadRows);
+TENON_EXPORT(QuadRows);
 }  // namespace
 Kernel<QuadRowsParams> QuadRowsPointer() { return TENON_POINTER(QuadRows); }
 }  // namespace tenon::kernels

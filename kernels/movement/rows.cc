@@ -93,8 +93,8 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(CopyRuns);
-HWY_EXPORT(CopyRepeated);
+TENON_EXPORT(CopyRuns);
+TENON_EXPORT(CopyRepeated);
 
 Kernel<CopyParams> copy_runs() { return TENON_POINTER(CopyRuns); }
 Kernel<CopyParams> copy_repeated() { return TENON_POINTER(CopyRepeated); }

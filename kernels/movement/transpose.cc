@@ -216,8 +216,8 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(CopyTransposed);
-HWY_EXPORT(CopyInterleaved);
+TENON_EXPORT(CopyTransposed);
+TENON_EXPORT(CopyInterleaved);
 
 Kernel<CopyParams> copy_transposed() { return TENON_POINTER(CopyTransposed); }
 Kernel<CopyParams> copy_interleaved() { return TENON_POINTER(CopyInterleaved); }

@@ -122,9 +122,9 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(LayerNormFloat32);
-HWY_EXPORT(LayerNormHalf);
-HWY_EXPORT(GroupNormFloat32);
+TENON_EXPORT(LayerNormFloat32);
+TENON_EXPORT(LayerNormHalf);
+TENON_EXPORT(GroupNormFloat32);
 Kernel<LayerNormParams> LayerNormFloat32Pointer() { return TENON_POINTER(LayerNormFloat32); }
 Kernel<LayerNormParams> LayerNormHalfPointer() { return TENON_POINTER(LayerNormHalf); }
 Kernel<GroupNormParams> GroupNormFloat32Pointer() { return TENON_POINTER(GroupNormFloat32); }

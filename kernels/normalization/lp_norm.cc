@@ -105,7 +105,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(LpNormFloat32);
+TENON_EXPORT(LpNormFloat32);
 Kernel<LpNormParams> LpNormFloat32Pointer() { return TENON_POINTER(LpNormFloat32); }
 }  // namespace tenon::kernels
 #endif

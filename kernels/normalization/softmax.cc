@@ -277,9 +277,9 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(SoftmaxRows);
-HWY_EXPORT(SoftmaxColumns);
-HWY_EXPORT(HardmaxRows);
+TENON_EXPORT(SoftmaxRows);
+TENON_EXPORT(SoftmaxColumns);
+TENON_EXPORT(HardmaxRows);
 Kernel<SoftmaxParams> SoftmaxRowsPointer() { return TENON_POINTER(SoftmaxRows); }
 Kernel<SoftmaxParams> HardmaxRowsPointer() { return TENON_POINTER(HardmaxRows); }
 Kernel<SoftmaxParams> SoftmaxColumnsPointer() { return TENON_POINTER(SoftmaxColumns); }

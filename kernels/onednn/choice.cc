@@ -5,6 +5,17 @@
 
 namespace tenon::kernels::onednn {
 
+namespace {
+/// Multiply-adds of an image from which on the twentieth that oneDNN saves of a first layer repays its opening, a millisecond or two, after
+/// some tens of images.
+constexpr double kWorthOpening = 1e8;
+
+double multiply_adds(const ConvParams& p) {
+  const int64_t filter = p.channels / p.groups * p.taps();
+  return static_cast<double>(p.filters * filter) * static_cast<double>(p.out[0] * p.out[1] * p.out[2]);
+}
+}  // namespace
+
 const char* slower(const ConvParams& p) {
   if (float_lanes() < 8) return "not measured on this instruction set";
   if (p.format == ConvFormat::kWinograd4) return "Winograd's method is faster";
@@ -14,7 +25,10 @@ const char* slower(const ConvParams& p) {
   }
   if (p.groups != 1) return "not faster for groups";
   // 3x3 with stride 2: 1.07 with AVX-512, 1.05 with AVX2; 7x7: 1.0, 1.06; 3x3 with stride 1: 0.8, 0.9.
-  if (p.format == ConvFormat::kPlainInput) return p.stride[2] == 2 && p.taps() == 9 ? nullptr : "not faster for the first layer";
+  if (p.format == ConvFormat::kPlainInput) {
+    if (p.stride[2] != 2 || p.taps() != 9) return "not faster for the first layer";
+    return multiply_adds(p) >= kWorthOpening ? nullptr : "what it saves of so few multiply-adds would not repay opening it";
+  }
   // 3x3 with stride 2 1.05 to 1.25 on one thread, most where images are 7 pixels wide, as 1x1 with stride 2 is there (1.3), but cut in
   // another way than the layers around them, which costs two threads more. Pointwise with stride 1: 0.6 to 1.03.
   return "not faster for these sizes";

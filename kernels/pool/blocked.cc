@@ -116,8 +116,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
-HWY_EXPORT(PoolBlocked);
-HWY_EXPORT(GlobalPoolBlocked);
+TENON_EXPORT(PoolBlocked);
+TENON_EXPORT(GlobalPoolBlocked);
 Kernel<PoolParams> PoolBlockedPointer() { return TENON_POINTER(PoolBlocked); }
 Kernel<GlobalPoolParams> GlobalPoolBlockedPointer() { return TENON_POINTER(GlobalPoolBlocked); }
 }  // namespace tenon::kernels

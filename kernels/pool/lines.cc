@@ -180,7 +180,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
-HWY_EXPORT(PoolLines);
+TENON_EXPORT(PoolLines);
 Kernel<PoolParams> PoolLinesPointer() { return TENON_POINTER(PoolLines); }
 }  // namespace tenon::kernels
 #endif

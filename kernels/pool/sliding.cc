@@ -184,7 +184,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
-HWY_EXPORT(PoolSliding);
+TENON_EXPORT(PoolSliding);
 Kernel<PoolParams> PoolSlidingPointer() { return TENON_POINTER(PoolSliding); }
 }  // namespace tenon::kernels
 #endif

@@ -113,8 +113,8 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(QuantizeBytes);
-HWY_EXPORT(DequantizeBytes);
+TENON_EXPORT(QuantizeBytes);
+TENON_EXPORT(DequantizeBytes);
 Kernel<QuantizeParams> QuantizeBytesPointer() { return TENON_POINTER(QuantizeBytes); }
 Kernel<QuantizeParams> DequantizeBytesPointer() { return TENON_POINTER(DequantizeBytes); }
 }  // namespace tenon::kernels

@@ -47,7 +47,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(Range);
+TENON_EXPORT(Range);
 
 void dynamic_scale(const MinMaxParams& p, const Call& call, struct Range) {
   const auto* ranges = reinterpret_cast<const PartRange*>(call.shared + sizeof(DynamicScale));

@@ -225,9 +225,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 namespace {
-HWY_EXPORT(RecurrentPrepare);
-HWY_EXPORT(RecurrentProjection);
-HWY_EXPORT(RecurrentSteps);
+TENON_EXPORT(RecurrentPrepare);
+TENON_EXPORT(RecurrentProjection);
+TENON_EXPORT(RecurrentSteps);
 
 void AffineTile(float alpha, float beta, const float* src, float* dst, int64_t n) {
   for (int64_t i = 0; i < n; ++i) dst[i] = alpha * src[i] + beta;

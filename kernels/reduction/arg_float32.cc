@@ -154,8 +154,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 #include "kernels/dispatch.h"
 namespace tenon::kernels {
-HWY_EXPORT(ArgReduceLines);
-HWY_EXPORT(ArgReduceColumns);
+TENON_EXPORT(ArgReduceLines);
+TENON_EXPORT(ArgReduceColumns);
 Kernel<ArgReduceParams> ArgReduceLinesPointer() { return TENON_POINTER(ArgReduceLines); }
 Kernel<ArgReduceParams> ArgReduceColumnsPointer() { return TENON_POINTER(ArgReduceColumns); }
 }  // namespace tenon::kernels

@@ -350,7 +350,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace tenon::kernels {
-HWY_EXPORT(ReduceFloat32);
+TENON_EXPORT(ReduceFloat32);
 Kernel<ReduceParams> ReduceFloat32Pointer() { return TENON_POINTER(ReduceFloat32); }
 
 #define KERNEL(Name, when, why) TENON_KERNEL_ROW(ReduceParams, Name, when, why)

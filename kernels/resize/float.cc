@@ -203,10 +203,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace tenon::kernels {
 
-HWY_EXPORT(NearestDouble);
-HWY_EXPORT(NearestDoublePlanes);
-HWY_EXPORT(PassFloat);
-HWY_EXPORT(Bilinear);
+TENON_EXPORT(NearestDouble);
+TENON_EXPORT(NearestDoublePlanes);
+TENON_EXPORT(PassFloat);
+TENON_EXPORT(Bilinear);
 Kernel<ResizeNearestParams> ResizeNearestDoublePointer() { return TENON_POINTER(NearestDouble); }
 Kernel<ResizeNearestParams> ResizeNearestDoublePlanesPointer() { return TENON_POINTER(NearestDoublePlanes); }
 Kernel<ResizePassParams> ResizePassFloatPointer() { return TENON_POINTER(PassFloat); }

@@ -67,8 +67,7 @@ void* Allocator::allocate(size_t bytes) {
     bytes_.fetch_sub(bytes, std::memory_order_relaxed);
     return nullptr;
   }
-  const size_t alignment = alignment_for(bytes);
-  void* block = std::aligned_alloc(alignment, padded(bytes, alignment));
+  void* block = obtain(bytes);
   if (!block) {
     bytes_.fetch_sub(bytes, std::memory_order_relaxed);
     return nullptr;
@@ -81,9 +80,18 @@ void* Allocator::allocate(size_t bytes) {
 
 void Allocator::deallocate(void* block, size_t bytes) {
   if (!block) return;
-  std::free(block);
+  give_back(block, bytes);
   bytes_.fetch_sub(bytes, std::memory_order_relaxed);
 }
+
+void* Allocator::obtain(size_t bytes) {
+  const size_t alignment = alignment_for(bytes);
+  return std::aligned_alloc(alignment, padded(bytes, alignment));
+}
+
+void Allocator::give_back(void* block, size_t) { std::free(block); }
+
+void Allocator::back(std::byte* block, size_t bytes) { back_with_pages(block, bytes); }
 
 Allocator& Allocator::process() {
   // Never destroyed: buffers may outlive static destruction.
@@ -110,7 +118,7 @@ Result<std::shared_ptr<Buffer>> Buffer::untouched(size_t bytes, std::shared_ptr<
 
 Result<std::shared_ptr<Buffer>> Buffer::allocate(size_t bytes, std::shared_ptr<Allocator> allocator) {
   TENON_ASSIGN(auto buffer, untouched(bytes, std::move(allocator)));
-  back_with_pages(buffer->data_, bytes);
+  (buffer->allocator_ ? *buffer->allocator_ : Allocator::process()).back(buffer->data_, bytes);
   return buffer;
 }
 

@@ -23,14 +23,21 @@ class Allocator {
   virtual ~Allocator() = default;
 
   /// Null when the limit would be passed, memory is out, or a test injected a failure. Contents undefined.
-  virtual void* allocate(size_t bytes);
-  virtual void deallocate(void* block, size_t bytes);
+  void* allocate(size_t bytes);
+  void deallocate(void* block, size_t bytes);
+  /// Puts pages under a block that is about to be written whole, where allocate() has not: see back_with_pages().
+  virtual void back(std::byte* block, size_t bytes);
 
   size_t limit() const { return limit_; }
   size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   size_t peak() const { return peak_.load(std::memory_order_relaxed); }
 
   static Allocator& process();  ///< the default one, without limit
+
+ protected:
+  /// Null when memory is out.
+  virtual void* obtain(size_t bytes);
+  virtual void give_back(void* block, size_t bytes);
 
  private:
   size_t limit_;

@@ -4,10 +4,12 @@
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <initializer_list>
 #include <sstream>
 #include <thread>
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 #if defined(__linux__)
@@ -47,21 +49,61 @@ void restore_float_mode(unsigned before) {
 #endif
 }
 
+#if defined(__x86_64__)
+namespace {
+
+/// What CPUID answers for a leaf, and its subleaf 0.
+struct CpuId {
+  uint32_t a = 0, b = 0, c = 0, d = 0;
+  explicit CpuId(uint32_t leaf) { __get_cpuid_count(leaf, 0, &a, &b, &c, &d); }  // zeros where the CPU lacks the leaf
+};
+
+constexpr uint32_t bits(std::initializer_list<uint32_t> places) {
+  uint32_t all = 0;
+  for (const uint32_t i : places) all |= uint32_t{1} << i;
+  return all;
+}
+constexpr bool all_of(uint32_t word, uint32_t wanted) { return (word & wanted) == wanted; }
+
+/// The registers that the operating system keeps (XCR0).
+uint32_t kept_registers() {
+  uint32_t low, high;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+}
+
+}  // namespace
+
+// Bits: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, CPUID, and volume 1, 13.3 (XCR0).
+Isa best_isa() {
+  static const Isa best = [] {
+    constexpr uint32_t kFma = 12, kMovbe = 22, kOsXsave = 27, kAvx = 28, kF16c = 29;  // leaf 1, c
+    constexpr uint32_t kBmi1 = 3, kAvx2 = 5, kBmi2 = 8;                               // leaf 7, b
+    constexpr uint32_t kAvx512F = 16, kAvx512Dq = 17, kAvx512Cd = 28, kAvx512Bw = 30, kAvx512Vl = 31;
+    constexpr uint32_t kLzcnt = 5;  // leaf 0x80000001, c
+    const CpuId basic(1), extended(7), amd(0x80000001);
+    if (!all_of(basic.c, bits({kFma, kMovbe, kOsXsave, kAvx, kF16c})) || !all_of(extended.b, bits({kBmi1, kAvx2, kBmi2})) ||
+        !all_of(amd.c, bits({kLzcnt})) || !all_of(kept_registers(), bits({1, 2})))
+      return Isa::kBaseline;
+    const bool avx512 = all_of(extended.b, bits({kAvx512F, kAvx512Dq, kAvx512Cd, kAvx512Bw, kAvx512Vl}));
+    return avx512 && all_of(kept_registers(), bits({5, 6, 7})) ? Isa::kAvx512 : Isa::kAvx2;
+  }();
+  return best;
+}
+#else
+Isa best_isa() { return Isa::kBaseline; }
+#endif
+
 Result<std::string> instruction_set() {
 #if defined(__x86_64__)
   static const char* const names[] = {"sse4", "avx2", "avx512"};
-  const bool has[] = {__builtin_cpu_supports("sse4.2") != 0, __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
-                      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-                          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd")};
-  int best = 0;
-  for (int i = 1; i < 3; ++i)
-    if (has[i]) best = i;
+  int best = static_cast<int>(best_isa());
   if (const char* cap = std::getenv("TENON_MAX_ISA")) {
     const auto* found = std::find_if(std::begin(names), std::end(names), [&](const char* n) { return std::string_view(n) == cap; });
     if (found == std::end(names)) return error(Code::kArgument, "TENON_MAX_ISA is '", cap, "', expected sse4, avx2 or avx512");
     const int wanted = static_cast<int>(found - names);
-    if (!has[wanted]) return error(Code::kArgument, "TENON_MAX_ISA asks for ", cap, ", which this CPU does not have");
-    best = std::min(best, wanted);
+    if (wanted > best) return error(Code::kArgument, "TENON_MAX_ISA asks for ", cap, ", which this CPU does not have");
+    best = wanted;
   }
   return std::string(names[best]);
 #elif defined(__aarch64__)

@@ -1,11 +1,18 @@
 // What the machine offers, and the floating-point mode of a thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "base/status.h"
 
 namespace tenon {
+
+/// Instruction sets that kernels are compiled for, each with all those before it. The baseline is x86-64-v2 (SSE4), or NEON on Arm, or
+/// plain C++; AVX2 is x86-64-v3, AVX-512 x86-64-v4.
+enum class Isa : uint8_t { kBaseline, kAvx2, kAvx512 };
+/// The best one that the CPU has and the operating system keeps the registers of.
+Isa best_isa();
 
 /// "avx512", "avx2", "sse4", "neon", ...: the best instruction set of this CPU that the build has kernels for, capped by the
 /// environment variable TENON_MAX_ISA. Asking there for one the CPU lacks is an error, never a silent fallback.

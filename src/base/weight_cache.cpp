@@ -15,6 +15,7 @@
 #include <span>
 
 #include "base/contents.h"
+#include "base/load_memory.h"
 #include "base/sha1.h"
 
 namespace tenon {
@@ -238,7 +239,7 @@ Result<std::shared_ptr<Buffer>> kept_or_made(std::initializer_list<const Tensor*
   if (cache) {
     if (auto buffer = cache->find(key, bytes, true)) return buffer;
   }
-  TENON_ASSIGN(auto buffer, Buffer::allocate(bytes, std::move(allocator)));
+  TENON_ASSIGN(auto buffer, Buffer::allocate(bytes, allocator ? std::move(allocator) : LoadMemory::lasting()));
   TENON_TRY(make(buffer->data()));
   if (cache) cache->keep(key, buffer);
   return buffer;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/load_memory.h"
 #include "base/parallel.h"
 #include "base/weight_cache.h"
 #include "kernels/onednn/choice.h"
@@ -264,6 +265,41 @@ ConvFormat conv_format(const Conv& op, const Dims& weights, const Shape& x, bool
   return winograd_pays(op, weights, x) ? ConvFormat::kWinograd4 : direct_format(op, filters, channels);
 }
 
+namespace {
+
+/// Packs filters that may have to be read first, as many at a time as are still in the second cache when they are packed.
+Status pack_filters(const ConvParams& p, const Tensor& weights, float* packed) {
+  constexpr int64_t kPackBytes = 256 << 10, kLine = 16;
+  const int64_t filter_bytes = p.channels / p.groups * p.taps() * static_cast<int64_t>(sizeof(float));
+  const int64_t most = std::clamp(kPackBytes / std::max<int64_t>(filter_bytes, 1) / kLine, int64_t{1}, int64_t{4}) * kLine;
+  const auto room = static_cast<size_t>(most * filter_bytes);
+  std::shared_ptr<Buffer> rooms;
+  if (!weights.in_place()) {
+    TENON_ASSIGN(rooms, LoadMemory::passing(room * static_cast<size_t>(LoadThreads::threads())));
+  }
+  std::atomic<bool> failed{false};
+  ReadFaults faults;
+  share_out(kernels::conv_pack_parts(p), [&](int64_t begin, int64_t end, int thread) {
+    std::byte* const to = rooms ? rooms->data() + room * static_cast<size_t>(thread) : nullptr;
+    for (int64_t part = begin; part < end; ++part) {
+      const kernels::Range filters = kernels::conv_pack_filters(p, part);
+      for (int64_t first = filters.begin; first < filters.end && !failed.load(std::memory_order_relaxed); first += most) {
+        const int64_t last = std::min(first + most, filters.end);
+        const auto plain = weights.peek(static_cast<size_t>(first * filter_bytes), static_cast<size_t>((last - first) * filter_bytes), to);
+        if (!plain.ok()) {
+          faults.report(plain.status());
+          failed = true;
+          return;
+        }
+        kernels::pack_conv_filters(p, part, {first, last}, reinterpret_cast<const float*>(*plain), packed);
+      }
+    }
+  });
+  return faults.first();
+}
+
+}  // namespace
+
 Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, ConvFormat format, std::shared_ptr<Allocator> allocator) {
   Dims x = weights.dims();
   x[0] = 1, x[1] *= op.group;
@@ -272,13 +308,7 @@ Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, ConvForm
   const int64_t floats = kernels::packed_conv_weights(p);
   const auto bytes = checked_mul(floats, 4);
   if (!bytes) return limit_error("packing weights of shape ", str(weights.dims()), " overflows");
-  const auto pack = [&](std::byte* to) -> Status {
-    TENON_TRY(settle({&weights.buffer(), 1}));
-    share_out(kernels::conv_pack_parts(p), [&](int64_t begin, int64_t end, int) {
-      kernels::pack_conv_weights(p, weights.as<float>(), reinterpret_cast<float*>(to), {begin, end});
-    });
-    return {};
-  };
+  const auto pack = [&](std::byte* to) { return pack_filters(p, weights, reinterpret_cast<float*>(to)); };
   const std::string recipe = "convolution " + std::to_string(static_cast<int>(format)) + " of " + std::to_string(op.group);
   TENON_ASSIGN(auto buffer, kept_or_made({&weights}, recipe, static_cast<size_t>(*bytes), std::move(allocator), pack));
   return Tensor::view(DType::kFloat32, {floats}, std::move(buffer));

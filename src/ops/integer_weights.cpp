@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/load_memory.h"
 #include "base/parallel.h"
 #include "base/weight_cache.h"
 #include "kernels/integer/integer.h"
@@ -35,7 +36,7 @@ Status pack(const Tensor& b, kernels::IntegerPackParams p, int64_t matrices, std
   const auto room = static_cast<size_t>(rows * n);
   std::shared_ptr<Buffer> rooms;
   if (!b.in_place()) {
-    TENON_ASSIGN(rooms, Buffer::scratch(room * static_cast<size_t>(LoadThreads::threads())));
+    TENON_ASSIGN(rooms, LoadMemory::passing(room * static_cast<size_t>(LoadThreads::threads())));
   }
   kernels::Fault fault;
   TENON_TRY(for_each_piece(matrices * blocks, [&](int64_t i, int thread) -> Status {

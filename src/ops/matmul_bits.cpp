@@ -5,6 +5,7 @@
 #include <bit>
 #include <functional>
 
+#include "base/load_memory.h"
 #include "base/parallel.h"
 #include "base/weight_cache.h"
 #include "kernels/elementwise/cast.h"
@@ -40,7 +41,7 @@ Result<std::optional<BitsWeights>> pack(Source source, DType dtype, std::shared_
   if (!bytes || !room) return limit_error("packing ", source.n, " columns of ", source.k, " weights overflows");
   const auto pack_panels = [&](std::byte* to) -> Status {
     std::fill_n(to + *all, *bytes - *all, std::byte{0});
-    TENON_ASSIGN(const auto rooms, Buffer::scratch(static_cast<size_t>(*room) * static_cast<size_t>(LoadThreads::threads())));
+    TENON_ASSIGN(const auto rooms, LoadMemory::passing(static_cast<size_t>(*room) * static_cast<size_t>(LoadThreads::threads())));
     std::atomic<bool> failed{false};
     ReadFaults faults;
     share_out(panels, [&](int64_t begin, int64_t end, int thread) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/load_memory.h"
 #include "base/parallel.h"
 #include "base/weight_cache.h"
 #include "ops/joined_weights.h"
@@ -39,7 +40,7 @@ class WeightPacker {
     const int64_t matrices = source_.count() / (k_ * n_);
     std::shared_ptr<Buffer> rooms;
     if (!source_.in_place()) {
-      TENON_ASSIGN(rooms, Buffer::scratch(room_ * static_cast<size_t>(LoadThreads::threads())));
+      TENON_ASSIGN(rooms, LoadMemory::passing(room_ * static_cast<size_t>(LoadThreads::threads())));
     }
     std::atomic<bool> failed{false};
     ReadFaults faults;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/cpu.h"
+#include "base/load_memory.h"
 #include "kernels/dispatch.h"
 #include "plan/session.h"
 
@@ -42,6 +43,14 @@ size_t usual_plans(int nodes) {
   return static_cast<size_t>(std::clamp(kNodes / std::max(nodes, 1), kLeast, kMost));
 }
 
+size_t constant_bytes(const Graph& g) {
+  size_t bytes = 0;
+  for (ValueId v = 0; v < g.values(); ++v) {
+    if (const auto& constant = g.value(v).constant) bytes += constant->bytes();
+  }
+  return bytes;
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Model>> Model::create(Graph graph, const ModelOptions& options) {
@@ -51,6 +60,7 @@ Result<std::shared_ptr<Model>> Model::create(Graph graph, const ModelOptions& op
   if (model->options_.threads <= 0) model->options_.threads = available_cpus();
   const LoadThreads threads(options.provider, model->options_.threads);
   Graph& g = model->graph_;
+  const LoadMemory memory(constant_bytes(g));
   // What the caller sees of inputs and outputs is what the file says, whatever passes learn.
   for (const ValueId v : g.region(0).inputs) model->inputs_.push_back({g.value(v).name, g.type(v)});
   for (size_t i = 0; i < g.region(0).outputs.size(); ++i) model->outputs_.push_back({g.output_names[i], g.type(g.region(0).outputs[i])});

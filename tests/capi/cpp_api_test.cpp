@@ -130,7 +130,7 @@ TEST(CppApi, OneDnnCanBeSwitchedOff) {
   ASSERT_EQ(tenon_get_build_info(&build, nullptr), TENON_OK);
   const std::string provider(build.onednn.data, build.onednn.size), cpu(build.cpu.data, build.cpu.size);
   const bool there = provider.rfind("oneDNN ", 0) == 0 && cpu.rfind("SSE4", 0) != 0;
-  const std::vector<float> x(3 * 64 * 64, 1.0f);
+  const std::vector<float> x(3 * 512 * 512, 1.0f);
   for (const bool on : {true, false}) {
     const auto model = Model::load(model_path("first_layer.onnx"), Options().onednn(on));
     model.explain();
@@ -138,9 +138,9 @@ TEST(CppApi, OneDnnCanBeSwitchedOff) {
     bool used = false;
     for (const auto& node : model.nodes()) used |= node.kernel == "ConvOneDnn";
     EXPECT_EQ(used, on && there) << provider;
-    const auto y = model.run(Tensor::of(x, {1, 3, 64, 64})).to_vector<float>();
-    EXPECT_EQ(y[0], 12);   // the corner
-    EXPECT_EQ(y[33], 27);  // inside
+    const auto y = model.run(Tensor::of(x, {1, 3, 512, 512})).to_vector<float>();
+    EXPECT_EQ(y[0], 12);    // the corner
+    EXPECT_EQ(y[257], 27);  // inside
   }
 }
 

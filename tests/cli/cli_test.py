@@ -363,7 +363,7 @@ def test_without_the_onednn_module(tmp_path):
         assert node["kernel"] != "ConvOneDnn"
     assert "none.so" in tenon("version", env={**os.environ, "TENON_ONEDNN": str(tmp_path / "none.so")}).stdout
     assert "module is not there" in kernels(FIRST_LAYER, TENON_ONEDNN=str(tmp_path / "none.so"))["refusals"]
-    np.save(tmp_path / "x.npy", np.random.default_rng(2).standard_normal((1, 3, 64, 64), dtype=np.float32))
+    np.save(tmp_path / "x.npy", np.random.default_rng(2).standard_normal((1, 3, 512, 512), dtype=np.float32))
     outputs = []
     for environment in ({}, {"TENON_ONEDNN": str(tmp_path / "none.so")}):
         tenon("run", FIRST_LAYER, "--input", f"x={tmp_path / 'x.npy'}", "--save-all", tmp_path / "y.npz", env={**os.environ, **environment})

@@ -102,9 +102,9 @@ def custom():
 
 
 def first_layer():
-    """A convolution that kernels of oneDNN do where they are there; with ones everywhere, y counts the inputs under the window."""
+    """A convolution so large that kernels of oneDNN do it where they are there; with ones everywhere, y counts the inputs under the window."""
     return model("first_layer", [helper.make_node("Conv", ["x", "w"], ["y"], name="conv", strides=[2, 2], pads=[1, 1, 1, 1])],
-                 [value("x", F, [1, 3, 64, 64])], [value("y", F, [1, 64, 32, 32])], [constant("w", np.ones((64, 3, 3, 3), np.float32))])
+                 [value("x", F, [1, 3, 512, 512])], [value("y", F, [1, 64, 256, 256])], [constant("w", np.ones((64, 3, 3, 3), np.float32))])
 
 
 def unknown():
