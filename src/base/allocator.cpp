@@ -36,7 +36,8 @@ int64_t nanoseconds(clockid_t clock) {
 void back_with_pages(std::byte* block, size_t bytes) {
   constexpr int64_t kSlow = 1'000'000, kPause = 100'000'000;  // ns: of one page; until the next is tried
   static std::atomic<int64_t> again{0};
-  const size_t whole = bytes / kHugePage * kHugePage;
+  // A block of huge pages is padded to a multiple of them: the last one is worth its memory when half of it is used.
+  const size_t whole = bytes < kHugePage ? 0 : (bytes + kHugePage / 2) / kHugePage * kHugePage;
   size_t at = 0;
   if (whole != 0 && nanoseconds(CLOCK_MONOTONIC) >= again.load(std::memory_order_relaxed)) {
     madvise(block, whole, MADV_HUGEPAGE);
@@ -47,10 +48,16 @@ void back_with_pages(std::byte* block, size_t bytes) {
       if (!quick) again.store(nanoseconds(CLOCK_MONOTONIC) + kPause, std::memory_order_relaxed);
     }
   }
-  if (at == whole) return;
-  madvise(block + at, whole - at, MADV_NOHUGEPAGE);
+  if (at < whole) madvise(block + at, whole - at, MADV_NOHUGEPAGE);
 #ifdef MADV_POPULATE_WRITE
-  if (madvise(block + at, whole - at, MADV_POPULATE_WRITE) == 0) madvise(block + at, whole - at, MADV_HUGEPAGE);
+  // Small pages are quicker asked for together.
+  constexpr size_t kPage = 4096, kFewPages = 16 * kPage;
+  if (bytes >= at + kFewPages) {
+    const auto address = reinterpret_cast<uintptr_t>(block);
+    const size_t begin = (address + at + kPage - 1) / kPage * kPage - address, end = (address + bytes) / kPage * kPage - address;
+    madvise(block + begin, end - begin, MADV_POPULATE_WRITE);
+  }
+  if (at < whole) madvise(block + at, whole - at, MADV_HUGEPAGE);
 #endif
 }
 #else
