@@ -56,6 +56,20 @@ struct GemmPart : ProductPart {
 };
 GemmPart gemm_part(const GemmParams& p, int64_t index);
 
+/// Most rows of a part.
+inline int64_t part_rows(const GemmParams& p) {
+  return p.row_parts == 0 ? 0 : std::min(p.m, (p.row_tiles + p.row_parts - 1) / p.row_parts * tile_rows(p));
+}
+
+/// Panels that a slice of a part's rows meets before the next slice does: it stays in L2 as long, beside their partial sums.
+inline int64_t group_panels(const GemmParams& p) {
+  constexpr int64_t kSumsHeld = 160 << 10;
+  const int64_t bytes = packed_bytes(p.dtype);
+  if (is_bits(p.format) || p.k <= block_depth(bytes) || p.n == 0) return 1;
+  const int64_t part_panels = ceil_div(ceil_div(p.n, p.panel), std::max<int64_t>(1, p.col_parts));
+  return std::clamp<int64_t>(kSumsHeld / std::max<int64_t>(1, part_rows(p) * p.panel * bytes), 1, part_panels);
+}
+
 /// Elements of a thread's scratch: packed A, partial sums, three tiles and a row.
 struct GemmScratch {
   int64_t a = 0, sums = 0, tile = 0;
@@ -65,10 +79,10 @@ inline GemmScratch gemm_scratch_layout(const GemmParams& p) {
   GemmScratch s;
   const int64_t bytes = packed_bytes(p.dtype), depth = block_depth(bytes), height = tile_rows(p);
   s.tile = height * p.panel;
-  const int64_t rows = p.row_parts == 0 ? 0 : std::min(p.m, (p.row_tiles + p.row_parts - 1) / p.row_parts * height);
+  const int64_t rows = part_rows(p);
   if (!rows_in_place(p))
     s.a = depth_blocks(p.k, depth) * rows * row_stride(bytes);  // at least the m * k that few rows of A need when they are converted
-  if (p.k > depth) s.sums = rows * p.panel;
+  if (p.k > depth) s.sums = rows * p.panel * group_panels(p);
   return s;
 }
 

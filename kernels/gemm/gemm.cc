@@ -26,6 +26,7 @@ void Panels(const GemmParams& p, const Call& call, Range range) {
   T* const sums = packed + layout.a;
   FinisherOf<T> finisher(p, call, sums + layout.sums);
   const T* const panels = PanelsOf<T>(p, call);
+  const int64_t group = group_panels(p);
   int64_t held = -1;
   RowsOf<T> a;
   for (int64_t index = range.begin; index < range.end; ++index) {
@@ -35,15 +36,21 @@ void Panels(const GemmParams& p, const Call& call, Range range) {
       a = TakeRows(p, call.src[p.swapped ? 1 : 0], part.a, first, first + rows, packed);
       held = part.block;
     }
-    for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
-      const T* const b = panels + part.b + panel * p.k * kPanel;
+    const auto slice = [&](int64_t panel, int64_t k) { return panels + part.b + (panel * p.k + k) * kPanel; };
+    for (int64_t begin = part.panel_begin; begin < part.panel_end; begin += group) {
+      const int64_t end = std::min(begin + group, part.panel_end);
       for (int64_t k = 0; k == 0 || k < p.k; k += kBlockDepth) {
-        TileArgsOf<T> t;
-        t.k = std::min(kBlockDepth, p.k - k);
-        t.b = b + k * kPanel;
-        const auto bytes = static_cast<uintptr_t>(t.k * kPanel) * sizeof(T);
-        t.ahead = reinterpret_cast<uintptr_t>(t.b) + bytes;
-        MultiplySlice(p, part, panel, k, a, sums, bytes, t, finisher);
+        for (int64_t panel = begin; panel < end; ++panel) {
+          TileArgsOf<T> t;
+          t.k = std::min(kBlockDepth, p.k - k);
+          t.b = slice(panel, k);
+          const bool same = panel + 1 < end;  // slice of the next panel, or the next slice of the first one, or the next group's
+          t.ahead = reinterpret_cast<uintptr_t>(same                    ? slice(panel + 1, k)
+                                                : k + kBlockDepth < p.k ? slice(begin, k + kBlockDepth)
+                                                                        : slice(end, 0));
+          const auto bytes = static_cast<uintptr_t>(t.k * kPanel) * sizeof(T);
+          MultiplySlice(p, part, panel, k, a, sums + (panel - begin) * part_rows(p) * kPanel, bytes, t, finisher);
+        }
       }
     }
   }

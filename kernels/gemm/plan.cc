@@ -13,9 +13,12 @@ constexpr int64_t kStreamedBytes = 128 << 10;
 constexpr int64_t kPartWork = 1 << 20;
 /// The least where there would be fewer parts than so many, and the bytes of B that every thread's L2 holds beside its rows of A.
 constexpr int64_t kLeastWork = kPartWork / 2, kFewParts = 4, kHeldByAll = 1 << 20;
-/// Most rows of A packed at once, and most bytes: they stay in L2 while panels of B pass by.
+/// Most rows of A packed at once, of which a slice stays in L2 while panels of B pass by, and most bytes, which stay in the last cache.
 constexpr int64_t kBlockRows = 112;
-constexpr int64_t kBlockBytesHeld = 512 << 10;
+constexpr int64_t kBlockBytesHeld = 4 << 20;
+/// Bytes of B that no cache holds: up to one and a half blocks of rows are one then, to read them once.
+constexpr int64_t kHeldByNone = 24 << 20;
+constexpr int64_t kShortTile = 8;
 /// The same where every row costs less of decoding the panels.
 constexpr int64_t kBitsBlockBytesHeld = 2 << 20;
 constexpr int64_t kEnoughParts = 64;
@@ -36,6 +39,9 @@ void plan_gemm(GemmParams& p) {
   const int64_t height = tile_rows(p), bytes = packed_bytes(p.dtype);
   const int64_t panels = ceil_div(p.n, p.panel);
   p.row_tiles = std::max<int64_t>(1, ceil_div(p.m, height));
+  const bool streams = !is_bits(p.format) && capped_mul(capped_mul(p.k, p.n), bytes) > kHeldByNone;
+  // A tile that is alone with its panel and tall fetches too little of the next one.
+  if (streams && p.row_tiles == 1 && p.m > kShortTile) p.row_tiles = 2;
   if (p.m == 0 || p.n == 0) {
     p.row_parts = p.col_parts = 0;
     return;
@@ -59,6 +65,7 @@ void plan_gemm(GemmParams& p) {
   const int64_t held = (is_bits(p.format) ? kBitsBlockBytesHeld : kBlockBytesHeld) / bytes;
   const int64_t rows = std::clamp<int64_t>(held / std::max<int64_t>(1, p.k), height, kBlockRows);
   p.row_parts = ceil_div(p.row_tiles, std::max<int64_t>(1, rows / height));
+  if (streams && rows >= kBlockRows / height * height && p.m <= kBlockRows * 3 / 2) p.row_parts = 1;
   if (p.batches() == 1 && p.row_parts > kPieces / 2 && !is_bits(p.format)) {
     p.row_parts = std::min((p.row_parts + kPieces / 2) / kPieces * kPieces, p.row_tiles);
   }

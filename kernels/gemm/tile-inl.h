@@ -169,13 +169,15 @@ HWY_NOINLINE void PackedTile(const TileArgsOf<T>& t) {
   };
   if constexpr (kTileRows == 14) {
     // Tall tiles have many pointers, and the units that multiply move them too: once for several rows of B.
-    constexpr int kRowsAtOnce = 4;
+    constexpr int kRowsAtOnce = 4, kAlone = 8;
     const uintptr_t ahead_3k = 3 * ahead_k;
     for (; k >= kRowsAtOnce; k -= kRowsAtOnce, b += kRowsAtOnce * kPanelOf<T>, ahead += kRowsAtOnce * ahead_k) {
       const uintptr_t next[kRowsAtOnce] = {ahead, ahead + ahead_k, ahead + 2 * ahead_k, ahead + ahead_3k};
 #pragma GCC unroll 4
       for (int i = 0; i < kRowsAtOnce; ++i) {
         __builtin_prefetch(reinterpret_cast<const void*>(next[i]), 0, 2);
+        // A tile that is alone with its panel fetches two lines for each row of B.
+        if constexpr (R <= kAlone && NV == 2) __builtin_prefetch(reinterpret_cast<const void*>(next[i] + kLineBytes), 0, 2);
         add_row(i);
       }
 #pragma GCC unroll 5

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/small_float.h"
+#include "kernels/gemm/blocking.h"
 #include "kernels/onednn/onednn.h"
 #include "support/targets.h"
 
@@ -210,11 +211,41 @@ TEST(Gemm, DeepAndManyParts) {
   for_each_target([] {
     check_both({.m = 250, .n = 300, .k = 385, .packed = true, .addend = 1});
     for (int64_t m : {1, 4, 5, 40}) {
-      for (int64_t k : {383, 384, 385, 1000}) {
+      for (int64_t k : {383, 384, 385, 767, 768, 769, 1600}) {
         for (bool relu : {false, true}) check_both({.m = m, .n = 300, .k = k, .packed = true, .addend = 1, .residual = true, .relu = relu});
       }
     }
     check_both({.m = 30, .n = 40, .k = 9000, .packed = true});
+  });
+}
+
+TEST(Gemm, PanelsOfAPartInGroups) {
+  constexpr int64_t kRows = 160, kColumns = 1000, kDepth = 1600;
+  const auto a = random_values<float>(kRows * kDepth, 1), b = random_values<float>(kDepth * kColumns, 2);
+  for_each_target([&] {
+    GemmParams p{.m = kRows, .n = kColumns, .k = kDepth, .a_m = kDepth, .a_k = 1, .b_k = kColumns, .b_n = 1, .c_m = kColumns};
+    p.format = gemm_format();
+    std::vector<float> panels, c(static_cast<size_t>(kRows * kColumns));
+    pack(p, b.data(), 1, 0, panels);
+    plan_gemm(p);
+    p.col_parts = 1;
+    ASSERT_LT(group_panels(p), ceil_div(p.n, p.panel));
+    std::vector<float> scratch(static_cast<size_t>(gemm_scratch(p)) / 4, NAN);
+    const void* src[] = {a.data(), panels.data()};
+    void* dst[] = {c.data()};
+    Fault fault;
+    Call call{.src = src, .dst = dst, .scratch = reinterpret_cast<std::byte*>(scratch.data()), .fault = &fault};
+    GemmPanelsPointer()(p, call, {0, p.parts()});
+    for (int64_t i = 0; i < kRows; i += 7) {
+      for (int64_t j = i % 11; j < kColumns; j += 11) {
+        double sum = 0, size = 1;
+        for (int64_t k = 0; k < kDepth; ++k) {
+          const double term = static_cast<double>(a[static_cast<size_t>(i * kDepth + k)]) * b[static_cast<size_t>(k * kColumns + j)];
+          sum += term, size += std::fabs(term);
+        }
+        ASSERT_NEAR(c[static_cast<size_t>(i * kColumns + j)], sum, 2e-6 * size) << i << " " << j;
+      }
+    }
   });
 }
 
