@@ -63,12 +63,14 @@ float ReadFloats(const float* from, int64_t count) {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include <sys/mman.h>
 #include <time.h>
 
 #include <algorithm>
 #include <barrier>
 #include <chrono>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <thread>
 #include <vector>
@@ -175,6 +177,27 @@ double burst_read(const void* from, int64_t bytes) {
 double read_speed(double bytes) {
   static std::map<double, double> known;
   return best_speed(known, bytes, [&] { return [buffer = touched(bytes), bytes] { read(buffer->data(), static_cast<int64_t>(bytes)); }; });
+}
+
+double seconds_into_new_memory(double bytes) {
+  constexpr size_t kHugePage = 2 << 20, kHeld = 8 << 20;
+  const auto size = static_cast<size_t>(bytes);
+  static const std::shared_ptr<Buffer> from = touched(kHeld);
+  double least = std::numeric_limits<double>::max();
+  for (const int pages : {MADV_NOHUGEPAGE, MADV_HUGEPAGE}) {
+    void* block = MAP_FAILED;
+    const auto taken = bursts(0, 1, [&] {
+      block = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (block == MAP_FAILED) return;
+      madvise(block, size + kHugePage, pages);
+      for (size_t at = 0; at < size; at += kHeld)
+        std::memcpy(static_cast<std::byte*>(block) + at, from->data(), std::min(kHeld, size - at));
+    });
+    if (block == MAP_FAILED) continue;
+    least = std::min(least, taken.front());
+    munmap(block, size + kHugePage);
+  }
+  return least;
 }
 
 Speeds usual_speeds(double seconds, CopyBuffers& buffers) {

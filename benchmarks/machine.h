@@ -44,6 +44,10 @@ struct Speeds {
   double share;     ///< of its core that the thread got meanwhile, up to 1
 };
 
+/// Seconds to copy `bytes` bytes into memory that the process takes from the system for it, in small pages or in huge ones, whichever take
+/// less. What is copied is in memory already. The largest number where there is no memory.
+double seconds_into_new_memory(double bytes);
+
 /// What the calling thread gets at this moment: the median of bursts over about `seconds` for each of the two.
 Speeds usual_speeds(double seconds, CopyBuffers& buffers);
 

@@ -3,6 +3,7 @@
 //                    many threads at once for 20 ms; the speeds are added up, the share is the least
 //   copy BYTES       {"gb_per_s": the best copy on one thread that moves so many bytes}
 //   read BYTES       {"gb_per_s": the best pass on one thread that reads so many bytes}
+//   new BYTES        {"seconds": a copy of so many bytes into memory that is taken from the system for it}
 #include <algorithm>
 #include <cstdio>
 #include <latch>
@@ -50,8 +51,10 @@ int main() {
       std::printf("{\"gb_per_s\": %.6g}\n", copy_speed(count));
     } else if (std::sscanf(line, "read %lf", &count) == 1 && count >= 4 && count <= 1e10) {
       std::printf("{\"gb_per_s\": %.6g}\n", read_speed(count));
+    } else if (std::sscanf(line, "new %lf", &count) == 1 && count >= 1 && count <= 1e10) {
+      std::printf("{\"seconds\": %.6g}\n", seconds_into_new_memory(count));
     } else {
-      std::fprintf(stderr, "probe: expected 'speeds THREADS', 'copy BYTES' or 'read BYTES', got: %s\n", line);
+      std::fprintf(stderr, "probe: expected 'speeds THREADS', 'copy BYTES', 'read BYTES' or 'new BYTES', got: %s\n", line);
       return 2;
     }
     std::fflush(stdout);

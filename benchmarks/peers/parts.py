@@ -149,7 +149,8 @@ def load(page, section):
                "load kept in a directory given to it. Beside each figure stands its ratio to Tenon's.")
     rows = section["rows"]
     if any("least" in r for r in rows):
-        page.prose("*Least possible* is copying the weights at the probe's speed and one run as fast as Tenon's, and as memory the "
+        page.prose("*Least possible* is copying the weights into memory that is new to the process, as the probe does in the pages that the "
+                   "system gives it soonest, and one run as fast as Tenon's, and as memory the "
                    "weights once and the outputs, without tables from which a run only looks up rows. Beside it stands how many times that onnxruntime "
                    "takes, the most that an engine with weights of its own could be ahead.")
     names = [e for e in dict.fromkeys(e for r in rows for e in r["figures"]["first"]) if e != OURS]

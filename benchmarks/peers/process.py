@@ -117,6 +117,10 @@ class Weather:
     def copy_speed(self, size):
         return self.ask(f"copy {size}")["gb_per_s"]
 
+    def into_new_memory(self, size):
+        """Seconds to copy so many bytes into memory that is new to the process."""
+        return self.ask(f"new {size}")["seconds"]
+
     def read_speed(self, size):
         return self.ask(f"read {size}")["gb_per_s"]
 
