@@ -261,10 +261,44 @@ void OuterLogSumExp(const ReduceParams& p, const float* src, float* dst, int64_t
   });
 }
 
-/// Outputs that lie side by side, each over a run of few elements: lane by lane, element k of every run at once.
+/// Outputs that lie side by side, each over a run of few elements: neighbours with neighbours, where runs are a power of two long, or lane
+/// by lane, element k of every run at once, which takes gathers.
 constexpr int64_t kShort = 32;
 bool IsShort(const ReduceParams& p) {
   return p.reduced_rank == 1 && p.reduced_strides[0] == 1 && p.reduced <= kShort && p.kept_rank == 1 && p.kept_strides[0] == p.reduced;
+}
+
+/// Of kVectors vectors, the folds of every kVectors elements in a row.
+template <Fold fold, int kVectors, class D, class Map>
+HWY_INLINE hn::Vec<D> FoldNeighbours(D d, const float* src, Map map) {
+  if constexpr (kVectors == 1) {
+    return map(d, hn::LoadU(d, src));
+  } else {
+    const auto low = FoldNeighbours<fold, kVectors / 2>(d, src, map);
+    const auto high = FoldNeighbours<fold, kVectors / 2>(d, src + kVectors / 2 * static_cast<int64_t>(hn::Lanes(d)), map);
+    return Combine<fold>(hn::ConcatEven(d, high, low), hn::ConcatOdd(d, high, low));
+  }
+}
+
+/// Runs of n elements from the first on, as many as whole vectors of results hold; returns how many.
+template <Fold fold, int n, class Map>
+int64_t FoldPowers(const float* src, float* dst, int64_t runs, Map map) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t r = 0;
+  for (; r + lanes <= runs; r += lanes) hn::StoreU(FoldNeighbours<fold, n>(d, src + r * n, map), d, dst + r);
+  return r;
+}
+
+template <Fold fold, class Map>
+int64_t FoldPowers(const float* src, float* dst, int64_t runs, int64_t n, Map map) {
+  switch (n) {
+    case 2: return FoldPowers<fold, 2>(src, dst, runs, map);
+    case 4: return FoldPowers<fold, 4>(src, dst, runs, map);
+    case 8: return FoldPowers<fold, 8>(src, dst, runs, map);
+    case 16: return FoldPowers<fold, 16>(src, dst, runs, map);
+    default: return 0;
+  }
 }
 
 template <Fold fold, class Map>
@@ -273,7 +307,7 @@ void FoldShort(const float* src, float* dst, int64_t runs, int64_t n, Map map) {
   const hn::RebindToSigned<decltype(d)> di;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   const auto index = hn::Mul(hn::Iota(di, 0), hn::Set(di, static_cast<int32_t>(n)));
-  int64_t r = 0;
+  int64_t r = FoldPowers<fold>(src, dst, runs, n, map);
   for (; r + lanes <= runs; r += lanes) {
     auto acc = hn::Set(d, Neutral<fold>());
     for (int64_t k = 0; k < n; ++k) acc = Combine<fold>(acc, map(d, hn::GatherIndex(d, src + r * n + k, index)));

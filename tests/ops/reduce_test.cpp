@@ -65,6 +65,7 @@ TEST(Reduce, EveryKindAxesAndTarget) {
       {{7}, {0}},           {{3, 50}, {1}},          {{50, 3}, {0}},       {{40, 37}, {0}},        {{2, 3, 4, 5}, {1, 3}},
       {{2, 3, 4, 5}, {0, 2}}, {{2, 3, 4, 70}, {1, 2}}, {{2, 3, 4, 5}, {-1}}, {{2, 3, 4, 5}, {0, 1, 2, 3}}, {{1, 1}, {0}},
       {{3, 1, 4, 1}, {1, 3}}, {{600, 9}, {0}},       {{2, 2, 2, 2, 2, 2, 2, 2}, {0, 2, 4, 6}}, {{5, 8, 16, 3}, {2}}, {{2, 3000}, {1}},
+      {{37, 2}, {1}}, {{37, 4}, {1}}, {{37, 5}, {1}}, {{37, 8}, {1}}, {{37, 16}, {1}}, {{37, 32}, {1}},
       // clang-format on
   };
   for (const auto& [dims, axes] : cases) {
@@ -174,6 +175,15 @@ TEST(Reduce, NanAndInfinity) {
         EXPECT_TRUE(std::isnan(y.as<float>()[0])) << ops::name_of(kind) << n << " " << place;
         EXPECT_FALSE(std::isnan(y.as<float>()[1])) << ops::name_of(kind) << n << " " << place;
         EXPECT_TRUE(std::isnan(run1(ops::Reduce{kind}, {columns, Tensor::of<int64_t>({1}, {0})}).as<float>()[0])) << ops::name_of(kind);
+      }
+    }
+    // Among many short runs.
+    for (const int64_t n : {2, 4, 5, 8, 16}) {
+      std::vector<float> x(static_cast<size_t>(50 * n), 1.0f);
+      for (int64_t r = 0; r < 50; r += 3) x[static_cast<size_t>(r * n + r % n)] = nan;
+      for (const K kind : {K::kMax, K::kMin, K::kSum, K::kProd, K::kL2}) {
+        const Tensor y = run1(ops::Reduce{kind}, {Tensor::of({50, n}, x), Tensor::of<int64_t>({1}, {1})});
+        for (int64_t r = 0; r < 50; ++r) EXPECT_EQ(std::isnan(y.as<float>()[r]), r % 3 == 0) << ops::name_of(kind) << " " << n << " " << r;
       }
     }
     EXPECT_EQ(run1(ops::Reduce{K::kLogSumExp}, {Tensor::of<float>({2}, {-inf, -inf})}).as<float>()[0], -inf);
