@@ -50,12 +50,13 @@ void back_with_pages(std::byte* block, size_t bytes) {
   }
   if (at < whole) madvise(block + at, whole - at, MADV_NOHUGEPAGE);
 #ifdef MADV_POPULATE_WRITE
-  // Small pages are quicker asked for together.
+  // Small pages are quicker asked for together, which takes its time too where the block has been used before.
   constexpr size_t kPage = 4096, kFewPages = 16 * kPage;
-  if (bytes >= at + kFewPages) {
+  if (whole != 0 && bytes >= at + kFewPages) {
     const auto address = reinterpret_cast<uintptr_t>(block);
     const size_t begin = (address + at + kPage - 1) / kPage * kPage - address, end = (address + bytes) / kPage * kPage - address;
-    madvise(block + begin, end - begin, MADV_POPULATE_WRITE);
+    unsigned char there = 0;
+    if (mincore(block + begin, kPage, &there) == 0 && (there & 1) == 0) madvise(block + begin, end - begin, MADV_POPULATE_WRITE);
   }
   if (at < whole) madvise(block + at, whole - at, MADV_HUGEPAGE);
 #endif
