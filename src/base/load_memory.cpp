@@ -17,9 +17,9 @@ namespace {
 
 constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kPage = 4096;
-constexpr size_t kSlack = 64;           // readable bytes after a block
-constexpr size_t kFromHere = 16 << 10;  // smaller blocks come from the heap: a model of these alone needs no slab
-constexpr size_t kFirstSlab = 8 << 20, kLargestSlab = 64 << 20;
+constexpr size_t kSlack = 64;              // readable bytes after a block
+constexpr size_t kFromHere = 16 << 10;     // smaller blocks come from the heap: a model of these alone needs no slab
+constexpr size_t kLargestSlab = 64 << 20;  // but for larger blocks
 
 constexpr size_t rounded(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
@@ -27,7 +27,9 @@ constexpr size_t rounded(size_t bytes, size_t to) { return (bytes + to - 1) / to
 class Slabs final : public Allocator {
  public:
   /// Memory of less than a huge page in all does not take one.
-  explicit Slabs(size_t expected) : small_(expected < kHugePage) {}
+  explicit Slabs(size_t expected)
+      : small_(expected < kHugePage),
+        next_(std::clamp(rounded(std::min(expected, kLargestSlab) / 8 * 9, kHugePage), kHugePage, kLargestSlab)) {}
   ~Slabs() override {
     for (const Slab& slab : slabs_) munmap(slab.begin, slab.bytes);
   }
@@ -60,8 +62,7 @@ class Slabs final : public Allocator {
   };
 
   bool add(size_t wanted) {
-    const size_t bytes =
-        std::max(rounded(wanted, kHugePage), slabs_.empty() ? kFirstSlab : std::min(2 * slabs_.back().bytes, kLargestSlab));
+    const size_t bytes = std::max(rounded(wanted, kHugePage), next_);
     if (bytes < wanted || bytes + kHugePage < bytes) return false;
     // What is before and after the huge pages goes back.
     void* const got = mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -72,6 +73,7 @@ class Slabs final : public Allocator {
     if (before != 0) munmap(got, before);
     if (before != kHugePage) munmap(begin + bytes, kHugePage - before);
     slabs_.push_back({begin, bytes, 0, 0});
+    next_ = std::min(2 * next_, kLargestSlab);
     return true;
   }
 
@@ -91,6 +93,7 @@ class Slabs final : public Allocator {
   }
 
   const bool small_;
+  size_t next_;  ///< bytes of the next slab, where no block needs more
   std::mutex mutex_;
   std::vector<Slab> slabs_;
 };
