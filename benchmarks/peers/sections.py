@@ -231,12 +231,12 @@ def load(session, models):
 def least_of(session, path, answers):
     """What an engine with weights of its own needs: the time of copying them into new memory and of a run like ours, memory for them and the
     outputs."""
-    weights, copies = models_of.weights(path), [0.0]
-    for _ in answers if weights else ():
+    weights = models_of.weights(path)
+    least = []
+    for answer in answers:
         time.sleep(PAUSE)
-        copies.append(session.weather.into_new_memory(weights))
-    copied = float(np.median(copies[1:] or copies))
-    return {"first": copied + float(np.median([a["run"] for a in answers])), "resident": weights + answers[0]["outputs"]}
+        least.append(answer["run"] + (session.weather.into_new_memory(weights) if weights else 0.0))
+    return {"first": float(np.median(least)), "resident": weights + answers[0]["outputs"]}
 
 
 def read(files):

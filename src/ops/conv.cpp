@@ -4,7 +4,7 @@
 #include <atomic>
 
 #include "base/load_memory.h"
-#include "base/parallel.h"
+#include "base/pieces.h"
 #include "base/weight_cache.h"
 #include "kernels/onednn/choice.h"
 #include "kernels/onednn/onednn.h"
@@ -272,30 +272,22 @@ Status pack_filters(const ConvParams& p, const Tensor& weights, float* packed) {
   constexpr int64_t kPackBytes = 256 << 10, kLine = 16;
   const int64_t filter_bytes = p.channels / p.groups * p.taps() * static_cast<int64_t>(sizeof(float));
   const int64_t most = std::clamp(kPackBytes / std::max<int64_t>(filter_bytes, 1) / kLine, int64_t{1}, int64_t{4}) * kLine;
-  const auto room = static_cast<size_t>(most * filter_bytes);
+  const auto room = static_cast<size_t>(std::min(most, p.filters) * filter_bytes);
   std::shared_ptr<Buffer> rooms;
   if (!weights.in_place()) {
     TENON_ASSIGN(rooms, LoadMemory::passing(room * static_cast<size_t>(LoadThreads::threads())));
   }
-  std::atomic<bool> failed{false};
-  ReadFaults faults;
-  share_out(kernels::conv_pack_parts(p), [&](int64_t begin, int64_t end, int thread) {
+  return for_each_piece(kernels::conv_pack_parts(p), [&](int64_t part, int thread) -> Status {
     std::byte* const to = rooms ? rooms->data() + room * static_cast<size_t>(thread) : nullptr;
-    for (int64_t part = begin; part < end; ++part) {
-      const kernels::Range filters = kernels::conv_pack_filters(p, part);
-      for (int64_t first = filters.begin; first < filters.end && !failed.load(std::memory_order_relaxed); first += most) {
-        const int64_t last = std::min(first + most, filters.end);
-        const auto plain = weights.peek(static_cast<size_t>(first * filter_bytes), static_cast<size_t>((last - first) * filter_bytes), to);
-        if (!plain.ok()) {
-          faults.report(plain.status());
-          failed = true;
-          return;
-        }
-        kernels::pack_conv_filters(p, part, {first, last}, reinterpret_cast<const float*>(*plain), packed);
-      }
+    const kernels::Range filters = kernels::conv_pack_filters(p, part);
+    for (int64_t first = filters.begin; first < filters.end; first += most) {
+      const int64_t last = std::min(first + most, filters.end);
+      TENON_ASSIGN(const std::byte* plain,
+                   weights.peek(static_cast<size_t>(first * filter_bytes), static_cast<size_t>((last - first) * filter_bytes), to));
+      kernels::pack_conv_filters(p, part, {first, last}, reinterpret_cast<const float*>(plain), packed);
     }
+    return {};
   });
-  return faults.first();
 }
 
 }  // namespace

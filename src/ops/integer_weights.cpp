@@ -1,8 +1,7 @@
 #include <algorithm>
-#include <atomic>
 
 #include "base/load_memory.h"
-#include "base/parallel.h"
+#include "base/pieces.h"
 #include "base/weight_cache.h"
 #include "kernels/integer/integer.h"
 #include "ops/qlinear_matmul.h"
@@ -12,22 +11,6 @@ namespace tenon::ops {
 namespace {
 
 constexpr int64_t kPackBytes = 256 << 10;  // of the source packed at a time: what has been read is in L2 when it is packed
-
-/// Calls piece(i, thread) for i in [0, pieces) on the threads of the load until one fails.
-template <class F>
-Status for_each_piece(int64_t pieces, F&& piece) {
-  std::atomic<bool> failed{false};
-  ReadFaults faults;
-  share_out(pieces, [&](int64_t begin, int64_t end, int thread) {
-    for (int64_t i = begin; i < end && !failed.load(std::memory_order_relaxed); ++i) {
-      Status status = piece(i, thread);
-      if (status.ok()) continue;
-      faults.report(std::move(status));
-      failed = true;
-    }
-  });
-  return faults.first();
-}
 
 /// Packs a stack of matrices into `to`: some rows of a matrix at a time, read where they are late; then the sums of columns.
 Status pack(const Tensor& b, kernels::IntegerPackParams p, int64_t matrices, std::byte* to) {

@@ -1,12 +1,11 @@
 #include "ops/matmul_bits.h"
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <functional>
 
 #include "base/load_memory.h"
-#include "base/parallel.h"
+#include "base/pieces.h"
 #include "base/weight_cache.h"
 #include "kernels/elementwise/cast.h"
 #include "kernels/gemm/bits.h"
@@ -42,29 +41,19 @@ Result<std::optional<BitsWeights>> pack(Source source, DType dtype, std::shared_
   const auto pack_panels = [&](std::byte* to) -> Status {
     std::fill_n(to + *all, *bytes - *all, std::byte{0});
     TENON_ASSIGN(const auto rooms, LoadMemory::passing(static_cast<size_t>(*room) * static_cast<size_t>(LoadThreads::threads())));
-    std::atomic<bool> failed{false};
-    ReadFaults faults;
-    share_out(panels, [&](int64_t begin, int64_t end, int thread) {
-      auto* const own = reinterpret_cast<uint8_t*>(rooms->data()) + *room * thread;
-      for (int64_t panel = begin; panel < end && !failed.load(std::memory_order_relaxed); ++panel) {
-        const int64_t column = panel * width, columns = std::min(width, source.n - column);
-        const auto codes = source.codes(column, columns, own);
-        if (!codes.ok()) {
-          faults.report(codes.status());
-          failed = true;
-          return;
-        }
-        kernels::pack_bits({.format = format,
-                            .k = source.k,
-                            .columns = columns,
-                            .codes = *codes,
-                            .column_bytes = source.column_bytes,
-                            .scales = source.scales.data() + column * blocks,
-                            .zeros = format.offsets ? source.zeros.data() + column * blocks : nullptr},
-                           to + panel * format.panel_words(source.k) * 4);
-      }
+    return for_each_piece(panels, [&](int64_t panel, int thread) -> Status {
+      const int64_t column = panel * width, columns = std::min(width, source.n - column);
+      TENON_ASSIGN(const auto codes, source.codes(column, columns, reinterpret_cast<uint8_t*>(rooms->data()) + *room * thread));
+      kernels::pack_bits({.format = format,
+                          .k = source.k,
+                          .columns = columns,
+                          .codes = codes,
+                          .column_bytes = source.column_bytes,
+                          .scales = source.scales.data() + column * blocks,
+                          .zeros = format.offsets ? source.zeros.data() + column * blocks : nullptr},
+                         to + panel * format.panel_words(source.k) * 4);
+      return {};
     });
-    return faults.first();
   };
   const std::string recipe = source.recipe + " as " + std::to_string(static_cast<int>(kernels::bits_format(format)));
   TENON_ASSIGN(auto buffer, kept_or_made({source.from, source.scales_from, source.zeros_from}, recipe, static_cast<size_t>(*bytes),

@@ -1,8 +1,7 @@
 #include <algorithm>
-#include <atomic>
 
 #include "base/load_memory.h"
-#include "base/parallel.h"
+#include "base/pieces.h"
 #include "base/weight_cache.h"
 #include "ops/joined_weights.h"
 
@@ -42,18 +41,10 @@ class WeightPacker {
     if (!source_.in_place()) {
       TENON_ASSIGN(rooms, LoadMemory::passing(room_ * static_cast<size_t>(LoadThreads::threads())));
     }
-    std::atomic<bool> failed{false};
-    ReadFaults faults;
-    share_out(matrices * blocks_ * strips_, [&](int64_t begin, int64_t end, int thread) {
+    return for_each_piece(matrices * blocks_ * strips_, [&](int64_t i, int thread) {
       std::byte* const room = rooms ? rooms->data() + room_ * static_cast<size_t>(thread) : nullptr;
-      for (int64_t i = begin; i < end && !failed.load(std::memory_order_relaxed); ++i) {
-        Status status = piece(i / strips_ / blocks_, i / strips_ % blocks_ * rows_, i % strips_ * columns_, room);
-        if (status.ok()) continue;
-        faults.report(std::move(status));
-        failed = true;
-      }
+      return piece(i / strips_ / blocks_, i / strips_ % blocks_ * rows_, i % strips_ * columns_, room);
     });
-    return faults.first();
   }
 
  private:
