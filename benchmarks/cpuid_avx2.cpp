@@ -1,18 +1,24 @@
-// Shows every program that preloads it a CPU whose widest vectors are AVX2, whatever the machine has, so that engines which choose their
-// kernels by CPUID are compared on that tier where no such machine is at hand. Linux on x86-64; the CPU must let CPUID fault
-// (`cpuid_fault` in /proc/cpuinfo), else the program ends with status 3.
+// Shows a program a CPU whose widest vectors are AVX2, whatever the machine has, so that engines which choose their kernels by CPUID are
+// compared on that tier where no such machine is at hand. An auditor of the dynamic linker (rtld-audit(7), LD_AUDIT) for Linux on x86-64.
 //
-// The kernel makes CPUID fault for this thread and those it starts (arch_prctl(2), ARCH_SET_CPUID), and the handler answers as the CPU
-// would, without AVX-512, AVX-VNNI, AVX-IFMA, AVX-NE-CONVERT and AMX. Bits are those of the Intel SDM, volume 2, CPUID, leaf 7.
-#include <asm/prctl.h>
-#include <sys/syscall.h>
+// TENON_CPUID_SITES names a file with a line for every program and library that asks for the CPU: its real path, and in hexadecimal where
+// in it CPUID instructions are (offsets from its base; `peers/cpuid.py` finds them). Before any code of such a file runs, each is replaced
+// by an interrupt that user code may not raise and that is as long. The fault's handler answers as the CPU would, without AVX-512,
+// AVX-VNNI, AVX-IFMA, AVX-NE-CONVERT and AMX. Bits are those of the Intel SDM, volume 2, CPUID, leaf 7. A program that cannot be shown
+// such a CPU ends with status 3.
+#include <link.h>
+#include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
+#include <climits>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <sstream>
+#include <string>
 
 namespace {
 
@@ -28,12 +34,17 @@ constexpr uint32_t kHiddenEax1 = bits(4, 5, 21, 23);
 constexpr uint32_t kHiddenEdx1 = bits(4, 5, 8, 10, 19);
 
 constexpr uint8_t kCpuid[] = {0x0f, 0xa2};
+constexpr uint8_t kInterrupt[] = {0xcd, 0x7f};
 
-bool let_cpuid(bool work) { return syscall(SYS_arch_prctl, ARCH_SET_CPUID, work ? 1 : 0) == 0; }
+[[noreturn]] void give_up(const char* why, const char* what) {
+  std::fprintf(stderr, "cpuid_avx2: %s %s\n", why, what);
+  std::_Exit(3);
+}
 
 void answer(int /*signal*/, siginfo_t* /*info*/, void* context) {
   greg_t* registers = static_cast<ucontext_t*>(context)->uc_mcontext.gregs;
-  if (std::memcmp(reinterpret_cast<const void*>(registers[REG_RIP]), kCpuid, sizeof kCpuid) != 0) {
+  // An address that can be read: what faults there is an instruction's access, or the interrupt. A jump into nowhere ends the program here.
+  if (std::memcmp(reinterpret_cast<const void*>(registers[REG_RIP]), kInterrupt, sizeof kInterrupt) != 0) {
     signal(SIGSEGV, SIG_DFL);  // a fault of the program's own: it comes again, and ends it
     return;
   }
@@ -43,9 +54,7 @@ void answer(int /*signal*/, siginfo_t* /*info*/, void* context) {
   const uint32_t subleaf = ecx;
   uint32_t ebx = 0;
   uint32_t edx = 0;
-  let_cpuid(true);
   __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-  let_cpuid(false);
   if (leaf == 7 && subleaf == 0) {
     ebx &= ~kHiddenEbx;
     ecx &= ~kHiddenEcx;
@@ -58,16 +67,46 @@ void answer(int /*signal*/, siginfo_t* /*info*/, void* context) {
   registers[REG_RBX] = ebx;
   registers[REG_RCX] = ecx;
   registers[REG_RDX] = edx;
-  registers[REG_RIP] += sizeof kCpuid;
+  registers[REG_RIP] += sizeof kInterrupt;
 }
 
-__attribute__((constructor)) void hide() {
-  struct sigaction action = {};
-  action.sa_sigaction = answer;
-  action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
-  if (sigaction(SIGSEGV, &action, nullptr) == 0 && let_cpuid(false)) return;
-  std::fputs("cpuid_avx2: CPUID cannot be made to fault on this machine\n", stderr);
-  std::_Exit(3);
+void replace(uintptr_t at, const char* file) {
+  const uintptr_t page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const uintptr_t begin = at / page * page;
+  const size_t bytes = at + sizeof kCpuid - begin;
+  void* pages = reinterpret_cast<void*>(begin);
+  auto* code = reinterpret_cast<uint8_t*>(at);
+  if (std::memcmp(code, kCpuid, sizeof kCpuid) != 0) give_up("no CPUID where the list has one, in", file);
+  if (mprotect(pages, bytes, PROT_READ | PROT_WRITE) != 0) give_up("cannot write to the code of", file);
+  std::memcpy(code, kInterrupt, sizeof kInterrupt);
+  if (mprotect(pages, bytes, PROT_READ | PROT_EXEC) != 0) give_up("cannot run the code of", file);
 }
 
 }  // namespace
+
+extern "C" {
+
+__attribute__((visibility("default"))) unsigned la_version(unsigned version) {
+  struct sigaction action = {};
+  action.sa_sigaction = answer;
+  action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+  if (sigaction(SIGSEGV, &action, nullptr) != 0) give_up("no handler for", "SIGSEGV");
+  return version;
+}
+
+// Each file that the linker has mapped, before it is relocated.
+__attribute__((visibility("default"))) unsigned la_objopen(link_map* object, Lmid_t /*space*/, uintptr_t* /*cookie*/) {
+  char path[PATH_MAX];
+  if (realpath(object->l_name[0] != '\0' ? object->l_name : "/proc/self/exe", path) == nullptr) return 0;
+  const char* list = std::getenv("TENON_CPUID_SITES");
+  std::ifstream lines(list != nullptr ? list : "");
+  if (!lines) give_up("cannot read the file that TENON_CPUID_SITES names:", list != nullptr ? list : "(unset)");
+  for (std::string line; std::getline(lines, line);) {
+    const size_t end = line.find('\t');
+    if (line.compare(0, end, path) != 0 || end == std::string::npos) continue;
+    std::istringstream offsets(line.substr(end));
+    for (uintptr_t offset = 0; offsets >> std::hex >> offset;) replace(object->l_addr + offset, path);
+  }
+  return 0;
+}
+}

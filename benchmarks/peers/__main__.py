@@ -12,12 +12,11 @@ instruction set: those of other tiers stay in the report.
 """
 import argparse
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from . import report
+from . import cpuid, report
 from .engines import ENGINES
 from .models import find
 from .process import HIDE, PROBE, ROOT, Weather
@@ -74,9 +73,9 @@ def measure(options):
     if options.avx2:
         if not HIDE.is_file():
             sys.exit(f"{HIDE.relative_to(ROOT)} is missing: make bench-peers builds it on x86-64")
-        os.environ["LD_PRELOAD"] = str(HIDE)  # of every process from here on
-        if subprocess.run(["true"], check=False).returncode != 0:
-            sys.exit("--avx2 needs a CPU that lets CPUID fault (cpuid_fault in /proc/cpuinfo)")
+        listed = HIDE.with_suffix(".sites")
+        cpuid.write_sites([HIDE.parent, *(HIDE.parents[1] / name for name in ("lib", "python")), Path(sys.prefix)], HIDE, listed)
+        os.environ |= {"LD_AUDIT": str(HIDE), "TENON_CPUID_SITES": str(listed)}  # of every process from here on
     folder = ROOT / "build/bench"
     folder.mkdir(parents=True, exist_ok=True)
     models = [find(word, effort.forms if "load" in options.sections else ("external",)) for word in options.models]
