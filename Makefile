@@ -1,5 +1,5 @@
 # The one front door. Every target works on a fresh clone: tools/setup installs what is missing.
-.PHONY: help demo test build bench bench-peers bench-operators bench-kernels format lint asan tsan aarch64 install clean
+.PHONY: help demo test build bench bench-models bench-operators bench-peers format lint asan tsan aarch64 install clean
 .DEFAULT_GOAL := help
 
 JOBS  ?= $(shell nproc)
@@ -27,7 +27,7 @@ test:  ## build and run every test, sanitizers included
 	@tools/setup test
 	@tools/run_tests $(JOBS)
 
-bench:  ## Tenon beside onnxruntime: latency, load time, memory
+bench-models:  ## Tenon beside onnxruntime: latency, load time, memory
 	@tools/setup bench
 	@cmake --preset release -DTENON_BUILD_TESTS=OFF >build/configure.log || { cat build/configure.log; exit 1; }
 	@cmake --build $(BUILD) -j $(JOBS) --target all probe
@@ -45,7 +45,7 @@ bench-operators:  ## operators one by one beside onnxruntime
 	@cmake --build $(BUILD) -j $(JOBS)
 	@PYTHONPATH=$(BUILD)/python $(VENV) benchmarks/operators.py $(BENCH_ARGS)
 
-bench-kernels:  ## kernels alone, beside the machine's peak where a benchmark knows it
+bench:  ## every kernel alone, beside oneDNN, the plain reference and the machine's peak
 	@tools/setup build
 	@cmake --preset release >build/configure.log || { cat build/configure.log; exit 1; }
 	@cmake --build $(BUILD) -j $(JOBS) --target kernel_benchmarks

@@ -2,9 +2,9 @@
 """Tenon beside onnxruntime (or other engines) over the models of the zoo: latency, load time, memory and the cost of a node, as tables
 on the terminal.
 
-    make bench                                      all models, 1 and 2 threads
-    make bench BENCH_ARGS='resnet50 --rounds 9'     some, longer
-    make bench BENCH_ARGS='--load --loads 9'        load time and memory alone, weights beside the model files and inside
+    make bench-models                                      all models, 1 and 2 threads
+    make bench-models BENCH_ARGS='resnet50 --rounds 9'     some, longer
+    make bench-models BENCH_ARGS='--load --loads 9'        load time and memory alone, weights beside the model files and inside
 
 The protocol and the engines are those of benchmarks/peers; `make bench-peers` makes the whole report.
 """

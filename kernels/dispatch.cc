@@ -12,11 +12,8 @@ int FloatLanes() { return static_cast<int>(hwy::HWY_NAMESPACE::Lanes(hwy::HWY_NA
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include <algorithm>
 #include <atomic>
 #include <bit>
-#include <cstdlib>
-#include <cstring>
 #include <iterator>
 
 #include "base/cpu.h"
@@ -44,18 +41,11 @@ bool usable(int place, Isa best) {
   return kTargets[place] == HWY_AVX3 ? best >= Isa::kAvx512 : kTargets[place] != HWY_AVX2 || best >= Isa::kAvx2;
 }
 
-/// The best instruction set that TENON_MAX_ISA leaves.
-Isa cap() {
-  const char* cap = std::getenv("TENON_MAX_ISA");
-  if (cap != nullptr && std::strcmp(cap, "sse4") == 0) return Isa::kBaseline;
-  if (cap != nullptr && std::strcmp(cap, "avx2") == 0) return Isa::kAvx2;
-  return Isa::kAvx512;
-}
-
 /// Places that dispatch uses when nothing is forced, as bits; never changes within a process.
 uint32_t allowed() {
   static const uint32_t places = [] {
-    const Isa best = std::min(best_isa(), cap());
+    const auto capped = allowed_isa();
+    const Isa best = capped.ok() ? *capped : best_isa();
     uint32_t all = 0;
     for (int i = 0; i < kCount; ++i) all |= uint32_t{usable(i, best)} << i;
     return all;

@@ -1,4 +1,4 @@
-"""Tenon beside other engines: `make bench-peers`, and what `make bench` and `make bench-operators` share with it.
+"""Tenon beside other engines: `make bench-peers`, and what `make bench-models` and `make bench-operators` share with it.
 
 engines    a file for each engine, with its settings
 models     what is measured; flops, reference: its arithmetic and its outputs

@@ -16,10 +16,6 @@ namespace tenon {
 namespace {
 std::atomic<bool (*)(size_t)> allocation_hook{nullptr};
 
-// From this size on a block begins at a huge page: packed weights and arenas are walked end to end.
-constexpr size_t kHugePage = size_t{2} << 20;
-constexpr size_t kSlack = 64;
-
 size_t padded(size_t bytes, size_t alignment) { return (bytes + kSlack + alignment - 1) / alignment * alignment; }
 size_t alignment_for(size_t bytes) { return bytes >= kHugePage ? kHugePage : kAlignment; }
 

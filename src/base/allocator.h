@@ -14,8 +14,12 @@
 namespace tenon {
 
 inline constexpr size_t kAlignment = 64;
+inline constexpr size_t kSlack = 64;  ///< bytes after a block that vector loads may read
 
-/// Thread-safe. A block is 64-byte aligned and followed by 64 readable bytes (slack for vector loads).
+/// From this size on a block begins at a huge page: packed weights and arenas are walked end to end.
+inline constexpr size_t kHugePage = size_t{2} << 20;
+
+/// Thread-safe. A block is aligned to kAlignment and followed by kSlack readable bytes.
 class Allocator {
  public:
   /// limit: most bytes alive at once, 0 for none.
@@ -48,7 +52,7 @@ class Allocator {
 /// Test hook: when set, called before every allocation of every Allocator; returning false makes it fail.
 void set_allocation_hook(bool (*hook)(size_t bytes));
 
-/// Puts pages under memory of an Allocator that is about to be written whole (a block, or a part that begins at a multiple of 2 MiB):
+/// Puts pages under memory of an Allocator that is about to be written whole (a block, or a part that begins at a huge page):
 /// huge ones, as long as they come quickly. Clearing one takes a tenth of a millisecond or two, but a system short of them compacts memory
 /// first, and a virtual machine may have to ask its host for every part of one, fifty times slower, while small pages are at hand.
 /// Small ones are left to the system to join later. Thread-safe.

@@ -90,28 +90,38 @@ Isa best_isa() {
   }();
   return best;
 }
-#else
-Isa best_isa() { return Isa::kBaseline; }
-#endif
+
+namespace {
+constexpr const char* kIsaNames[] = {"sse4", "avx2", "avx512"};
+}
+
+Result<Isa> allowed_isa() {
+  const char* cap = std::getenv("TENON_MAX_ISA");
+  if (cap == nullptr) return best_isa();
+  const auto* found = std::find_if(std::begin(kIsaNames), std::end(kIsaNames), [&](const char* n) { return std::string_view(n) == cap; });
+  if (found == std::end(kIsaNames)) return error(Code::kArgument, "TENON_MAX_ISA is '", cap, "', expected sse4, avx2 or avx512");
+  const auto wanted = static_cast<Isa>(found - kIsaNames);
+  if (wanted > best_isa()) return error(Code::kArgument, "TENON_MAX_ISA asks for ", cap, ", which this CPU does not have");
+  return wanted;
+}
 
 Result<std::string> instruction_set() {
-#if defined(__x86_64__)
-  static const char* const names[] = {"sse4", "avx2", "avx512"};
-  int best = static_cast<int>(best_isa());
-  if (const char* cap = std::getenv("TENON_MAX_ISA")) {
-    const auto* found = std::find_if(std::begin(names), std::end(names), [&](const char* n) { return std::string_view(n) == cap; });
-    if (found == std::end(names)) return error(Code::kArgument, "TENON_MAX_ISA is '", cap, "', expected sse4, avx2 or avx512");
-    const int wanted = static_cast<int>(found - names);
-    if (wanted > best) return error(Code::kArgument, "TENON_MAX_ISA asks for ", cap, ", which this CPU does not have");
-    best = wanted;
-  }
-  return std::string(names[best]);
-#elif defined(__aarch64__)
+  TENON_ASSIGN(const Isa isa, allowed_isa());
+  return std::string(kIsaNames[static_cast<int>(isa)]);
+}
+#else
+Isa best_isa() { return Isa::kBaseline; }
+
+Result<Isa> allowed_isa() { return Isa::kBaseline; }
+
+Result<std::string> instruction_set() {
+#if defined(__aarch64__)
   return std::string("neon");
 #else
   return std::string("scalar");
 #endif
 }
+#endif
 
 namespace {
 

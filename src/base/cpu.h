@@ -13,9 +13,10 @@ namespace tenon {
 enum class Isa : uint8_t { kBaseline, kAvx2, kAvx512 };
 /// The best one that the CPU has and the operating system keeps the registers of.
 Isa best_isa();
-
-/// "avx512", "avx2", "sse4", "neon", ...: the best instruction set of this CPU that the build has kernels for, capped by the
-/// environment variable TENON_MAX_ISA. Asking there for one the CPU lacks is an error, never a silent fallback.
+/// The same, capped by the environment variable TENON_MAX_ISA on x86 (sse4, avx2, avx512). Asking there for one the CPU lacks, or by another
+/// word, is an error, never a silent fallback.
+Result<Isa> allowed_isa();
+/// As a word: "avx512", "avx2", "sse4", or "neon", "scalar".
 Result<std::string> instruction_set();
 
 /// Flushes denormal inputs and results of the calling thread to zero (they cost up to a hundred times a normal operation).

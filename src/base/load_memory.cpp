@@ -15,9 +15,7 @@ namespace {
 // A sanitizer watches the ends of blocks of the heap.
 #if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
 
-constexpr size_t kHugePage = size_t{2} << 20;
 constexpr size_t kPage = 4096;
-constexpr size_t kSlack = 64;              // readable bytes after a block
 constexpr size_t kFromHere = 16 << 10;     // smaller blocks come from the heap: a model of these alone needs no slab
 constexpr size_t kLargestSlab = 64 << 20;  // but for larger blocks
 

@@ -26,7 +26,6 @@ namespace {
 // which is the tag and then, for every entry, key, offset and bytes.
 constexpr std::array<char, 8> kMagic{'T', 'E', 'N', 'O', 'N', 'W', 'C', '1'};
 constexpr uint64_t kPage = 4096;
-constexpr uint64_t kSlack = 64;
 constexpr uint64_t kMaxIndex = uint64_t{64} << 20;
 constexpr size_t kDigest = 40;
 constexpr size_t kBlock = size_t{8} << 20;  // written between two looks at `check`
