@@ -55,16 +55,17 @@ HWY_INLINE void StoreRow(DType dtype, const float* HWY_RESTRICT src, int64_t n, 
 }
 
 /// dst[i * dst_step + j] = src[j * src_step + i]: rows of dst are columns of src, which is contiguous along i.
-HWY_NOINLINE inline void Transpose(const double* HWY_RESTRICT src, int64_t src_step, int64_t rows, int64_t columns,
-                                   double* HWY_RESTRICT dst, int64_t dst_step) {
-  const hn::FixedTag<double, 2> d;
+template <class T>
+requires(sizeof(T) == 8) HWY_NOINLINE
+    void Transpose(const T* HWY_RESTRICT src, int64_t src_step, int64_t rows, int64_t columns, T* HWY_RESTRICT dst, int64_t dst_step) {
+  const hn::FixedTag<T, 2> d;
   const int64_t whole = rows / 2 * 2;
   int64_t j = 0;
   for (; j + 2 <= columns; j += 2) {
-    const double* s = src + j * src_step;
+    const T* s = src + j * src_step;
     for (int64_t i = 0; i < whole; i += 2) {
       const auto r0 = hn::LoadU(d, s + i), r1 = hn::LoadU(d, s + src_step + i);
-      double* to = dst + i * dst_step + j;
+      T* to = dst + i * dst_step + j;
       hn::StoreU(hn::InterleaveLower(d, r0, r1), d, to);
       hn::StoreU(hn::InterleaveUpper(d, r0, r1), d, to + dst_step);
     }
@@ -76,19 +77,20 @@ HWY_NOINLINE inline void Transpose(const double* HWY_RESTRICT src, int64_t src_s
     for (int64_t i = 0; i < rows; ++i) dst[i * dst_step + j] = src[j * src_step + i];
   }
 }
-HWY_NOINLINE inline void Transpose(const float* HWY_RESTRICT src, int64_t src_step, int64_t rows, int64_t columns, float* HWY_RESTRICT dst,
-                                   int64_t dst_step) {
-  const hn::FixedTag<float, 4> d;
+template <class T>
+requires(sizeof(T) == 4) HWY_NOINLINE
+    void Transpose(const T* HWY_RESTRICT src, int64_t src_step, int64_t rows, int64_t columns, T* HWY_RESTRICT dst, int64_t dst_step) {
+  const hn::FixedTag<T, 4> d;
   int64_t j = 0;
   for (; j + 4 <= columns; j += 4) {
-    const float* s = src + j * src_step;
+    const T* s = src + j * src_step;
     int64_t i = 0;
     for (; i + 4 <= rows; i += 4) {
       const auto r0 = hn::LoadU(d, s + i), r1 = hn::LoadU(d, s + src_step + i);
       const auto r2 = hn::LoadU(d, s + 2 * src_step + i), r3 = hn::LoadU(d, s + 3 * src_step + i);
       const auto a = hn::InterleaveLower(d, r0, r2), b = hn::InterleaveLower(d, r1, r3);  // r0[0] r2[0] r0[1] r2[1]
       const auto e = hn::InterleaveUpper(d, r0, r2), f = hn::InterleaveUpper(d, r1, r3);
-      float* to = dst + i * dst_step + j;
+      T* to = dst + i * dst_step + j;
       hn::StoreU(hn::InterleaveLower(d, a, b), d, to);
       hn::StoreU(hn::InterleaveUpper(d, a, b), d, to + dst_step);
       hn::StoreU(hn::InterleaveLower(d, e, f), d, to + 2 * dst_step);

@@ -7,6 +7,8 @@
 #endif
 
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #include "hwy/highway.h"
 #include "kernels/integer/tile-inl.h"
@@ -15,62 +17,74 @@ HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-/// What happens to a row of sums. Pointers hold one panel.
-struct RowFinish {
-  DType to = DType::kInt32;
-  // sum - row_zero * column_sums - centred * column_zeros + constant, modulo 2^32
-  int32_t row_zero = 0;
-  const int32_t* column_sums = nullptr;   ///< null where row_zero is 0
-  int32_t centred = 0;                    ///< the row's sum less its zero points
-  const int32_t* column_zeros = nullptr;  ///< null: one zero point, which `constant` sees to
-  int32_t constant = 0;
-  // ... times scale * scales / divisor + bias, or rounded and + zero
+/// What happens to sums in the columns of one panel.
+struct PanelFinish {
+  // sum - (row's zero) * column_sums - (row's centred) * (column's zero), modulo 2^32
+  const int32_t* column_sums = nullptr;
+  const int32_t* column_zeros = nullptr;  ///< null: `column_zero` for all
+  int32_t column_zero = 0;
+  // ... times (row's scale) * scales / divisor + bias, or rounded and + zero
+  const float* scales = nullptr;  ///< null: `scale` for all
   float scale = 1;
-  const float* scales = nullptr;  ///< null: 1, and the scale is divided already
   float divisor = 1;
   const float* bias = nullptr;  ///< null: 0
   int32_t zero = 0;
 };
 
-/// The first `columns` of kPanel sums to `to`.
-HWY_INLINE void FinishRow(const RowFinish& f, const int32_t* HWY_RESTRICT sums, int64_t columns, void* HWY_RESTRICT to) {
+/// And in the rows of a tile.
+struct RowsFinish {
+  const int32_t* zeros;
+  const int32_t* centred;  ///< the row's sum less its zero points
+  const float* scales;     ///< not read for sums
+};
+
+/// The first `columns` of kPanel sums of a row as To: int32_t (the sums), float, uint8_t or int8_t.
+template <class To>
+HWY_INLINE void FinishRow(const PanelFinish& f, int32_t row_zero, int32_t centred, float row_scale, const int32_t* HWY_RESTRICT sums,
+                          int64_t columns, To* HWY_RESTRICT to) {
   const DI d;
   const hn::RebindToFloat<DI> df;
-  alignas(64) int32_t tail[kPanel];
-  const size_t width = f.to == DType::kInt32 || f.to == DType::kFloat32 ? 4 : 1;
-  uint8_t* const out = columns == kPanel ? static_cast<uint8_t*>(to) : reinterpret_cast<uint8_t*>(tail);
+  alignas(64) To tail[kPanel];
+  To* const out = columns == kPanel ? to : tail;
+  const auto rows_share = hn::Set(d, static_cast<int32_t>(0u - wrapping_mul(f.column_zero, centred)));
+  const auto row_zeros = hn::Set(d, row_zero), centreds = hn::Set(d, centred);
+#pragma GCC unroll 2
   for (int64_t i = 0; i < kPanel; i += kLanes) {
-    VI v = hn::Add(hn::LoadU(d, sums + i), hn::Set(d, f.constant));
-    if (f.column_sums != nullptr) v = hn::Sub(v, hn::Mul(hn::Set(d, f.row_zero), hn::LoadU(d, f.column_sums + i)));
-    if (f.column_zeros != nullptr) v = hn::Sub(v, hn::Mul(hn::Set(d, f.centred), hn::LoadU(d, f.column_zeros + i)));
-    uint8_t* const at = out + static_cast<size_t>(i) * width;
-    if (f.to == DType::kInt32) {
-      hn::StoreU(v, d, reinterpret_cast<int32_t*>(at));
-      continue;
-    }
-    auto scale = hn::Set(df, f.scale);
-    if (f.scales != nullptr) {
-      scale = hn::Mul(scale, hn::LoadU(df, f.scales + i));
-      if (f.to != DType::kFloat32) scale = hn::Div(scale, hn::Set(df, f.divisor));
-    }
-    auto x = hn::Mul(hn::ConvertTo(df, v), scale);
-    if (f.to == DType::kFloat32) {
-      if (f.bias != nullptr) x = hn::Add(x, hn::LoadU(df, f.bias + i));
-      hn::StoreU(x, df, reinterpret_cast<float*>(at));
-      continue;
-    }
-    const int32_t low = f.to == DType::kUint8 ? 0 : -128;
-    x = hn::Min(hn::Max(x, hn::Set(df, static_cast<float>(low - f.zero))), hn::Set(df, static_cast<float>(low + 255 - f.zero)));
-    v = hn::Add(hn::NearestInt(x), hn::Set(d, f.zero));
-    if (f.to == DType::kUint8) {
-      const hn::Rebind<uint8_t, DI> d8;
-      hn::StoreU(hn::DemoteTo(d8, v), d8, at);
+    VI v = hn::LoadU(d, sums + i);
+    if (row_zero != 0) v = hn::Sub(v, hn::Mul(row_zeros, hn::LoadU(d, f.column_sums + i)));
+    v = f.column_zeros != nullptr ? hn::Sub(v, hn::Mul(centreds, hn::LoadU(d, f.column_zeros + i))) : hn::Add(v, rows_share);
+    if constexpr (std::is_same_v<To, int32_t>) {
+      hn::StoreU(v, d, out + i);
     } else {
-      const hn::Rebind<int8_t, DI> d8;
-      hn::StoreU(hn::DemoteTo(d8, v), d8, reinterpret_cast<int8_t*>(at));
+      auto scale = hn::Set(df, row_scale);
+      if (f.scales != nullptr) {
+        scale = hn::Mul(scale, hn::LoadU(df, f.scales + i));
+        if constexpr (!std::is_same_v<To, float>) scale = hn::Div(scale, hn::Set(df, f.divisor));
+      }
+      auto x = hn::Mul(hn::ConvertTo(df, v), scale);
+      if constexpr (std::is_same_v<To, float>) {
+        if (f.bias != nullptr) x = hn::Add(x, hn::LoadU(df, f.bias + i));
+        hn::StoreU(x, df, out + i);
+      } else {
+        constexpr int32_t kLow = std::numeric_limits<To>::min(), kHigh = std::numeric_limits<To>::max();
+        x = hn::Min(hn::Max(x, hn::Set(df, static_cast<float>(kLow - f.zero))), hn::Set(df, static_cast<float>(kHigh - f.zero)));
+        const hn::Rebind<To, DI> d8;
+        hn::StoreU(hn::DemoteTo(d8, hn::Add(hn::NearestInt(x), hn::Set(d, f.zero))), d8, out + i);
+      }
     }
   }
-  if (columns != kPanel) std::memcpy(to, tail, static_cast<size_t>(columns) * width);
+  if (columns != kPanel) std::memcpy(to, tail, static_cast<size_t>(columns) * sizeof(To));
+}
+
+/// The first `columns` of each row of a tile, rows of `to` being `stride` elements apart.
+template <class To>
+HWY_NOINLINE void FinishTile(const PanelFinish& f, const RowsFinish& rows, int64_t height, const int32_t* HWY_RESTRICT sums,
+                             int64_t columns, To* HWY_RESTRICT to, int64_t stride) {
+  for (int64_t r = 0; r < height; ++r) {
+    float scale = 1;
+    if constexpr (!std::is_same_v<To, int32_t>) scale = f.scales != nullptr ? rows.scales[r] : rows.scales[r] * f.scale / f.divisor;
+    FinishRow(f, rows.zeros[r], rows.centred[r], scale, sums + r * kPanel, columns, to + r * stride);
+  }
 }
 
 }  // namespace tenon::kernels::HWY_NAMESPACE

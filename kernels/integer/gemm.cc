@@ -21,8 +21,8 @@ class PackedRows {
       : p_(p),
         call_(call),
         packed_(reinterpret_cast<typename Rows::Group*>(scratch)),
-        sums_(reinterpret_cast<int32_t*>(scratch + layout.packed)),
-        zeros_(sums_ + layout.rows),
+        centred_(reinterpret_cast<int32_t*>(scratch + layout.packed)),
+        zeros_(centred_ + layout.rows),
         scales_(reinterpret_cast<float*>(zeros_ + layout.rows)) {}
 
   void hold(const ProductPart& part) {
@@ -32,11 +32,12 @@ class PackedRows {
     const uint8_t* a = call_.in<uint8_t>(0) + batch_offset(p_, part, p_.a_batch);
     const int64_t zero = batch_offset(p_, part, p_.a_zeros.batch), scale = batch_offset(p_, part, p_.a_scales.batch);
     for (int64_t tile = part.tile_begin; tile < part.tile_end; ++tile) {
-      const int64_t begin = tile_row(p_, tile), end = tile_row(p_, tile + 1), height = end - begin;
+      const int64_t begin = tile_row(p_, tile), end = tile_row(p_, tile + 1);
+      PackTile(a + begin * p_.k, to_signed(p_.a), p_.k, end - begin, tile_at(begin), centred_ + begin - first_);
       for (int64_t r = begin; r < end; ++r) {
         const int64_t at = r - first_;
-        sums_[at] = PackRow(a + r * p_.k, to_signed(p_.a), p_.k, height, tile_at(begin) + (r - begin));
         zeros_[at] = p_.a_zero ? signed_zero(p_.a, call_.src[2], zero + r * p_.a_zeros.step) : p_.a == DType::kUint8 ? -128 : 0;
+        centred_[at] = static_cast<int32_t>(static_cast<uint32_t>(centred_[at]) - wrapping_mul(static_cast<int32_t>(p_.k), zeros_[at]));
         scales_[at] = 1;
         if (p_.c != DType::kInt32) LoadRow(p_.scale, call_.src[1], scale + r * p_.a_scales.step, 1, 1, scales_ + at);
       }
@@ -45,18 +46,14 @@ class PackedRows {
 
   /// The packed tile that begins with row `row` of A.
   typename Rows::Group* tile_at(int64_t row) const { return packed_ + (row - first_) * groups_of(p_.k); }
-  int32_t zero(int64_t row) const { return zeros_[row - first_]; }
-  float scale(int64_t row) const { return scales_[row - first_]; }
-  /// The row's sum less its zero points.
-  int32_t centred(int64_t row) const {
-    return static_cast<int32_t>(static_cast<uint32_t>(sums_[row - first_]) - wrapping_mul(static_cast<int32_t>(p_.k), zero(row)));
-  }
+  /// What goes with it.
+  RowsFinish finish_at(int64_t row) const { return {zeros_ + row - first_, centred_ + row - first_, scales_ + row - first_}; }
 
  private:
   const IntegerGemmParams& p_;
   const Call& call_;
   typename Rows::Group* packed_;
-  int32_t* sums_;
+  int32_t* centred_;
   int32_t* zeros_;
   float* scales_;
   int64_t held_ = -1, first_ = 0;
@@ -67,62 +64,42 @@ class Columns {
  public:
   /// `room`: three rows of a panel.
   Columns(const IntegerGemmParams& p, const Call& call, int32_t* room)
-      : p_(p), call_(call), zeros_(room), scales_(reinterpret_cast<float*>(room + kPanel)), bias_(scales_ + kPanel) {}
-
-  void begin(const ProductPart& part, int64_t column, const uint8_t* panel) {
-    sums_ = reinterpret_cast<const int32_t*>(panel + groups_of(p_.k) * kPanel * 4);
-    const int64_t n = std::min(kPanel, p_.n - column);
-    zero_ = p_.b == DType::kInt8 ? 128 : 0;
-    if (p_.b_zero) {
-      const int64_t from = batch_offset(p_, part, p_.b_zeros.batch) + column * p_.b_zeros.step;
-      zero_ = unsigned_zero(p_.b, call_.src[5], from);
-      if (p_.b_zeros.step != 0) {
-        for (int64_t i = 0; i < kPanel; ++i) zeros_[i] = i < n ? unsigned_zero(p_.b, call_.src[5], from + i * p_.b_zeros.step) : 0;
-      }
-    }
-    if (p_.c == DType::kInt32) return;
-    if (p_.b_scales.step != 0) std::memset(scales_, 0, static_cast<size_t>(kPanel) * sizeof(float));
-    LoadRow(p_.scale, call_.src[4], batch_offset(p_, part, p_.b_scales.batch) + column * p_.b_scales.step, 1, p_.b_scales.step != 0 ? n : 1,
-            scales_);
-    if (!p_.bias) return;
-    std::memset(bias_, 0, static_cast<size_t>(kPanel) * sizeof(float));
-    std::memcpy(bias_, call_.in<float>(8) + column, static_cast<size_t>(n) * sizeof(float));
+      : p_(p), call_(call), zeros_(room), scales_(reinterpret_cast<float*>(room + kPanel)), bias_(scales_ + kPanel) {
+    if (p.c != DType::kInt8 && p.c != DType::kUint8) return;
+    LoadRow(p.scale, call.src[6], 0, 1, 1, &finish_.divisor);
+    if (p.c_zero) finish_.zero = p.c == DType::kInt8 ? *call.in<int8_t>(7) : *call.in<uint8_t>(7);
   }
 
-  /// `divisor` and `zero`: scale and zero point of C.
-  RowFinish finish(int32_t row_zero, int32_t centred, float row_scale, float divisor, int32_t zero) const {
-    RowFinish f;
-    f.to = p_.c;
-    f.row_zero = row_zero;
-    f.column_sums = row_zero != 0 ? sums_ : nullptr;
-    f.centred = centred;
+  const PanelFinish& begin(const ProductPart& part, int64_t column, const uint8_t* panel) {
+    finish_.column_sums = reinterpret_cast<const int32_t*>(panel + groups_of(p_.k) * kPanel * 4);
+    const int64_t n = std::min(kPanel, p_.n - column);
+    const int64_t from = batch_offset(p_, part, p_.b_zeros.batch) + column * p_.b_zeros.step;
     if (p_.b_zero && p_.b_zeros.step != 0) {
-      f.column_zeros = zeros_;
+      for (int64_t i = 0; i < kPanel; ++i) zeros_[i] = i < n ? unsigned_zero(p_.b, call_.src[5], from + i * p_.b_zeros.step) : 0;
+      finish_.column_zeros = zeros_;
     } else {
-      f.constant = static_cast<int32_t>(0u - wrapping_mul(zero_, centred));
+      finish_.column_zero = p_.b_zero ? unsigned_zero(p_.b, call_.src[5], from) : p_.b == DType::kInt8 ? 128 : 0;
     }
-    f.scale = row_scale;
-    f.divisor = divisor;
-    if (p_.c != DType::kInt32) {
-      if (p_.b_scales.step != 0) {
-        f.scales = scales_;
-      } else {
-        f.scale = row_scale * scales_[0] / divisor;
-      }
-    }
-    if (p_.bias) f.bias = bias_;
-    f.zero = zero;
-    return f;
+    if (p_.c == DType::kInt32) return finish_;
+    const bool each = p_.b_scales.step != 0;
+    if (each) std::memset(scales_, 0, static_cast<size_t>(kPanel) * sizeof(float));
+    LoadRow(p_.scale, call_.src[4], batch_offset(p_, part, p_.b_scales.batch) + column * p_.b_scales.step, 1, each ? n : 1, scales_);
+    finish_.scales = each ? scales_ : nullptr;
+    finish_.scale = scales_[0];
+    if (!p_.bias) return finish_;
+    std::memset(bias_, 0, static_cast<size_t>(kPanel) * sizeof(float));
+    std::memcpy(bias_, call_.in<float>(8) + column, static_cast<size_t>(n) * sizeof(float));
+    finish_.bias = bias_;
+    return finish_;
   }
 
  private:
   const IntegerGemmParams& p_;
   const Call& call_;
-  const int32_t* sums_ = nullptr;
+  PanelFinish finish_;
   int32_t* zeros_;
   float* scales_;
   float* bias_;
-  int32_t zero_ = 0;
 };
 
 /// The rows of a part are packed once and stay in L2 while panels of B pass by.
@@ -133,20 +110,12 @@ void Gemm(const IntegerGemmParams& p, const Call& call, Range range) {
   int32_t* const sums = reinterpret_cast<int32_t*>(call.scratch + layout.packed) + 3 * layout.rows;
   Columns columns(p, call, sums + kTileRows * kPanel);
   const uint8_t* const b = p.shared_b ? reinterpret_cast<const uint8_t*>(call.shared) : call.in<uint8_t>(3);
-  float divisor = 1;
-  int32_t zero = 0;
-  const bool requantised = p.c == DType::kInt8 || p.c == DType::kUint8;
-  if (requantised) {
-    LoadRow(p.scale, call.src[6], 0, 1, 1, &divisor);
-    if (p.c_zero) zero = p.c == DType::kInt8 ? *call.in<int8_t>(7) : *call.in<uint8_t>(7);
-  }
   const int64_t groups = groups_of(p.k), panel_bytes = integer_panel_bytes(kPanel, p.k);
-  const size_t width = requantised ? 1 : 4;
   for (int64_t index = range.begin; index < range.end; ++index) {
     const ProductPart part = product_part(p, index);
     rows.hold(part);
     const uint8_t* const matrix = b + batch_offset(p, part, p.b_batch);
-    auto* const c = call.out<uint8_t>(0) + static_cast<size_t>(batch_offset(p, part, p.c_batch)) * width;
+    const int64_t c = batch_offset(p, part, p.c_batch);
     for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
       DotArgs t;
       t.panel = matrix + panel * panel_bytes;
@@ -157,14 +126,17 @@ void Gemm(const IntegerGemmParams& p, const Call& call, Range range) {
       t.ahead = reinterpret_cast<uintptr_t>(t.panel) + static_cast<uintptr_t>(panel_bytes);
       t.ahead_k = share / static_cast<uintptr_t>(std::max<int64_t>(1, groups));
       const int64_t column = panel * kPanel, n = std::min(kPanel, p.n - column);
-      columns.begin(part, column, t.panel);
+      const PanelFinish& finish = columns.begin(part, column, t.panel);
       for (int64_t tile = part.tile_begin; tile < part.tile_end; ++tile, t.ahead += share) {
         const int64_t row = tile_row(p, tile), height = tile_row(p, tile + 1) - row;
         t.rows = rows.tile_at(row);
         kDotTiles<Rows>[static_cast<size_t>(height)](t);
-        for (int64_t r = 0; r < height; ++r) {
-          const RowFinish f = columns.finish(rows.zero(row + r), rows.centred(row + r), rows.scale(row + r), divisor, zero);
-          FinishRow(f, sums + r * kPanel, n, c + static_cast<size_t>((row + r) * p.n + column) * width);
+        const auto done = [&](auto* out) { FinishTile(finish, rows.finish_at(row), height, sums, n, out + c + row * p.n + column, p.n); };
+        switch (p.c) {
+          case DType::kInt32: done(call.out<int32_t>(0)); break;
+          case DType::kFloat32: done(call.out<float>(0)); break;
+          case DType::kUint8: done(call.out<uint8_t>(0)); break;
+          default: done(call.out<int8_t>(0)); break;
         }
       }
     }

@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "hwy/highway.h"
+#include "kernels/gemm/rows-inl.h"
 #include "kernels/integer/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -27,48 +29,47 @@ inline int32_t unsigned_zero(DType dtype, const void* zeros, int64_t at) {
   return static_cast<uint8_t>(static_cast<const uint8_t*>(zeros)[at] ^ to_unsigned(dtype));
 }
 
-/// Packs k bytes, made signed by `flip`, as one of `height` rows of a tile: group g goes to to[g * height]. Returns their sum.
+/// Packs `height` rows of k bytes, made signed by `flip`, as a tile: group g of row r goes to to[g * height + r]. sums[r]: of the row's
+/// signed bytes.
 template <class Group>
-HWY_INLINE int32_t PackRow(const uint8_t* HWY_RESTRICT src, uint8_t flip, int64_t k, int64_t height, Group* HWY_RESTRICT to) {
-  const hn::CappedTag<uint8_t, 64> d;
-  const hn::Repartition<uint64_t, decltype(d)> d64;
+HWY_NOINLINE void PackTile(const uint8_t* HWY_RESTRICT src, uint8_t flip, int64_t k, int64_t height, Group* HWY_RESTRICT to,
+                           int32_t* HWY_RESTRICT sums) {
+  using Element = std::conditional_t<sizeof(Group) == 4, int8_t, int16_t>;
+  const hn::Rebind<uint8_t, hn::CappedTag<Element, 64 / sizeof(Element)>> d;
+  const hn::Rebind<Element, decltype(d)> wide;
+  const hn::RebindToSigned<decltype(d)> narrow;
   constexpr int64_t kChunk = 256;
   const auto lanes = static_cast<int64_t>(hn::Lanes(d));
-  HWY_ALIGN uint8_t bytes[kChunk];
-  const auto to_u = hn::Set(d, static_cast<uint8_t>(flip ^ 0x80));
-  auto total = hn::Zero(d64);
+  const auto to_unsigned_bytes = hn::Set(d, static_cast<uint8_t>(flip ^ 0x80)), sign = hn::Set(d, uint8_t{0x80});
+  HWY_ALIGN uint8_t padded[kChunk];
+  HWY_ALIGN Element rows[kTileRows * kChunk];
+  std::fill_n(sums, height, static_cast<int32_t>(0u - 128u * static_cast<uint32_t>(k)));
   for (int64_t from = 0; from < k; from += kChunk) {
     const int64_t n = std::min(kChunk, k - from);
-    const uint8_t* unsigned_bytes = src + from;
-    if (flip != 0x80 || n < kChunk) {
-      std::memset(bytes, 0, kChunk);
-      std::memcpy(bytes, src + from, static_cast<size_t>(n));
-      if (flip != 0x80) {
-        for (int64_t i = 0; i < n; i += lanes) hn::Store(hn::Xor(hn::Load(d, bytes + i), to_u), d, bytes + i);
-        for (int64_t i = n; i < kChunk; ++i) bytes[i] = 0;
+    for (int64_t r = 0; r < height; ++r) {
+      const uint8_t* row = src + r * k + from;
+      if (n < kChunk) {
+        std::memset(padded, flip ^ 0x80, kChunk);
+        std::memcpy(padded, row, static_cast<size_t>(n));
+        row = padded;
       }
-      unsigned_bytes = bytes;
-    }
-    for (int64_t i = 0; i < n; i += lanes) total = hn::Add(total, hn::SumsOf8(hn::LoadU(d, unsigned_bytes + i)));
-    Group* HWY_RESTRICT out = to + from / 4 * height;
-    const int64_t groups = groups_of(n);
-    for (int64_t g = 0; g < groups; ++g, out += height) {
-      uint32_t four;
-      std::memcpy(&four, unsigned_bytes + 4 * g, 4);
-      four ^= 0x80808080u;
-      if constexpr (sizeof(Group) == 4) {
-        std::memcpy(out, &four, 4);
-      } else {
-        int8_t narrow[4];
-        int16_t wide[4];
-        std::memcpy(narrow, &four, 4);
-        for (int i = 0; i < 4; ++i) wide[i] = narrow[i];
-        std::memcpy(out, wide, 8);
+      Element* const out = rows + r * kChunk;
+      auto total = hn::Zero(hn::Repartition<uint64_t, decltype(d)>());
+      for (int64_t i = 0; i < n; i += lanes) {
+        const auto bytes = hn::Xor(hn::LoadU(d, row + i), to_unsigned_bytes);
+        total = hn::Add(total, hn::SumsOf8(bytes));
+        const auto made_signed = hn::BitCast(narrow, hn::Xor(bytes, sign));
+        if constexpr (sizeof(Element) == 1) {
+          hn::StoreU(made_signed, wide, out + i);
+        } else {
+          hn::StoreU(hn::PromoteTo(wide, made_signed), wide, out + i);
+        }
       }
+      const auto sum = static_cast<uint32_t>(hn::GetLane(hn::SumOfLanes(hn::Repartition<uint64_t, decltype(d)>(), total)));
+      sums[r] = static_cast<int32_t>(static_cast<uint32_t>(sums[r]) + sum);
     }
+    Transpose(reinterpret_cast<const Group*>(rows), kChunk / 4, groups_of(n), height, to + from / 4 * height, height);
   }
-  const auto sum = static_cast<uint32_t>(hn::GetLane(hn::SumOfLanes(d64, total)));
-  return static_cast<int32_t>(sum - 128u * static_cast<uint32_t>(k));
 }
 
 /// Packs four rows of kPanel bytes, all flipped, as one group of a panel.
