@@ -375,8 +375,8 @@ Result<const BoundAttribute*> Builder::known_branch(const std::vector<ValueId>& 
   std::optional<bool> taken;
   if (condition.constant) {
     taken = *condition.constant->as<bool>();
-  } else if (condition.contents && condition.contents->at(0).is_const()) {
-    taken = condition.contents->at(0).value() != 0;
+  } else if (condition.contents && (*condition.contents)[0].is_const()) {
+    taken = (*condition.contents)[0].value() != 0;
   }
   if (!taken) return nullptr;
   TENON_ASSIGN(const BoundAttribute* then_branch, attributes.get("then_branch", AttributeType::kGraph));

@@ -29,7 +29,7 @@ Result<Type> tensor_type(const onnxpb::TensorTypeProto& tensor, const Limits& li
   if (tensor.shape().dim_size() > limits.rank) {
     return limit_error("declared with rank ", tensor.shape().dim_size(), ", the limit is ", limits.rank);
   }
-  std::vector<Dim> dims;
+  DimList dims;
   for (const auto& d : tensor.shape().dim()) {
     if (d.has_dim_value() && d.dim_value() < -1) return load_error("declared with a negative dim, ", d.dim_value());
     if (d.has_dim_value() && d.dim_value() >= 0) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
+#include <memory>
 #include <set>
 
 namespace tenon {
@@ -14,7 +15,7 @@ struct Atom {
   enum Kind : uint8_t { kSymbol, kUnknown, kFloorDiv, kMin, kMax } kind = kSymbol;
   std::string name;  // kSymbol
   uint64_t id = 0;   // kUnknown
-  std::vector<Dim> args;
+  DimList args;
   std::string key;  // total order and identity: equal keys are equal atoms
 };
 
@@ -37,8 +38,15 @@ using Terms = std::map<Monomial, int64_t, MonomialLess>;
 
 /// A polynomial over atoms, in canonical form: no zero coefficients; the constant is the empty monomial.
 struct Dim::Expr {
-  Terms terms;
+  explicit Expr(Terms terms) : terms(std::move(terms)) {}
+  const Terms terms;
+  mutable std::atomic<uint32_t> owners{1};
 };
+
+void Dim::share(const Expr& expr) { expr.owners.fetch_add(1, std::memory_order_relaxed); }
+void Dim::release(const Expr* expr) {
+  if (expr->owners.fetch_sub(1, std::memory_order_acq_rel) == 1) delete expr;
+}
 
 struct DimAlgebra {
   static Dim make(Terms terms) {
@@ -46,7 +54,7 @@ struct DimAlgebra {
     if (terms.empty()) return Dim(0);
     if (terms.size() == 1 && terms.begin()->first.empty()) return Dim(terms.begin()->second);
     Dim d;
-    d.expr_ = std::make_shared<const Dim::Expr>(Dim::Expr{std::move(terms)});
+    d.expr_ = new Dim::Expr(std::move(terms));
     return d;
   }
   static Terms terms_of(const Dim& d) {
@@ -248,10 +256,9 @@ Dim Dim::max(const Dim& a, const Dim& b) {
   return DimAlgebra::opaque(Atom::kMax, "max", a, b);
 }
 
-bool operator==(const Dim& a, const Dim& b) {
-  if (a.is_const() || b.is_const()) return a.is_const() && b.is_const() && a.value_ == b.value_;
-  if (a.expr_ == b.expr_) return true;
-  const Terms &ta = a.expr_->terms, &tb = b.expr_->terms;
+bool Dim::same(const Expr& a, const Expr& b) {
+  if (&a == &b) return true;
+  const Terms &ta = a.terms, &tb = b.terms;
   if (ta.size() != tb.size()) return false;
   auto less = MonomialLess();
   for (auto i = ta.begin(), j = tb.begin(); i != ta.end(); ++i, ++j) {
@@ -298,13 +305,21 @@ std::vector<int64_t> Shape::to_ints() const {
   return out;
 }
 
-Dim Shape::count() const {
+namespace {
+Dim product_of_all(const DimList& dims) {
   Dim n(1);
-  for (const Dim& d : dims_) {
-    if (d.is(0)) return Dim(0);
-    n = n * d;
-  }
+  for (const Dim& d : dims) n = n * d;
   return n;
+}
+}  // namespace
+
+Dim Shape::count() const {
+  if (std::any_of(dims_.begin(), dims_.end(), [](const Dim& d) { return d.is(0); })) return Dim(0);
+  int64_t numbers = 1;
+  for (const Dim& d : dims_) {
+    if (!d.is_const() || __builtin_mul_overflow(numbers, d.value(), &numbers)) return product_of_all(dims_);
+  }
+  return numbers;
 }
 
 std::string Shape::str() const {

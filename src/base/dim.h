@@ -4,12 +4,13 @@
 #include <compare>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/inline_vector.h"
 #include "base/status.h"
 
 namespace tenon {
@@ -28,6 +29,18 @@ class Dim {
  public:
   Dim() = default;
   Dim(int64_t value) : value_(value) {}  // NOLINT: implicit by design
+  Dim(const Dim& other) : value_(other.value_), expr_(other.expr_) {
+    if (expr_) share(*expr_);
+  }
+  Dim(Dim&& other) noexcept : value_(other.value_), expr_(std::exchange(other.expr_, nullptr)) {}
+  Dim& operator=(Dim other) noexcept {
+    value_ = other.value_;
+    std::swap(expr_, other.expr_);
+    return *this;
+  }
+  ~Dim() {
+    if (expr_) release(expr_);
+  }
   /// A named symbol; equal names are the same symbol within one graph.
   static Dim symbol(std::string_view name);
   /// A value that nothing is known about, different from every other.
@@ -48,7 +61,9 @@ class Dim {
   static Dim max(const Dim& a, const Dim& b);
 
   /// Provably equal. Two different expressions may still have equal values at run time.
-  friend bool operator==(const Dim& a, const Dim& b);
+  friend bool operator==(const Dim& a, const Dim& b) {
+    return a.is_const() || b.is_const() ? a.expr_ == b.expr_ && a.value_ == b.value_ : same(*a.expr_, *b.expr_);
+  }
 
   /// "4", "batch", "2*seq + 1", "?".
   std::string str() const;
@@ -58,17 +73,24 @@ class Dim {
 
  private:
   friend struct DimAlgebra;
+  static void share(const Expr& expr);
+  static void release(const Expr* expr);
+  static bool same(const Expr& a, const Expr& b);
+
   int64_t value_ = 0;
-  std::shared_ptr<const Expr> expr_;
+  const Expr* expr_ = nullptr;  ///< shared by all copies; null of a constant
 };
+
+/// Dims of a shape, or elements of a small tensor.
+using DimList = InlineVector<Dim, 4>;
 
 /// The dims of a value, or "unranked" when not even their number is known.
 class Shape {
  public:
   Shape() = default;
-  Shape(std::vector<Dim> dims) : dims_(std::move(dims)) {}  // NOLINT: implicit by design
+  Shape(DimList dims) : dims_(std::move(dims)) {}  // NOLINT: implicit by design
   Shape(std::initializer_list<Dim> dims) : dims_(dims) {}
-  static Shape of(const std::vector<int64_t>& dims) { return Shape(std::vector<Dim>(dims.begin(), dims.end())); }
+  static Shape of(const std::vector<int64_t>& dims) { return Shape(DimList(dims.begin(), dims.end())); }
   static Shape unranked() {
     Shape s;
     s.ranked_ = false;
@@ -79,8 +101,8 @@ class Shape {
   int rank() const { return static_cast<int>(dims_.size()); }  ///< requires ranked()
   Dim& operator[](size_t i) { return dims_[i]; }
   const Dim& operator[](size_t i) const { return dims_[i]; }
-  std::vector<Dim>& dims() { return dims_; }
-  const std::vector<Dim>& dims() const { return dims_; }
+  DimList& dims() { return dims_; }
+  const DimList& dims() const { return dims_; }
   auto begin() const { return dims_.begin(); }
   auto end() const { return dims_.end(); }
 
@@ -93,7 +115,7 @@ class Shape {
   friend bool operator==(const Shape&, const Shape&) = default;
 
  private:
-  std::vector<Dim> dims_;
+  DimList dims_;
   bool ranked_ = true;
 };
 

@@ -113,7 +113,8 @@ Status limit_error(const Parts&... parts) {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}         // NOLINT: implicit by design
+  Result(T&& value) : value_(std::move(value)) {}       // NOLINT: implicit by design
+  Result(const T& value) : value_(value) {}             // NOLINT: implicit by design
   Result(Status status) : status_(std::move(status)) {  // NOLINT: implicit by design
     if (status_.ok()) status_ = Status(Code::kInternal, "Result built from an OK status");
   }

@@ -178,7 +178,7 @@ tenon_status tenon_infer_set_output(tenon_infer_context* c, size_t index, tenon_
   return guard(nullptr, [&]() -> Status {
     Type type = Type::unranked(static_cast<DType>(dtype));
     if (rank >= 0) {
-      std::vector<Dim> all;
+      DimList all;
       for (int32_t i = 0; i < rank; ++i) {
         if (dims[i] < -1) return shape_error("negative dim ", dims[i]);
         all.push_back(dims[i] < 0 ? Dim::unknown() : Dim(dims[i]));

@@ -265,9 +265,8 @@ tenon_status tenon_session_run(tenon_session* session, const tenon_run_options* 
     s.state->runs.fetch_add(1, std::memory_order_relaxed);
     TENON_TRY(s.session->run(s.inputs, s.outputs, run));
     if (s.replan) {
-      const Model& model = *s.state->model;
-      TENON_ASSIGN(const auto plan, model.plan(0, s.wanted, signature(model.graph(), 0, s.wanted, s.inputs)));
-      for (size_t i = 0; i < s.outputs.size(); ++i) s.varying[i] = !plan->output_types[i].is_static();
+      const std::vector<Operand>& outputs = s.session->plan().outputs;
+      for (size_t i = 0; i < s.outputs.size(); ++i) s.varying[i] = !outputs[i].type || !outputs[i].type->is_static();
       s.replan = false;
     }
     s.has_run = true;

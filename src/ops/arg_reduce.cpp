@@ -10,7 +10,7 @@ Result<Types> infer(const ArgReduce& op, const Types& in) {
   TENON_TRY(expect_plain(in));
   TENON_TRY(expect_numeric(in, 0));
   if (!in[0].ranked()) return Types{Type::unranked(DType::kInt64)};
-  std::vector<Dim> dims(in[0].shape.begin(), in[0].shape.end());
+  DimList dims(in[0].shape.begin(), in[0].shape.end());
   // A scalar is taken as one dim of one element, as numpy does.
   TENON_ASSIGN(const int64_t axis, normal_axis(op.axis, dims.empty() ? 1 : in[0].rank()));
   if (dims.empty()) return Types{Type::of(DType::kInt64, Shape())};

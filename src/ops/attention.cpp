@@ -7,10 +7,10 @@ namespace {
 
 /// The four dims an operand's shape stands for.
 struct Heads {
-  Dim batch = Dim::unknown(), heads = Dim::unknown(), rows = Dim::unknown(), size = Dim::unknown();
+  Dim batch, heads, rows, size;
 };
 Heads heads_of(const Shape& s, bool by_row, bool transposed, const Attention::Window& window = {}) {
-  if (!s.ranked()) return {};
+  if (!s.ranked()) return {Dim::unknown(), Dim::unknown(), Dim::unknown(), Dim::unknown()};
   const size_t at = s.rank() == 4 ? 1 : 0;
   Heads h{at == 1 ? s[0] : Dim(1), s[at], s[at + 1], s[at + 2]};
   if (by_row) std::swap(h.heads, h.rows);
@@ -68,8 +68,7 @@ Result<Types> infer(const Attention& op, const Types& in) {
     return input_error(1, "has ", k.heads.str(), " heads, expected a divisor of ", q.heads.str());
   }
   if (has(in, 3) && in[3].ranked()) {
-    const std::vector<Dim> scores =
-        rank == 4 ? std::vector<Dim>{q.batch, q.heads, q.rows, k.rows} : std::vector<Dim>{q.heads, q.rows, k.rows};
+    const DimList scores = rank == 4 ? DimList{q.batch, q.heads, q.rows, k.rows} : DimList{q.heads, q.rows, k.rows};
     const int extra = rank - in[3].rank();
     bool fits = extra >= 0;
     for (int i = 0; fits && i < in[3].rank(); ++i) {
@@ -79,7 +78,7 @@ Result<Types> infer(const Attention& op, const Types& in) {
     if (!fits)
       return input_error(3, "has shape ", in[3].shape.str(), ", which does not broadcast to the scores' shape ", Shape(scores).str());
   }
-  std::vector<Dim> y{q.heads, q.rows, v.size};
+  DimList y{q.heads, q.rows, v.size};
   if (op.y_by_row) std::swap(y[0], y[1]);
   if (rank == 4) y.insert(y.begin(), q.batch);
   return Types{Type::of(in[0].dtype, Shape(std::move(y)))};

@@ -36,7 +36,7 @@ Result<Types> infer(const Concat& op, const Types& in) {
       if (!whole) return error(Code::kInternal, "input ", i, " of ", in[i].str(), " does not fill whole blocks of channels");
     }
   }
-  std::vector<Dim> out;
+  DimList out;
   for (int d = 0; d < rank; ++d) {
     Dim dim = d == axis ? Dim(0) : in[first].shape[d];
     int from = first;

@@ -161,7 +161,7 @@ Result<Step> bind(const Loop& op, const BindContext&) {
       if (!ctx.output_wanted(op.carried + static_cast<int>(s))) continue;
       const RegionResult& r = op.results[op.carried + s];
       Shape element = Shape::unranked();
-      if (r.shape.ranked() && r.shape.rank() > 0) element = Shape(std::vector<Dim>(r.shape.begin() + 1, r.shape.end()));
+      if (r.shape.ranked() && r.shape.rank() > 0) element = Shape(DimList(r.shape.begin() + 1, r.shape.end()));
       if (elements[s].empty()) element = unmade(ctx, op, 1 + op.carried + s, element);
       TENON_ASSIGN(Tensor stacked, stack(ctx, elements[s], r.dtype, element, 0, false));
       ctx.set_output(op.carried + static_cast<int>(s), std::move(stacked));
@@ -225,7 +225,7 @@ Result<Step> bind(const Scan& op, const BindContext&) {
       Shape element = Shape::unranked();
       if (r.shape.ranked() && r.shape.rank() > 0) {
         TENON_ASSIGN(const int64_t axis, normal_axis(op.output_axes[o], r.shape.rank(), "scan_output_axes"));
-        std::vector<Dim> dims = r.shape.dims();
+        DimList dims = r.shape.dims();
         dims.erase(dims.begin() + axis);
         element = Shape(std::move(dims));
       }

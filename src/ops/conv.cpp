@@ -131,9 +131,8 @@ Result<Shape> conv_shape(const Window& window, int64_t group, const Shape& x, co
     return shape_error(names.w, " has rank ", w.rank(), " ", w.str(), ", expected rank ", x.rank(), " like ", names.x, " ", x.str());
   }
   const int spatial = rank - 2;
-  Dim filters = Dim::unknown();
+  const Dim filters = w.ranked() ? w[0] : Dim::unknown();
   if (w.ranked()) {
-    filters = w[0];
     if (filters.is_const() && filters.value() % group != 0) {
       return shape_error("group is ", group, ", which does not divide the ", filters.value(), " filters of ", names.w, " ", w.str(),
                          x.ranked() ? std::string(" (") + names.x + " has " + x[1].str() + " channels)" : std::string());
@@ -147,7 +146,7 @@ Result<Shape> conv_shape(const Window& window, int64_t group, const Shape& x, co
       }
     }
   }
-  std::vector<Dim> out{x.ranked() ? x[0] : Dim::unknown(), filters};
+  DimList out{x.ranked() ? x[0] : Dim::unknown(), filters};
   for (int i = 0; i < spatial; ++i) {
     Dim kernel = w.ranked() ? w[2 + i] : Dim::unknown();
     if (!window.kernel_shape.empty()) {

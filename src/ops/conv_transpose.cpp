@@ -187,7 +187,7 @@ Result<Types> infer(const ConvTranspose& op, const Types& in) {
   const Dim filters = w.ranked() ? w.shape[1] * Dim(op.group) : Dim::unknown();
   if (w.ranked() && w.shape[1].is_const() && !filters.is_const())
     return shape_error("group ", op.group, " makes the number of filters overflow");
-  std::vector<Dim> out{x.ranked() ? x.shape[0] : Dim::unknown(), filters};
+  DimList out{x.ranked() ? x.shape[0] : Dim::unknown(), filters};
   for (int i = 0; i < spatial; ++i) {
     Dim kernel = w.ranked() ? w.shape[2 + i] : Dim::unknown();
     if (!op.window.kernel_shape.empty()) {

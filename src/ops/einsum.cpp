@@ -152,7 +152,7 @@ Result<Types> infer(const Einsum& op, const Types& in) {
     if (!shape.ranked()) {
       const auto& term = terms.inputs[i];
       if (std::find(term.begin(), term.end(), EinsumTerms::kEllipsis) != term.end()) return Types{Type::unranked(in[0].dtype)};
-      std::vector<Dim> dims;
+      DimList dims;
       for (size_t j = 0; j < term.size(); ++j) dims.push_back(Dim::unknown());
       shape = Shape(std::move(dims));
     }
@@ -161,7 +161,7 @@ Result<Types> infer(const Einsum& op, const Types& in) {
   }
   TENON_ASSIGN(const Spelled s, spell(terms, ranks));
   TENON_ASSIGN(const auto sizes, sizes_of(s, shapes));
-  std::vector<Dim> out;
+  DimList out;
   for (int label : s.output) out.push_back(sizes.at(label));
   return Types{Type::of(in[0].dtype, Shape(std::move(out)))};
 }

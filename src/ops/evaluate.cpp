@@ -2,13 +2,28 @@
 
 namespace tenon {
 
-TypedBindContext::TypedBindContext(const Types& in, const Types& out, std::vector<bool> wanted, bool refusals)
-    : in_(&in), out_(&out), wanted_(std::move(wanted)), refusals_(refusals) {
-  in_dims_.reserve(in.size());
-  for (const Type& t : in) in_dims_.push_back(t.present() && t.is_tensor() ? t.shape.to_ints() : Dims{});
+namespace {
+
+/// The dims of those types that `asked` says have some; none of the others.
+template <class Asked>
+void dims_of(const Types& types, std::vector<Dims>& all, Asked asked) {
+  if (all.size() < types.size()) all.resize(types.size());
+  for (size_t i = 0; i < types.size(); ++i) {
+    const Shape& shape = types[i].shape;
+    all[i].resize(asked(types[i]) ? static_cast<size_t>(shape.rank()) : 0);
+    for (size_t d = 0; d < all[i].size(); ++d) all[i][d] = shape[d].value();
+  }
+}
+
+}  // namespace
+
+void TypedBindContext::set(const Types& in, const Types& out, const std::vector<bool>& wanted) {
+  in_ = &in;
+  out_ = &out;
+  wanted_ = wanted;
+  dims_of(in, in_dims_, [](const Type& t) { return t.present() && t.is_tensor(); });
   // Outputs of dynamic operators are not static before they run; their dims are not asked for.
-  out_dims_.reserve(out.size());
-  for (const Type& t : out) out_dims_.push_back(t.is_static() ? t.shape.to_ints() : Dims{});
+  dims_of(out, out_dims_, [](const Type& t) { return t.is_static(); });
 }
 
 Status fault_status(const kernels::Fault& fault) {

@@ -17,10 +17,15 @@ Result<std::vector<Tensor>> evaluate(const Op& op, const std::vector<const Tenso
 /// Turns what a kernel reported into a run error.
 Status fault_status(const kernels::Fault& fault);
 
-/// A BindContext over ready-made types; the plan and evaluate() share it.
+/// A BindContext over ready-made types, which outlive it; the plan and evaluate() share it.
 class TypedBindContext : public BindContext {
  public:
-  TypedBindContext(const Types& in, const Types& out, std::vector<bool> wanted, bool refusals = false);
+  explicit TypedBindContext(bool refusals = false) : refusals_(refusals) {}
+  TypedBindContext(const Types& in, const Types& out, const std::vector<bool>& wanted, bool refusals = false) : refusals_(refusals) {
+    set(in, out, wanted);
+  }
+  /// Looks at these types from now on.
+  void set(const Types& in, const Types& out, const std::vector<bool>& wanted);
   int inputs() const override { return static_cast<int>(in_->size()); }
   int outputs() const override { return static_cast<int>(out_->size()); }
   bool has_input(int i) const override { return i < inputs() && (*in_)[i].present(); }
@@ -36,10 +41,10 @@ class TypedBindContext : public BindContext {
   bool want_refusals() const override { return refusals_; }
 
  private:
-  const Types* in_;
-  const Types* out_;
+  const Types* in_ = nullptr;
+  const Types* out_ = nullptr;
   std::vector<bool> wanted_;
-  std::vector<Dims> in_dims_, out_dims_;
+  std::vector<Dims> in_dims_, out_dims_;  // beyond what there is: memory for the next types
   bool refusals_;
 };
 

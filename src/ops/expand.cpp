@@ -18,7 +18,7 @@ Result<Types> infer(const Expand&, const Types& in) {
     if (!x.ranked() || !in[1].is_static()) return Types{Type::unranked(x.dtype)};
     const int64_t wanted = in[1].shape[0].value();
     if (wanted > 64) return Types{Type::unranked(x.dtype)};
-    std::vector<Dim> out;
+    DimList out;
     for (int64_t i = x.rank(); i < wanted; ++i) out.push_back(Dim::unknown());
     for (const Dim& d : x.shape) out.push_back(d.is_const() && !d.is(1) ? d : Dim::unknown());
     for (size_t i = static_cast<size_t>(std::max<int64_t>(0, wanted - x.rank())); i < out.size(); ++i) {
@@ -27,7 +27,7 @@ Result<Types> infer(const Expand&, const Types& in) {
     }
     return Types{Type::of(x.dtype, Shape(std::move(out)))};
   }
-  std::vector<Dim> wanted;
+  DimList wanted;
   for (const Dim& d : *target) {
     if (d.is_const() && d.value() < 0) return shape_error("shape ", Shape(*target).str(), " has the negative dim ", d.value());
     wanted.push_back(is_certain(d) ? d : Dim::unknown());
@@ -59,7 +59,7 @@ Result<Types> infer(const Tile&, const Types& in) {
   if (repeats && static_cast<int>(repeats->size()) != x.rank()) {
     return shape_error("repeats has ", repeats->size(), " entries, expected ", x.rank(), ", the rank of input 0");
   }
-  std::vector<Dim> out;
+  DimList out;
   for (int i = 0; i < x.rank(); ++i) {
     if (!repeats) {
       out.push_back(Dim::unknown());

@@ -16,7 +16,7 @@ Result<Types> infer(const Gather& op, const Types& in) {
   TENON_ASSIGN(const int64_t axis, normal_axis(op.axis, data.rank()));
   if (!indices.ranked()) return Types{Type::unranked(data.dtype)};
   const auto& dims = data.shape.dims();
-  std::vector<Dim> out(dims.begin(), dims.begin() + axis);
+  DimList out(dims.begin(), dims.begin() + axis);
   out.insert(out.end(), indices.shape.begin(), indices.shape.end());
   out.insert(out.end(), dims.begin() + axis + 1, dims.end());
   return Types{Type::of(data.dtype, Shape(std::move(out)))};

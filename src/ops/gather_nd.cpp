@@ -33,7 +33,7 @@ Result<Types> infer(const GatherND& op, const Types& in) {
     return input_error(1, "has shape ", in[1].shape.str(), ": its last dim is ", k, ", expected 1 to ", r - b,
                        " coordinates of input 0 of rank ", r, " after batch_dims ", b);
   }
-  std::vector<Dim> out;
+  DimList out;
   for (int d = 0; d < q - 1; ++d) out.push_back(d < b && in[0].shape[d].is_const() ? in[0].shape[d] : in[1].shape[d]);
   for (int d = b + static_cast<int>(k); d < r; ++d) out.push_back(in[0].shape[d]);
   return Types{Type::of(in[0].dtype, Shape(std::move(out)))};

@@ -14,7 +14,7 @@ Result<Types> infer(const GatherPacked& op, const Types& in) {
     return error(Code::kInternal, "inputs have layouts ", in[0].layout.str(), " and ", in[1].layout.str(), ", expected packed and plain");
   }
   if (!in[1].ranked()) return Types{Type::unranked(DType::kFloat32)};
-  std::vector<Dim> out(in[1].shape.begin(), in[1].shape.end());
+  DimList out(in[1].shape.begin(), in[1].shape.end());
   out.push_back(in[0].shape[op.columns ? 0 : 1]);
   return Types{Type::of(DType::kFloat32, Shape(std::move(out)))};
 }

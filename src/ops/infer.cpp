@@ -73,13 +73,13 @@ Result<int64_t> normal_axis(int64_t axis, int rank, std::string_view name, bool 
   return axis < 0 ? axis + end : axis;
 }
 
-std::optional<std::vector<Dim>> contents_of(const Types& in, int i) {
+std::optional<DimList> contents_of(const Types& in, int i) {
   if (!has(in, i)) return std::nullopt;
   if (in[i].contents) return in[i].contents;
   const Tensor* t = in[i].constant;
   if (!t || !(is_integer(t->dtype()) || t->dtype() == DType::kBool)) return std::nullopt;
   const std::vector<int64_t> values = t->to_ints();
-  return std::vector<Dim>(values.begin(), values.end());
+  return DimList(values.begin(), values.end());
 }
 
 std::optional<std::vector<int64_t>> ints_of(const Types& in, int i) {
@@ -118,7 +118,7 @@ std::optional<bool> dims_equal(const Dim& a, const Dim& b) {
 Result<Shape> broadcast(const Shape& a, const Shape& b) {
   if (!a.ranked() || !b.ranked()) return Shape::unranked();
   const int rank = std::max(a.rank(), b.rank());
-  std::vector<Dim> out(static_cast<size_t>(rank));
+  DimList out(static_cast<size_t>(rank));
   for (int i = 0; i < rank; ++i) {
     const int ia = i - (rank - a.rank()), ib = i - (rank - b.rank());
     const Dim da = ia < 0 ? Dim(1) : a[ia], db = ib < 0 ? Dim(1) : b[ib];

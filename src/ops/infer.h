@@ -37,7 +37,7 @@ Status input_error(int i, const Parts&... parts) {
 Result<int64_t> normal_axis(int64_t axis, int rank, std::string_view name = "axis", bool allow_end = false);
 
 /// The elements of input i when they are known: integers exactly, possibly symbolic. nullopt when they are not.
-std::optional<std::vector<Dim>> contents_of(const Types& in, int i);
+std::optional<DimList> contents_of(const Types& in, int i);
 /// The same when all elements are constant numbers.
 std::optional<std::vector<int64_t>> ints_of(const Types& in, int i);
 /// The elements of a constant float (or integer) input.

@@ -66,7 +66,7 @@ Result<Types> infer(const LayerNormalization& op, const Types& in) {
   Type stash = Type::unranked(op.stash);
   if (in[0].ranked()) {
     TENON_ASSIGN(const int64_t axis, normal_axis(op.axis, std::max(in[0].rank(), 1)));
-    std::vector<Dim> dims(in[0].shape.begin(), in[0].shape.end());
+    DimList dims(in[0].shape.begin(), in[0].shape.end());
     for (size_t i = static_cast<size_t>(axis); i < dims.size(); ++i) dims[i] = 1;
     stash.shape = Shape(std::move(dims));
   }

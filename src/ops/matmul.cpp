@@ -29,7 +29,7 @@ struct Matrices {
 Matrices matrices_of(const Shape& shape, bool trans, bool left) {
   const int rank = shape.rank();
   if (rank == 1) return left ? Matrices{1, shape[0], {}} : Matrices{shape[0], 1, {}};
-  Matrices m{shape[rank - 2], shape[rank - 1], Shape(std::vector<Dim>(shape.dims().begin(), shape.dims().end() - 2))};
+  Matrices m{shape[rank - 2], shape[rank - 1], Shape(DimList(shape.dims().begin(), shape.dims().end() - 2))};
   if (trans) std::swap(m.rows, m.columns);
   return m;
 }
@@ -218,12 +218,13 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
     packing = Step::phase<GemmParams>(kernels::GemmBitsRowsPointer(), p, p.batches(), static_cast<double>(*floats) * 0.3);
     pack = true;
   }
-  TENON_ASSIGN(Step step, ctx.choose(kernels::gemm, p, p.parts(), kernels::gemm_nanoseconds(p)));
-  step.scratch_bytes = static_cast<size_t>(kernels::gemm_scratch(p));
-  step.shared_bytes = shared;
-  if (slices != nullptr) step.phases.back().keep(std::move(slices));
-  if (pack) step.phases.insert(step.phases.begin(), std::move(packing));
-  if (p.residual) step.in_place.push_back({0, 3});
+  auto step = ctx.choose(kernels::gemm, p, p.parts(), kernels::gemm_nanoseconds(p));
+  if (!step.ok()) return step;
+  step->scratch_bytes = static_cast<size_t>(kernels::gemm_scratch(p));
+  step->shared_bytes = shared;
+  if (slices != nullptr) step->phases.back().keep(std::move(slices));
+  if (pack) step->phases.insert(step->phases.begin(), std::move(packing));
+  if (p.residual) step->in_place.push_back({0, 3});
   return step;
 }
 
@@ -309,8 +310,8 @@ Result<Step> bind(const MatMul& op, const BindContext& ctx) {
     batch[i] = {out[i], sa[i], sb[i], step_c, sd[i]};
     step_c *= out[i];
   }
-  TENON_ASSIGN(Step step, product_step(p, std::move(batch), ctx));
-  if (same && p.addend && step.phases.size() > 0) step.in_place.push_back({0, 2});
+  auto step = product_step(p, std::move(batch), ctx);
+  if (step.ok() && same && p.addend && !step->phases.empty()) step->in_place.push_back({0, 2});
   return step;
 }
 

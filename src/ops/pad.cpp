@@ -19,11 +19,11 @@ const char* name_of(Pad::Mode mode) {
 }
 
 /// Pads of every dim, 0 where none are given: before in [0, rank), after in [rank, 2*rank).
-template <class T>
-Result<std::vector<T>> spread(const std::vector<T>& pads, const std::vector<int64_t>* axes, int rank) {
+template <class List>
+Result<List> spread(const List& pads, const std::vector<int64_t>* axes, int rank) {
   const size_t n = axes ? axes->size() : static_cast<size_t>(rank);
   if (pads.size() != 2 * n) return shape_error("pads has ", pads.size(), " entries, expected ", 2 * n, ", two for each of ", n, " axes");
-  std::vector<T> all(static_cast<size_t>(2 * rank), T(0));
+  List all(static_cast<size_t>(2 * rank), 0);
   std::vector<bool> seen(static_cast<size_t>(rank), false);
   for (size_t i = 0; i < n; ++i) {
     int64_t axis = static_cast<int64_t>(i);
@@ -73,7 +73,7 @@ Result<Types> infer(const Pad& op, const Types& in) {
   const int rank = data.rank();
   const auto pads = contents_of(in, 1);
   const auto axes = ints_of(in, 3);
-  std::vector<Dim> out;
+  DimList out;
   if (!pads || (has(in, 3) && !axes)) {
     for (int i = 0; i < rank; ++i) out.push_back(Dim::unknown());
     return Types{Type::of(data.dtype, Shape(std::move(out)))};

@@ -38,7 +38,7 @@ Result<Types> infer(const Pool& op, const Types& in) {
 
   Type y = Type::unranked(x.dtype);
   if (x.ranked()) {
-    std::vector<Dim> out{x.shape[0], x.shape[1]};
+    DimList out{x.shape[0], x.shape[1]};
     for (int i = 0; i < spatial; ++i) {
       TENON_ASSIGN(Dim d, window_output(op.window, i, op.window.kernel_shape[i], x.shape[2 + i]));
       out.push_back(d);

@@ -12,7 +12,7 @@ using kernels::RecurrentParams;
 
 constexpr const char* kNames[] = {"X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P"};
 
-Status expect_dims(const Types& in, int i, const std::vector<Dim>& dims) {
+Status expect_dims(const Types& in, int i, const DimList& dims) {
   if (!has(in, i) || !in[static_cast<size_t>(i)].ranked()) return {};
   const Shape& shape = in[static_cast<size_t>(i)].shape;
   bool fits = shape.rank() == static_cast<int>(dims.size());
@@ -63,7 +63,7 @@ Result<Types> infer(const Recurrent& op, const Types& in) {
   TENON_TRY(expect_dims(in, 2, {directions, width, hidden}));
   TENON_TRY(expect_dims(in, 3, {directions, width * Dim(2)}));
   TENON_TRY(expect_dims(in, 4, {batch}));
-  const std::vector<Dim> state = op.batch_major ? std::vector<Dim>{batch, directions, hidden} : std::vector<Dim>{directions, batch, hidden};
+  const DimList state = op.batch_major ? DimList{batch, directions, hidden} : DimList{directions, batch, hidden};
   TENON_TRY(expect_dims(in, 5, state));
   TENON_TRY(expect_dims(in, 6, state));
   TENON_TRY(expect_dims(in, 7, {directions, hidden * Dim(3)}));

@@ -44,14 +44,14 @@ Result<Types> infer(const Reduce& op, const Types& in) {
     if (!known) {
       // Without keepdims the rank is known only when the number of axes is (and none is there twice).
       if (!op.keepdims) return Types{Type::unranked(in[0].dtype)};
-      std::vector<Dim> dims;
+      DimList dims;
       for (int i = 0; i < rank; ++i) dims.push_back(in[0].shape[i].is(1) ? Dim(1) : Dim::unknown());
       return Types{Type::of(in[0].dtype, Shape(std::move(dims)))};
     }
     axes = *known;
   }
   TENON_ASSIGN(const std::vector<bool> reduced, reduced_axes(op, axes, rank));
-  std::vector<Dim> dims;
+  DimList dims;
   for (int i = 0; i < rank; ++i) {
     if (!reduced[i]) dims.push_back(in[0].shape[i]);
     else if (op.keepdims) dims.push_back(1);

@@ -31,7 +31,7 @@ Types body_inputs(const Op& op, const Types& in) {
     for (size_t i = 0; i < in.size(); ++i) {
       Type t = Type::of(in[i].dtype, in[i].shape);
       if (i >= static_cast<size_t>(o->states) && t.ranked()) {
-        std::vector<Dim> dims = t.shape.dims();
+        DimList dims = t.shape.dims();
         const int64_t axis = o->input_axes[i - static_cast<size_t>(o->states)];
         dims.erase(dims.begin() + (axis < 0 ? axis + t.rank() : axis));
         t.shape = Shape(std::move(dims));

@@ -9,7 +9,7 @@ namespace tenon::ops {
 namespace {
 
 Shape unknown_shape(int64_t rank) {
-  std::vector<Dim> dims;
+  DimList dims;
   for (int64_t i = 0; i < rank; ++i) dims.push_back(Dim::unknown());
   return dims;
 }
@@ -23,7 +23,7 @@ Shape shape_of_length(const Types& in, int i, int64_t more = 0) {
 }
 
 /// The quotient of two products of dims, equal factors taken out first, so that a dim of 0 common to both does no harm.
-Result<Dim> quotient(std::vector<Dim> above, std::vector<Dim> below, const Shape& from) {
+Result<Dim> quotient(DimList above, DimList below, const Shape& from) {
   for (auto b = below.begin(); b != below.end();) {
     const auto a = std::find(above.begin(), above.end(), *b);
     if (a == above.end()) {
@@ -42,7 +42,7 @@ Result<Dim> quotient(std::vector<Dim> above, std::vector<Dim> below, const Shape
 }
 
 /// A product of const dims that is sure to fit, or an error.
-Result<Dim> checked_count(const std::vector<Dim>& dims, const char* name) {
+Result<Dim> checked_count(const DimList& dims, const char* name) {
   const Dim n = Shape(dims).count();
   const bool all_const = std::all_of(dims.begin(), dims.end(), [](const Dim& d) { return d.is_const(); });
   if (all_const && !n.is_const()) return shape_error(name, ": the product of ", Shape(dims).str(), " overflows");
@@ -61,7 +61,7 @@ Result<Types> infer(const Reshape& op, const Types& in) {
   if (!target) return Types{Type::of(data.dtype, shape_of_length(in, 1))};
 
   // `open` elements are left to the count of the input: -1, or one that nothing is known about.
-  std::vector<Dim> out, others;
+  DimList out, others;
   int open = -1, opens = 0;
   bool minus_one = false, zero = false;
   for (size_t i = 0; i < target->size(); ++i) {
@@ -152,7 +152,7 @@ Result<Types> infer(const Squeeze&, const Types& in) {
   TENON_TRY(expect_plain(in));
   const Type& data = in[0];
   if (!has(in, 1)) {
-    std::vector<Dim> out;
+    DimList out;
     if (!data.ranked()) return Types{Type::unranked(data.dtype)};
     for (const Dim& d : data.shape) {
       if (!d.is_const()) return Types{Type::unranked(data.dtype)};  // it may be 1
@@ -169,7 +169,7 @@ Result<Types> infer(const Squeeze&, const Types& in) {
   }
   if (!data.ranked()) return Types{Type::unranked(data.dtype)};
   TENON_ASSIGN(const auto mask, axes_mask(*axes, data.rank()));
-  std::vector<Dim> out;
+  DimList out;
   for (int i = 0; i < data.rank(); ++i) {
     const Dim& d = data.shape[i];
     if (!mask[i]) {
@@ -195,7 +195,7 @@ Result<Types> infer(const Unsqueeze&, const Types& in) {
         Type::of(data.dtype, in[1].ranked() && in[1].rank() == 0 ? unknown_shape(data.rank() + 1) : shape_of_length(in, 1, data.rank()))};
   }
   TENON_ASSIGN(const auto mask, axes_mask(*axes, data.rank() + static_cast<int>(axes->size())));
-  std::vector<Dim> out;
+  DimList out;
   int from = 0;
   for (const bool inserted : mask) out.push_back(inserted ? Dim(1) : data.shape[from++]);
   return Types{Type::of(data.dtype, Shape(std::move(out)))};

@@ -26,7 +26,7 @@ Result<Types> infer(const ScatterND& op, const Types& in) {
     return input_error(1, "has shape ", in[1].shape.str(), ": its last dim is ", k, ", expected 1 to ", r,
                        " coordinates of input 0 of rank ", r);
   }
-  std::vector<Dim> expected(in[1].shape.begin(), in[1].shape.end() - 1);
+  DimList expected(in[1].shape.begin(), in[1].shape.end() - 1);
   expected.insert(expected.end(), in[0].shape.begin() + k, in[0].shape.end());
   if (!in[2].ranked()) return out;
   bool fits = in[2].rank() == static_cast<int>(expected.size());

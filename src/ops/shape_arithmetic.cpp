@@ -26,7 +26,7 @@ namespace tenon {
 namespace {
 
 using ops::is_not_negative;
-using Elements = std::vector<Dim>;
+using Elements = DimList;
 
 bool carries_contents(const Type& t) {
   if (!(is_integer(t.dtype) || t.dtype == DType::kBool) || !t.is_static()) return false;
@@ -137,6 +137,7 @@ Elements take(const Elements& from, int64_t offset, const std::vector<Loop>& loo
 
 /// `from` of shape `dims` broadcast to `to`, whose rank is as large at least.
 Elements broadcast(const Elements& from, const Dims& dims, const Dims& to) {
+  if (dims == to) return from;
   const Dims strides = strides_of(dims);
   std::vector<Loop> loops;
   for (size_t i = 0; i < to.size(); ++i) {

@@ -110,7 +110,7 @@ Result<Types> infer(const Slice&, const Types& in) {
   const Type& data = in[0];
   if (!data.ranked()) return Types{Type::unranked(data.dtype)};
   TENON_ASSIGN(const auto bounds, bounds_of(in, data.rank()));
-  std::vector<Dim> out;
+  DimList out;
   for (int i = 0; i < data.rank(); ++i) {
     const Dim& n = data.shape[i];
     if (!bounds) {

@@ -10,8 +10,8 @@ namespace {
 constexpr int64_t kMostOutputs = 1 << 20;
 
 /// The length of each piece of a dim without given sizes.
-Result<std::vector<Dim>> equal_sizes(const Split& op, const Dim& n) {
-  std::vector<Dim> sizes;
+Result<DimList> equal_sizes(const Split& op, const Dim& n) {
+  DimList sizes;
   const Dim size = op.uneven ? Dim::ceil_div(n, Dim(op.outputs)) : Dim::floor_div(n, Dim(op.outputs));
   const Dim last = n - size * Dim(op.outputs - 1);
   if (n.is_const() && ((op.uneven && last.value() < 0) || (!op.uneven && n.value() % op.outputs != 0))) {
@@ -27,7 +27,7 @@ Result<Types> infer(const Split& op, const Types& in) {
   TENON_TRY(expect_inputs(in, 1, 2));
   TENON_TRY(expect_plain(in));
   if (op.outputs < 1 || op.outputs > kMostOutputs) return shape_error("num_outputs is ", op.outputs, ", expected at least 1");
-  std::optional<std::vector<Dim>> given;
+  std::optional<DimList> given;
   if (has(in, 1)) {
     TENON_TRY(expect_dtype(in, 1, {DType::kInt64}));
     TENON_TRY(expect_rank(in, 1, 1));
@@ -41,7 +41,7 @@ Result<Types> infer(const Split& op, const Types& in) {
   if (x.rank() == 0) return input_error(0, "is a scalar, expected rank 1 or more");
   TENON_ASSIGN(const int64_t axis, normal_axis(op.axis, x.rank()));
   const Dim& n = x.shape[axis];
-  std::vector<Dim> sizes;
+  DimList sizes;
   if (given) {
     Dim sum(0);
     bool all_const = true;

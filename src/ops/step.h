@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/inline_vector.h"
 #include "base/status.h"
 #include "base/tensor.h"
 #include "kernels/kernel.h"
@@ -54,9 +55,16 @@ struct Step {
     int in = 0;
   };
 
-  std::vector<Phase> phases;  ///< done in order, each after all parts of the one before
-  std::vector<View> views;
-  std::vector<InPlace> in_place;
+  Step();
+  Step(const Step&);
+  Step(Step&&) noexcept;
+  Step& operator=(const Step&);
+  Step& operator=(Step&&) noexcept;
+  ~Step();
+
+  InlineVector<Phase, 1> phases;  ///< done in order, each after all parts of the one before
+  InlineVector<View, 1> views;
+  InlineVector<InPlace, 1> in_place;
   std::vector<Join> joins;   ///< when not empty: with these inputs in their places the phases have nothing to do
   size_t scratch_bytes = 0;  ///< a thread
   size_t shared_bytes = 0;

@@ -26,7 +26,7 @@ Result<Types> infer(const Transpose& op, const Types& in) {
   TENON_TRY(expect_plain(in));
   if (!in[0].ranked() && op.perm.empty()) return Types{Type::unranked(in[0].dtype)};
   TENON_ASSIGN(const auto perm, full_perm(op, in[0].ranked() ? in[0].rank() : static_cast<int>(op.perm.size())));
-  std::vector<Dim> out;
+  DimList out;
   for (const int64_t p : perm) out.push_back(in[0].ranked() ? in[0].shape[p] : Dim::unknown());
   return Types{Type::of(in[0].dtype, Shape(std::move(out)))};
 }

@@ -41,7 +41,7 @@ struct Type {
   Structure structure;
 
   /// Known elements of a small integer (or bool, as 0/1) tensor in row-major order: what Shape, Gather, Concat... compute at load.
-  std::optional<std::vector<Dim>> contents;
+  std::optional<DimList> contents;
   /// The tensor itself when it is a constant (or, while a plan runs, when it has been computed). Not owned: it outlives the call.
   const Tensor* constant = nullptr;
 

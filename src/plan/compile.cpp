@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <set>
 #include <unordered_map>
 
 #include "ops/evaluate.h"
@@ -16,36 +15,33 @@ constexpr size_t kMaxPlanConstant = size_t{1} << 20;
 
 class Compiler {
  public:
-  Compiler(const Graph& graph, RegionId region, const Wanted& wanted, const CompileOptions& options)
+  Compiler(const Graph& graph, std::shared_ptr<const Demand> demand, const CompileOptions& options)
       : graph_(graph),
-        region_(graph.region(region)),
+        demand_(*demand),
         options_(options),
-        demand_(demand_of(graph, region, wanted)),
         plan_(std::make_shared<Plan>()),
+        context_(options.choices != nullptr),
         entry_(static_cast<size_t>(graph.values()), -1) {
-    plan_->region = region;
-    plan_->wanted = wanted;
-    plan_->captures = demand_.captures;
+    plan_->demand = std::move(demand);
+    plan_->types.reserve(demand_.values);
+    plan_->slots.reserve(demand_.values + demand_.constants);
+    plan_->steps.reserve(demand_.nodes.size());
+    entries_.reserve(demand_.values + demand_.constants);
   }
 
-  Result<std::shared_ptr<const Plan>> run(const std::vector<Type>& inputs) {
-    plan_->input_types = inputs;
-    int index = 0;
-    const auto add_input = [&](ValueId v) {
-      Slot s;
-      s.kind = Slot::Kind::kInput;
-      s.index = index;
-      s.type = inputs[static_cast<size_t>(index)];
-      s.type.constant = nullptr;
-      ++index;
-      place(v, std::move(s));
-    };
-    if (inputs.size() != region_.inputs.size() + plan_->captures.size()) {
-      return error(Code::kInternal, "region expects ", region_.inputs.size() + plan_->captures.size(), " inputs, given ", inputs.size());
+  Result<std::shared_ptr<const Plan>> run(std::vector<Type> inputs) {
+    const std::vector<ValueId>& own = graph_.region(demand_.region).inputs;
+    if (inputs.size() != own.size() + demand_.captures.size()) {
+      return error(Code::kInternal, "region expects ", own.size() + demand_.captures.size(), " inputs, given ", inputs.size());
     }
-    for (const ValueId v : region_.inputs) add_input(v);
-    for (const ValueId v : plan_->captures) add_input(v);
-    for (const NodeId id : demand_.nodes) TENON_TRY(node(id));
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      Type type = inputs[i];
+      type.constant = nullptr;
+      const ValueId v = i < own.size() ? own[i] : demand_.captures[i - own.size()];
+      place(v, {.kind = Slot::Kind::kInput, .index = static_cast<int>(i), .type = keep(std::move(type))});
+    }
+    plan_->input_types = std::move(inputs);
+    for (const Demand::Need& need : demand_.nodes) TENON_TRY(node(need));
     settle_moves();
     TENON_TRY(finish_outputs());
     if (!options_.choices) find_forks(*plan_);
@@ -61,72 +57,78 @@ class Compiler {
                          " bytes for intermediate values")
           .at_source(graph_.source);
     }
-    return std::shared_ptr<const Plan>(plan_);
+    return std::shared_ptr<const Plan>(std::move(plan_));
   }
 
  private:
+  /// The type as a part of the plan. There is room for every value's, so none moves.
+  const Type* keep(Type type) { return &plan_->types.emplace_back(std::move(type)); }
+
   /// Notes where `v` is and what it is.
-  void note(ValueId v, Operand operand, Type type) {
+  void note(ValueId v, Operand operand) {
     int32_t& entry = entry_[static_cast<size_t>(v)];
     if (entry < 0) {
       entry = static_cast<int32_t>(entries_.size());
       entries_.emplace_back();
     }
-    entries_[static_cast<size_t>(entry)] = {v, operand, std::move(type)};
+    entries_[static_cast<size_t>(entry)] = {v, operand};
   }
 
   /// Adds the slot of `v`, or of an output without a name (kNone).
-  int32_t place(ValueId v, Slot slot) {
-    plan_->slots.push_back(std::move(slot));
-    const auto id = static_cast<int32_t>(plan_->slots.size() - 1);
-    if (v != kNone) note(v, {id, 0}, plan_->slots.back().type);
-    return id;
+  Operand place(ValueId v, const Slot& slot) {
+    plan_->slots.push_back(slot);
+    const Operand o{static_cast<int32_t>(plan_->slots.size() - 1), 0, slot.type};
+    if (v != kNone) note(v, o);
+    return o;
   }
 
-  /// Where a value is that is computed, given, or constant; valid until the next one is noted.
-  const Plan::Place& entry(ValueId v) {
-    if (entry_[static_cast<size_t>(v)] < 0) {
-      const Value& value = graph_.value(v);
-      Slot s;
-      s.kind = Slot::Kind::kConstant;
-      s.type = value.type;
-      s.data = value.constant ? value.constant->data() : nullptr;
-      place(v, std::move(s));
-    }
-    return entries_[static_cast<size_t>(entry_[static_cast<size_t>(v)])];
+  /// Where a value is that is computed, given, or constant.
+  Operand operand(ValueId v) {
+    if (v == kNone) return {};
+    if (const int32_t entry = entry_[static_cast<size_t>(v)]; entry >= 0) return entries_[static_cast<size_t>(entry)].operand;
+    const Value& value = graph_.value(v);
+    return place(v, {.kind = Slot::Kind::kConstant, .type = &value.type, .data = value.constant ? value.constant->data() : nullptr});
   }
-  Operand operand(ValueId v) { return v == kNone ? Operand() : entry(v).operand; }
-  Type type(ValueId v) { return v == kNone ? Type::none() : entry(v).type; }
 
   /// Makes `v` a constant of the plan.
   void constant(ValueId v, Tensor tensor) {
     plan_->constants.push_back(std::move(tensor));
     const Tensor& kept = plan_->constants.back();
-    Slot s;
-    s.kind = Slot::Kind::kConstant;
-    s.type = Type::of(kept.dtype(), Shape::of(kept.dims()));
-    s.type.constant = &kept;
-    s.data = kept.data();
-    place(v, std::move(s));
+    Type type = Type::of(kept.dtype(), Shape::of(kept.dims()));
+    type.constant = &kept;
+    place(v, {.kind = Slot::Kind::kConstant, .type = keep(std::move(type)), .data = kept.data()});
   }
 
   static bool known(const Type& t) {
     return t.contents && std::all_of(t.contents->begin(), t.contents->end(), [](const Dim& d) { return d.is_const(); });
   }
 
-  Status node(NodeId id) {
+  Status node(const Demand::Need& need) {
+    PlanStep& s = plan_->steps.emplace_back();
+    in_.clear();
+    auto needed = fill(need, s);
+    if (!needed.ok()) return at(graph_, need.node, std::move(needed).status(), in_);
+    if (!*needed) plan_->steps.pop_back();
+    return {};
+  }
+
+  /// Makes the step of a node, and places for its outputs. False when nothing is left for it to do at run time.
+  Result<bool> fill(const Demand::Need& need, PlanStep& s) {
+    const NodeId id = need.node;
     const Node& n = graph_.node(id);
-    std::vector<Type> in;
-    in.reserve(n.inputs.size());
-    for (const ValueId v : n.inputs) in.push_back(type(v));
-    auto inferred = infer(n.op, in);
-    if (!inferred.ok()) return at(graph_, id, std::move(inferred).status(), in);
-    Types& out = *inferred;
-    if (out.size() < n.outputs.size()) return at(graph_, id, error(Code::kInternal, "inference gave ", out.size(), " outputs"), in);
-    Wanted wanted = wanted_of(n, demand_);
+    const Types& in = in_;
+    s.node = id;
+    for (const ValueId v : n.inputs) {
+      const Operand& o = s.inputs.emplace_back(operand(v));
+      in_.push_back(o.type ? *o.type : Type::none());
+    }
+    TENON_ASSIGN(Types out, infer(n.op, in));
+    if (out.size() < n.outputs.size()) return error(Code::kInternal, "inference gave ", out.size(), " outputs");
+    wanted_ = need.outputs;
+    const Wanted& wanted = wanted_;
     const bool control = !ops::regions_of(n.op).empty();
     // Kernels always write their first output; the operators that do not are those that make their outputs themselves.
-    if (!control && !std::holds_alternative<ops::Custom>(n.op)) wanted[0] = true;
+    if (!control && !std::holds_alternative<ops::Custom>(n.op)) wanted_[0] = true;
     const bool in_static = std::all_of(in.begin(), in.end(), [](const Type& t) { return !t.present() || t.is_static(); });
     bool out_static = true;
     for (size_t i = 0; i < n.outputs.size(); ++i) out_static &= !wanted[i] || out[i].is_static();
@@ -135,34 +137,27 @@ class Compiler {
       // Shape arithmetic that the input shapes settle.
       bool all_known = true;
       for (size_t i = 0; i < n.outputs.size(); ++i) all_known &= !wanted[i] || known(out[i]);
-      Result<bool> done = all_known && settle(n, wanted, out);
-      if (done.ok() && !*done) done = fold(n, wanted, in, out);
-      if (!done.ok()) return at(graph_, id, std::move(done).status(), in);
-      if (*done) {
+      bool done = all_known && settle(n, wanted, out);
+      if (!done) {
+        TENON_ASSIGN(done, fold(n, wanted, in, out));
+      }
+      if (done) {
         choose(id, {}, "computed while planning");
-        return {};
+        return false;
       }
     }
 
-    PlanStep s;
-    s.node = id;
-    s.inputs.reserve(n.inputs.size());
-    for (const ValueId v : n.inputs) s.inputs.push_back(operand(v));
     s.deferred = !in_static || !out_static;
     if (!s.deferred) {
-      const TypedBindContext ctx(in, out, wanted, options_.choices != nullptr);
-      auto step = tenon::bind(n.op, ctx);
-      if (!step.ok()) return at(graph_, id, std::move(step).status(), in);
-      s.step = *std::move(step);
+      context_.set(in, out, wanted);
+      TENON_ASSIGN(s.step, tenon::bind(n.op, context_));
     } else if (control) {
       const Types untyped;
-      const TypedBindContext ctx(untyped, untyped, wanted, options_.choices != nullptr);
-      auto step = tenon::bind(n.op, ctx);
-      if (!step.ok()) return at(graph_, id, std::move(step).status(), in);
-      s.step = *std::move(step);
+      context_.set(untyped, untyped, wanted);
+      TENON_ASSIGN(s.step, tenon::bind(n.op, context_));
       s.deferred = false;
     }
-    const bool joined = join(s, in);
+    const bool joined = join(s);
     if (joined) s.step.kernel = "InPlace";
     choose(id, s.step, s.deferred ? waits_for(n, in) : std::string());
     if (control) bodies(n, wanted, in, s);
@@ -172,60 +167,52 @@ class Compiler {
       if (!wanted[i]) continue;
       const ValueId v = n.outputs[i];
       out[i].constant = nullptr;
+      const Type* const type = keep(std::move(out[i]));
       if (!dynamic) {
         const auto view =
             std::find_if(s.step.views.begin(), s.step.views.end(), [&](const auto& w) { return w.out == static_cast<int>(i); });
         if (view != s.step.views.end()) {
-          Operand o = s.inputs[static_cast<size_t>(view->in)];
+          Operand& o = s.outputs[i] = s.inputs[static_cast<size_t>(view->in)];
           o.offset += view->offset;
-          if (v != kNone) note(v, o, out[i]);
-          s.outputs[i] = o;
+          o.type = type;
+          if (v != kNone) note(v, o);
           continue;
         }
       }
-      Slot slot;
-      slot.kind = dynamic ? Slot::Kind::kDynamic : Slot::Kind::kArena;
-      slot.type = out[i];
+      Slot slot{.kind = dynamic ? Slot::Kind::kDynamic : Slot::Kind::kArena, .type = type};
       if (!dynamic) {
-        auto bytes = bytes_of(out[i]);
-        if (!bytes.ok()) return at(graph_, id, std::move(bytes).status(), in);
-        slot.bytes = *bytes;
+        TENON_ASSIGN(slot.bytes, bytes_of(*type));
         if (options_.max_bytes != 0 && slot.bytes > options_.max_bytes) {
-          return at(
-              graph_, id,
-              limit_error("memory limit of ", options_.max_bytes, " bytes: output ", i, " ", out[i].str(), " needs ", slot.bytes, " bytes"),
-              in);
+          return limit_error("memory limit of ", options_.max_bytes, " bytes: output ", i, " ", type->str(), " needs ", slot.bytes,
+                             " bytes");
         }
       }
-      s.outputs[i] = {place(v, std::move(slot)), 0};
+      s.outputs[i] = place(v, slot);
     }
     if (joined) {
       move_inputs(s);
-      return {};
+      return false;
     }
     // A step of views alone does nothing at run time.
-    if (!dynamic && s.step.phases.empty()) return {};
+    if (!dynamic && s.step.phases.empty()) return false;
     plan_->scratch_bytes = std::max(plan_->scratch_bytes, s.step.scratch_bytes);
     plan_->shared_bytes = std::max(plan_->shared_bytes, s.step.shared_bytes);
     for (const Phase& p : s.step.phases) plan_->worth_threads |= p.parts > 1 && p.nanoseconds >= kWakeNanoseconds;
     plan_->worth_threads |= dynamic;
-    out.resize(n.outputs.size());
-    s.input_types = std::move(in);
-    s.output_types = std::move(out);
-    plan_->steps.push_back(std::move(s));
-    return {};
+    return true;
   }
 
   /// Whether all inputs that the step would put side by side can be computed in their places: each the whole of a buffer of its own.
-  bool join(const PlanStep& s, const Types& in) const {
-    std::set<int32_t> slots;
+  bool join(const PlanStep& s) const {
+    InlineVector<int32_t, 8> slots;
     for (const Step::Join& join : s.step.joins) {
       const Operand& o = s.inputs[static_cast<size_t>(join.in)];
       const Slot& slot = plan_->slots[static_cast<size_t>(o.slot)];
-      const auto bytes = bytes_of(in[static_cast<size_t>(join.in)]);
-      if (slot.kind != Slot::Kind::kArena || o.offset != 0 || !bytes.ok() || *bytes != slot.bytes || slot.type.dtype == DType::kString ||
-          moved_.contains(o.slot) || !slots.insert(o.slot).second)
+      const auto bytes = bytes_of(*o.type);
+      if (slot.kind != Slot::Kind::kArena || o.offset != 0 || !bytes.ok() || *bytes != slot.bytes || slot.type->dtype == DType::kString ||
+          moved_.contains(o.slot) || std::find(slots.begin(), slots.end(), o.slot) != slots.end())
         return false;
+      slots.push_back(o.slot);
     }
     return !slots.empty();
   }
@@ -238,7 +225,8 @@ class Compiler {
   void settle_moves() {
     if (moved_.empty()) return;
     const auto settle = [this](Operand& o) {
-      for (auto it = moved_.find(o.slot); it != moved_.end(); it = moved_.find(o.slot)) o = {it->second.slot, it->second.offset + o.offset};
+      for (auto it = moved_.find(o.slot); it != moved_.end(); it = moved_.find(o.slot))
+        o = {it->second.slot, it->second.offset + o.offset, o.type};
     };
     for (PlanStep& s : plan_->steps) {
       std::for_each(s.inputs.begin(), s.inputs.end(), settle);
@@ -265,12 +253,13 @@ class Compiler {
     const size_t own = options_.choices ? options_.choices->size() - 1 : 0;
     for (const RegionId body : ops::regions_of(n.op)) {
       Wanted needed = ops::wanted_of_body(n.op, wanted, graph_.region(body).outputs.size());
-      std::vector<ValueId> captures = demand_of(graph_, body, needed).captures;
+      auto demand = std::make_shared<const Demand>(demand_of(graph_, body, needed));
+      std::vector<ValueId> captures = demand->captures;
       if (options_.choices) {
         Types types = ops::body_inputs(n.op, in);
-        for (const ValueId v : captures) types.push_back(type(v));
+        for (const ValueId v : captures) types.push_back(*operand(v).type);
         for (Type& t : types) t.contents.reset();
-        if (const auto plan = compile(graph_, body, needed, types, options_); !plan.ok()) {
+        if (const auto plan = compile(graph_, std::move(demand), std::move(types), options_); !plan.ok()) {
           (*options_.choices)[own].note = "a body cannot be planned: " + std::string(plan.status().message());
         }
       }
@@ -319,36 +308,37 @@ class Compiler {
   }
 
   Status finish_outputs() {
-    for (size_t i = 0; i < region_.outputs.size(); ++i) {
-      if (!plan_->wanted[i]) {
-        plan_->outputs.push_back({});
-        plan_->output_types.push_back(Type::none());
-        continue;
-      }
-      const ValueId v = region_.outputs[i];
-      const Type t = type(v);
-      const Operand o = operand(v);
+    const std::vector<ValueId>& outputs = graph_.region(demand_.region).outputs;
+    plan_->outputs.resize(outputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (!demand_.wanted[i]) continue;
+      const Operand o = operand(outputs[i]);
       Slot& slot = plan_->slots[static_cast<size_t>(o.slot)];
       // The kernel writes straight into the output's tensor when the value is the whole of an arena slot and not yet another output.
-      TENON_ASSIGN(const size_t bytes, slot.type.is_static() && t.is_static() ? bytes_of(t) : Result<size_t>(size_t{0}));
-      if (slot.kind == Slot::Kind::kArena && o.offset == 0 && bytes == slot.bytes && t.layout.plain()) {
+      TENON_ASSIGN(const size_t bytes, slot.type->is_static() && o.type->is_static() ? bytes_of(*o.type) : Result<size_t>(size_t{0}));
+      if (slot.kind == Slot::Kind::kArena && o.offset == 0 && bytes == slot.bytes && o.type->layout.plain()) {
         slot.kind = Slot::Kind::kOutput;
         slot.index = static_cast<int>(i);
       }
-      plan_->outputs.push_back(o);
-      plan_->output_types.push_back(t);
+      plan_->outputs[i] = o;
     }
     return {};
   }
 
   void plan_memory() {
     const size_t n = plan_->slots.size();
-    std::vector<int> first(n, INT32_MAX), last(n, -1);
+    struct Life {
+      int first = INT32_MAX, last = -1;  // steps that touch the slot
+      int32_t root = -1;                 // the slot whose memory it takes over
+      int32_t buffer = -1;
+    };
+    std::vector<Life> lives(n);
     const std::vector<bool> met = met_in_forks(*plan_);
     const auto touch = [&](int32_t slot, int step) {
       if (slot < 0) return;
-      first[slot] = std::min(first[slot], step);
-      last[slot] = std::max(last[slot], step);
+      Life& life = lives[static_cast<size_t>(slot)];
+      life.first = std::min(life.first, step);
+      life.last = std::max(life.last, step);
     };
     const int steps = static_cast<int>(plan_->steps.size());
     for (int s = 0; s < steps; ++s) {
@@ -361,33 +351,33 @@ class Compiler {
     for (const Operand& o : plan_->outputs) touch(o.slot, steps);
 
     // In place: the output takes over the memory of an input that ends here.
-    std::vector<int32_t> root(n);
-    for (size_t i = 0; i < n; ++i) root[i] = static_cast<int32_t>(i);
+    for (size_t i = 0; i < n; ++i) lives[i].root = static_cast<int32_t>(i);
     for (int s = 0; s < steps; ++s) {
       PlanStep& step = plan_->steps[s];
-      std::set<int32_t> taken;
+      InlineVector<int32_t, 8> taken;
+      const auto is_taken = [&](int32_t slot) { return std::find(taken.begin(), taken.end(), slot) != taken.end(); };
       for (const auto& pair : step.step.in_place) {
         if (pair.out >= static_cast<int>(step.outputs.size()) || pair.in >= static_cast<int>(step.inputs.size())) continue;
         const Operand in = step.inputs[pair.in], out = step.outputs[pair.out];
-        if (in.slot < 0 || out.slot < 0 || in.offset != 0 || out.offset != 0 || taken.count(out.slot)) continue;
+        if (in.slot < 0 || out.slot < 0 || in.offset != 0 || out.offset != 0 || is_taken(out.slot)) continue;
         const Slot &a = plan_->slots[in.slot], &b = plan_->slots[out.slot];
         if (a.kind != Slot::Kind::kArena || b.kind != Slot::Kind::kArena || a.bytes != b.bytes) continue;
         // The one must end where the other begins: buffers that hold several values are written and read by other steps too.
-        if (last[in.slot] != s || first[out.slot] != s || met[in.slot] || met[out.slot]) continue;
+        if (lives[in.slot].last != s || lives[out.slot].first != s || met[in.slot] || met[out.slot]) continue;
         // The same memory may come in twice (x * x): only the kernel's own pairing is safe.
         if (std::count_if(step.inputs.begin(), step.inputs.end(), [&](const Operand& o) { return o.slot == in.slot; }) > 1) continue;
-        if (root[in.slot] < 0 || taken.count(in.slot)) continue;
-        root[out.slot] = root[in.slot];
-        taken.insert(out.slot);
-        taken.insert(in.slot);
+        if (lives[in.slot].root < 0 || is_taken(in.slot)) continue;
+        lives[out.slot].root = lives[in.slot].root;
+        taken.push_back(out.slot);
+        taken.push_back(in.slot);
       }
     }
     // What a fork touches lives all through it: there is no order between its branches.
     for (const Fork& fork : plan_->forks) {
       const auto stretch = [&](const Operand& o) {
         if (o.slot < 0) return;
-        first[o.slot] = std::min(first[o.slot], fork.begin());
-        last[o.slot] = std::max(last[o.slot], fork.end() - 1);
+        lives[o.slot].first = std::min(lives[o.slot].first, fork.begin());
+        lives[o.slot].last = std::max(lives[o.slot].last, fork.end() - 1);
       };
       for (int s = fork.begin(); s < fork.end(); ++s) {
         std::for_each(plan_->steps[s].inputs.begin(), plan_->steps[s].inputs.end(), stretch);
@@ -395,29 +385,29 @@ class Compiler {
       }
     }
     std::vector<Lifetime> buffers;
-    std::vector<int32_t> buffer_of(n, -1);
+    buffers.reserve(n);
     for (size_t i = 0; i < n; ++i) {
       const Slot& slot = plan_->slots[i];
-      if (slot.kind != Slot::Kind::kArena || last[i] < 0) continue;
-      const int32_t r = root[i];
-      if (buffer_of[r] < 0) {
-        buffer_of[r] = static_cast<int32_t>(buffers.size());
-        buffers.push_back({slot.bytes, first[i], last[i], 0});
+      if (slot.kind != Slot::Kind::kArena || lives[i].last < 0) continue;
+      const int32_t r = lives[i].root;
+      if (lives[r].buffer < 0) {
+        lives[r].buffer = static_cast<int32_t>(buffers.size());
+        buffers.push_back({slot.bytes, lives[i].first, lives[i].last, 0});
       } else {
-        Lifetime& b = buffers[buffer_of[r]];
-        b.first = std::min(b.first, first[i]);
-        b.last = std::max(b.last, last[i]);
+        Lifetime& b = buffers[lives[r].buffer];
+        b.first = std::min(b.first, lives[i].first);
+        b.last = std::max(b.last, lives[i].last);
       }
-      buffer_of[i] = buffer_of[r];
+      lives[i].buffer = lives[r].buffer;
     }
     plan_->arena_bytes = pack_lifetimes(buffers);
     for (size_t i = 0; i < n; ++i)
-      if (buffer_of[i] >= 0) plan_->slots[i].offset = buffers[buffer_of[i]].offset;
+      if (lives[i].buffer >= 0) plan_->slots[i].offset = buffers[lives[i].buffer].offset;
     for (size_t i = 0; i < n; ++i) {
       // The bytes of strings are viewed by whatever was picked from them.
-      if (plan_->slots[i].type.dtype == DType::kString) continue;
-      if (plan_->slots[i].kind == Slot::Kind::kDynamic && last[i] >= 0 && last[i] < steps)
-        plan_->steps[last[i]].release.push_back(static_cast<int32_t>(i));
+      if (plan_->slots[i].type->dtype == DType::kString) continue;
+      if (plan_->slots[i].kind == Slot::Kind::kDynamic && lives[i].last >= 0 && lives[i].last < steps)
+        plan_->steps[lives[i].last].release.push_back(static_cast<int32_t>(i));
     }
   }
 
@@ -427,10 +417,12 @@ class Compiler {
   }
 
   const Graph& graph_;
-  const Region& region_;
+  const Demand& demand_;
   const CompileOptions& options_;
-  const Demand demand_;
   std::shared_ptr<Plan> plan_;
+  Types in_;       ///< input types of the node at hand
+  Wanted wanted_;  ///< its outputs to compute
+  TypedBindContext context_;
   std::vector<Plan::Place> entries_;            ///< of the values met so far
   std::unordered_map<int32_t, Operand> moved_;  ///< slots that lie in others
   std::vector<int32_t> entry_;                  ///< a value of the graph: its place in entries_, or -1
@@ -438,9 +430,9 @@ class Compiler {
 
 }  // namespace
 
-Result<std::shared_ptr<const Plan>> compile(const Graph& graph, RegionId region, const Wanted& wanted, const std::vector<Type>& inputs,
+Result<std::shared_ptr<const Plan>> compile(const Graph& graph, std::shared_ptr<const Demand> demand, std::vector<Type> inputs,
                                             const CompileOptions& options) {
-  return Compiler(graph, region, wanted, options).run(inputs);
+  return Compiler(graph, std::move(demand), options).run(std::move(inputs));
 }
 
 }  // namespace tenon

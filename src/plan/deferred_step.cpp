@@ -19,13 +19,13 @@ Status RegionRunner::deferred_step(const PlanStep& step) {
       in.push_back(Type::none());
       continue;
     }
-    const Type& type = step.input_types[i];
+    const Type& type = *step.inputs[i].type;
     if (type.layout.kind == Layout::Kind::kPacked) {
       tensors.emplace_back();
       in.push_back(type);
       continue;
     }
-    TENON_ASSIGN(Tensor t, operand_tensor(step.inputs[i], type));
+    TENON_ASSIGN(Tensor t, operand_tensor(step.inputs[i]));
     tensors.push_back(std::move(t));
     in.push_back(type.is_tensor() ? Type::of(tensors.back()) : type);
     in.back().layout = type.layout;
@@ -34,7 +34,7 @@ Status RegionRunner::deferred_step(const PlanStep& step) {
   TENON_ASSIGN(const Types out, infer(node.op, in));
   std::vector<bool> wanted;
   for (const Operand& o : step.outputs) wanted.push_back(o.slot >= 0);
-  const TypedBindContext ctx(in, out, std::move(wanted));
+  const TypedBindContext ctx(in, out, wanted);
   TENON_ASSIGN(const Step work, tenon::bind(node.op, ctx));
   deferred_kernel_ = work.kernel;
   if (work.dynamic) return dynamic_step(step, work);

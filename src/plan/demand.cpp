@@ -6,24 +6,20 @@
 
 namespace tenon {
 
-Wanted wanted_of(const Node& node, const Demand& demand) {
-  Wanted wanted(node.outputs.size());
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    const ValueId v = node.outputs[i];
-    wanted[i] = v != kNone && demand.values[static_cast<size_t>(v)];
-  }
-  return wanted;
-}
-
 Demand demand_of(const Graph& graph, RegionId region, const Wanted& wanted) {
   const Region& r = graph.region(region);
   Demand d;
-  d.values.resize(static_cast<size_t>(graph.values()));
-  std::vector<bool> inside(d.values.size());
+  d.region = region;
+  d.wanted = wanted;
+  std::vector<bool> needed(static_cast<size_t>(graph.values())), inside(needed.size());
   const auto read = [&](ValueId v) {
-    if (v == kNone || d.values[static_cast<size_t>(v)] || graph.value(v).constant) return;
-    d.values[static_cast<size_t>(v)] = true;
-    d.captures.push_back(v);
+    if (v == kNone || needed[static_cast<size_t>(v)]) return;
+    needed[static_cast<size_t>(v)] = true;
+    if (graph.value(v).constant) {
+      ++d.constants;
+    } else {
+      d.captures.push_back(v);
+    }
   };
   const auto make = [&](ValueId v) {
     if (v != kNone) inside[static_cast<size_t>(v)] = true;
@@ -34,18 +30,21 @@ Demand demand_of(const Graph& graph, RegionId region, const Wanted& wanted) {
   for (auto id = r.nodes.rbegin(); id != r.nodes.rend(); ++id) {
     const Node& n = graph.node(*id);
     std::for_each(n.outputs.begin(), n.outputs.end(), make);
-    const Wanted outputs = wanted_of(n, d);
+    Wanted outputs(n.outputs.size());
+    for (size_t i = 0; i < outputs.size(); ++i) outputs[i] = n.outputs[i] != kNone && needed[static_cast<size_t>(n.outputs[i])];
     if (std::find(outputs.begin(), outputs.end(), true) == outputs.end()) continue;
-    d.nodes.push_back(*id);
     std::for_each(n.inputs.begin(), n.inputs.end(), read);
     for (const RegionId body : ops::regions_of(n.op)) {
-      const Wanted needed = ops::wanted_of_body(n.op, outputs, graph.region(body).outputs.size());
-      for (const ValueId v : demand_of(graph, body, needed).captures) read(v);
+      const Wanted of_body = ops::wanted_of_body(n.op, outputs, graph.region(body).outputs.size());
+      for (const ValueId v : demand_of(graph, body, of_body).captures) read(v);
     }
+    d.values += outputs.size();
+    d.nodes.push_back({*id, std::move(outputs)});
   }
   std::reverse(d.nodes.begin(), d.nodes.end());
   std::erase_if(d.captures, [&](ValueId v) { return inside[static_cast<size_t>(v)]; });
   std::sort(d.captures.begin(), d.captures.end());
+  d.values += r.inputs.size() + d.captures.size();
   return d;
 }
 

@@ -10,15 +10,21 @@ namespace tenon {
 /// One flag an output of a region or node: it is to be computed.
 using Wanted = std::vector<bool>;
 
+/// What running a region for some of its outputs takes, whatever the shapes.
 struct Demand {
-  std::vector<NodeId> nodes;      ///< those to run, in order
-  std::vector<bool> values;       ///< a flag a value of the graph: they, their bodies or the wanted outputs read it; no constants
-  std::vector<ValueId> captures;  ///< of these values those of enclosing regions, in a fixed order
+  /// A node to run, and its outputs that somebody reads.
+  struct Need {
+    NodeId node = kNone;
+    Wanted outputs;
+  };
+  RegionId region = 0;
+  Wanted wanted;                  ///< outputs of the region
+  std::vector<Need> nodes;        ///< in order
+  std::vector<ValueId> captures;  ///< values of enclosing regions that nodes, their bodies or the wanted outputs read, in a fixed order
+  size_t values = 0;              ///< inputs, captures and outputs of the nodes
+  size_t constants = 0;           ///< that the nodes or the wanted outputs read
 };
 
 Demand demand_of(const Graph& graph, RegionId region, const Wanted& wanted);
-
-/// The outputs of `node` that somebody reads.
-Wanted wanted_of(const Node& node, const Demand& demand);
 
 }  // namespace tenon

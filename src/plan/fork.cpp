@@ -30,7 +30,8 @@ bool alone(const PlanStep& s) {
 
 class Finder {
  public:
-  explicit Finder(Plan& plan) : plan_(plan), mark_(plan.slots.size()), readers_(plan.slots.size()) {
+  explicit Finder(Plan& plan) : plan_(plan), work_(plan.steps.size()), mark_(plan.slots.size()), readers_(plan.slots.size()) {
+    look(0, plan.steps.size());
     for (const PlanStep& s : plan.steps)
       for (const Operand& o : s.inputs)
         if (o.slot >= 0) ++readers_[static_cast<size_t>(o.slot)];
@@ -40,7 +41,7 @@ class Finder {
     std::vector<PlanStep>& steps = plan_.steps;
     bool first = true;  // of what can run at the same time: what lies within a chain leads to no other branches
     for (size_t at = 0; at < steps.size();) {
-      if (!alone(steps[at])) {
+      if (!work_[at].alone) {
         ++at;
         first = true;
         continue;
@@ -60,6 +61,11 @@ class Finder {
     std::vector<size_t> steps;
     double nanoseconds = 0;
   };
+  /// What is known of a step wherever it stands.
+  struct Work {
+    bool bars = false, alone = false;
+    double nanoseconds = 0;
+  };
   /// Whose result a slot holds, as seen from the step a search begins at.
   struct Mark {
     size_t search = 0;
@@ -67,6 +73,10 @@ class Finder {
   };
   static constexpr int32_t kEarlier = -1;  // from before
   static constexpr int32_t kOthers = -2;   // of a step that is in no branch, or of several branches
+
+  void look(size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) work_[i] = {bars(plan_.steps[i]), alone(plan_.steps[i]), cost(plan_.steps[i])};
+  }
 
   /// The branch whose results the step needs: kEarlier for none, kOthers when it cannot be in one.
   int32_t branch_of(const PlanStep& s) const {
@@ -94,9 +104,9 @@ class Finder {
     std::vector<Branch> branches;
     const size_t end = std::min(plan_.steps.size(), at + kWindow);
     size_t stop = at;
-    for (; stop < end && !bars(plan_.steps[stop]); ++stop) {
+    for (; stop < end && !work_[stop].bars; ++stop) {
       const PlanStep& s = plan_.steps[stop];
-      int32_t b = alone(s) ? branch_of(s) : kOthers;
+      int32_t b = work_[stop].alone ? branch_of(s) : kOthers;
       if (b == kEarlier) {
         b = static_cast<int32_t>(branches.size());
         branches.emplace_back();
@@ -104,7 +114,7 @@ class Finder {
       mark(s, b);
       if (b == kOthers) continue;
       branches[static_cast<size_t>(b)].steps.push_back(stop);
-      branches[static_cast<size_t>(b)].nanoseconds += cost(s);
+      branches[static_cast<size_t>(b)].nanoseconds += work_[stop].nanoseconds;
     }
     double sum = 0, longest = 0;
     for (const Branch& b : branches) {
@@ -161,6 +171,7 @@ class Finder {
     for (size_t i = at; i < stop; ++i)
       if (!chosen[i - at]) moved.push_back(std::move(steps[i]));
     std::move(moved.begin(), moved.end(), steps.begin() + static_cast<std::ptrdiff_t>(at));
+    look(at, stop);
     plan_.shared_bytes = std::max(plan_.shared_bytes, shared);
     plan_.forks.push_back(std::move(fork));
   }
@@ -168,16 +179,23 @@ class Finder {
   Plan& plan_;
   size_t search_ = 0;
   double spared_ = 0;             // nanoseconds, by all forks so far
+  std::vector<Work> work_;        // a step
   std::vector<Mark> mark_;        // a slot
   std::vector<int32_t> readers_;  // a slot
 };
 
 }  // namespace
 
-void find_forks(Plan& plan) { Finder(plan).run(); }
+void find_forks(Plan& plan) {
+  // Two threads spare at most half of what could go into branches.
+  double sum = 0;
+  for (const PlanStep& s : plan.steps) sum += alone(s) ? cost(s) : 0;
+  if (sum / 2 >= kSpared) Finder(plan).run();
+}
 
 std::vector<bool> met_in_forks(const Plan& plan) {
   std::vector<bool> met(plan.slots.size(), false);
+  if (plan.forks.empty()) return met;
   std::vector<std::pair<const Fork*, int32_t>> last(plan.slots.size());
   for (const Fork& fork : plan.forks) {
     for (int32_t b = 0; b < fork.count(); ++b) {

@@ -11,8 +11,10 @@ size_t pack_lifetimes(std::vector<Lifetime>& buffers) {
   const auto rounded = [](size_t bytes) { return (bytes + 64 + kAlignment - 1) / kAlignment * kAlignment; };
   std::vector<size_t> order(buffers.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return buffers[a].bytes != buffers[b].bytes ? buffers[a].bytes > buffers[b].bytes : a < b; });
   std::vector<size_t> placed;  // by offset
+  placed.reserve(buffers.size());
   size_t total = 0;
   for (const size_t i : order) {
     Lifetime& b = buffers[i];

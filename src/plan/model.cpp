@@ -11,8 +11,12 @@ namespace tenon {
 
 /// Plans by region, wanted outputs and input types, and idle sessions.
 struct Model::Cache {
+  struct Entry {
+    uint64_t key;  ///< see key_of
+    std::shared_ptr<const Plan> plan;
+  };
   mutable std::mutex mutex;
-  std::list<std::shared_ptr<const Plan>> plans;  ///< most recently used first
+  std::vector<Entry> plans;  ///< most recently used first
   std::vector<std::unique_ptr<Session::State>> idle;
 };
 
@@ -23,6 +27,23 @@ constexpr size_t kMaxIdleSessions = 64;
 
 bool same_signature(const std::vector<Type>& a, const std::vector<Type>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Type& x, const Type& y) { return x.same_as(y); });
+}
+
+int64_t number(int64_t dim) { return dim; }
+int64_t number(const Dim& dim) { return dim.is_const() ? dim.value() : -1; }
+
+/// A number for a region and the dims of its input tensors.
+template <class Inputs, class DimsOf>
+uint64_t key_of(const Graph& graph, RegionId region, const Inputs& inputs, DimsOf dims_of) {
+  uint64_t key = static_cast<uint64_t>(region);
+  const auto add = [&](int64_t x) { key = (key ^ static_cast<uint64_t>(x)) * 0x9E3779B97F4A7C15u, key ^= key >> 32; };
+  const std::vector<ValueId>& own = graph.region(region).inputs;
+  for (size_t i = 0; i < own.size() && i < inputs.size(); ++i) {
+    if (!graph.type(own[i]).is_tensor()) continue;
+    for (const auto& dim : dims_of(inputs[i])) add(number(dim));
+    add(-2);
+  }
+  return key;
 }
 
 }  // namespace
@@ -91,29 +112,66 @@ Result<std::shared_ptr<Model>> Model::create(Graph graph, const ModelOptions& op
   return model;
 }
 
-Result<std::shared_ptr<const Plan>> Model::plan(RegionId region, const Wanted& wanted, const std::vector<Type>& inputs) const {
+/// The plan kept that `takes` says yes to.
+template <class Takes>
+std::shared_ptr<const Plan> Model::find(RegionId region, uint64_t key, Takes takes) const {
+  const std::lock_guard lock(cache_->mutex);
+  auto& plans = cache_->plans;
+  const auto found = std::find_if(plans.begin(), plans.end(), [&](const Cache::Entry& e) {
+    return e.key == key && e.plan->demand->region == region && takes(*e.plan);
+  });
+  if (found == plans.end()) return nullptr;
+  std::rotate(plans.begin(), found, found + 1);
+  return plans.front().plan;
+}
+
+/// That of a plan for other inputs, when there is one.
+std::shared_ptr<const Demand> Model::demand(RegionId region, const Wanted& wanted) const {
   {
     const std::lock_guard lock(cache_->mutex);
-    for (auto it = cache_->plans.begin(); it != cache_->plans.end(); ++it) {
-      const Plan& plan = **it;
-      if (plan.region == region && plan.wanted == wanted && same_signature(plan.input_types, inputs)) {
-        cache_->plans.splice(cache_->plans.begin(), cache_->plans, it);
-        return cache_->plans.front();
-      }
+    for (const Cache::Entry& e : cache_->plans) {
+      const std::shared_ptr<const Demand>& demand = e.plan->demand;
+      if (demand->region == region && demand->wanted == wanted) return demand;
     }
   }
+  return std::make_shared<const Demand>(demand_of(graph_, region, wanted));
+}
+
+Result<std::shared_ptr<const Plan>> Model::make(uint64_t key, std::shared_ptr<const Demand> demand, std::vector<Type> types) const {
   CompileOptions compile_options;
   compile_options.max_bytes = options_.memory_limit;
-  TENON_ASSIGN(auto plan, compile(graph_, region, wanted, inputs, compile_options));
+  TENON_ASSIGN(auto plan, compile(graph_, std::move(demand), std::move(types), compile_options));
+  Cache::Entry oldest{};  // freed when others can use the cache again
   const std::lock_guard lock(cache_->mutex);
-  cache_->plans.push_front(plan);
-  if (cache_->plans.size() > options_.max_plans) cache_->plans.pop_back();
+  auto& plans = cache_->plans;
+  if (plans.size() >= options_.max_plans) {
+    oldest = std::move(plans.back());
+    plans.pop_back();
+  }
+  plans.insert(plans.begin(), {key, plan});
   return plan;
+}
+
+Result<std::shared_ptr<const Plan>> Model::plan(RegionId region, const Wanted& wanted, std::span<const Tensor> inputs) const {
+  const uint64_t key = key_of(graph_, region, inputs, [](const Tensor& t) -> const Dims& { return t.dims(); });
+  if (auto plan = find(region, key, [&](const Plan& p) { return p.takes(wanted, inputs); })) return plan;
+  auto needed = demand(region, wanted);
+  std::vector<Type> types = signature(graph_, *needed, inputs);
+  return make(key, std::move(needed), std::move(types));
+}
+
+Result<std::shared_ptr<const Plan>> Model::plan(RegionId region, const Wanted& wanted, const std::vector<Type>& inputs) const {
+  const uint64_t key = key_of(graph_, region, inputs, [](const Type& t) -> const Shape& { return t.shape; });
+  const auto takes = [&](const Plan& p) { return p.demand->wanted == wanted && same_signature(p.input_types, inputs); };
+  if (auto plan = find(region, key, takes)) return plan;
+  return make(key, demand(region, wanted), inputs);
 }
 
 std::vector<std::shared_ptr<const Plan>> Model::plans() const {
   const std::lock_guard lock(cache_->mutex);
-  return {cache_->plans.begin(), cache_->plans.end()};
+  std::vector<std::shared_ptr<const Plan>> all;
+  for (const Cache::Entry& e : cache_->plans) all.push_back(e.plan);
+  return all;
 }
 
 namespace {
@@ -132,7 +190,7 @@ Result<std::vector<Choice>> Model::explain(const std::unordered_map<std::string,
   for (const ValueInfo& in : inputs_) {
     Type t = Type::of(in.type.dtype, in.type.is_tensor() ? Shape{} : in.type.shape, in.type.structure);
     if (in.type.ranked() && in.type.is_tensor()) {
-      std::vector<Dim> shape;
+      DimList shape;
       for (const Dim& d : in.type.shape) shape.push_back(settled(d, dims));
       t.shape = Shape(std::move(shape));
     }
@@ -141,7 +199,7 @@ Result<std::vector<Choice>> Model::explain(const std::unordered_map<std::string,
   CompileOptions compile_options;
   std::vector<Choice> choices;
   compile_options.choices = &choices;
-  TENON_TRY(compile(graph_, 0, all_outputs_, types, compile_options));
+  TENON_TRY(compile(graph_, std::make_shared<const Demand>(demand_of(graph_, 0, all_outputs_)), std::move(types), compile_options));
   return choices;
 }
 

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -55,6 +54,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   const Model& model() const { return *model_; }
+  /// Of the last run, which succeeded.
+  const Plan& plan() const;
   /// As Model::run. With the same input dims and wanted outputs as last time, and memory given for those, it allocates nothing.
   Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs, const RunOptions& options = {});
 
@@ -84,7 +85,8 @@ class Model : public std::enable_shared_from_this<Model> {
 
   std::unique_ptr<Session> session() const;
 
-  /// The plan for these outputs and input types, from the cache or made now.
+  /// The plan for these outputs and inputs (the region's, then captures), from the cache or made now.
+  Result<std::shared_ptr<const Plan>> plan(RegionId region, const Wanted& wanted, std::span<const Tensor> inputs) const;
   Result<std::shared_ptr<const Plan>> plan(RegionId region, const Wanted& wanted, const std::vector<Type>& inputs) const;
   /// All outputs wanted.
   const Wanted& all_outputs() const { return all_outputs_; }
@@ -113,6 +115,10 @@ class Model : public std::enable_shared_from_this<Model> {
   std::unique_ptr<Session::State> take_state() const;
 
   struct Cache;
+  template <class Takes>
+  std::shared_ptr<const Plan> find(RegionId region, uint64_t key, Takes takes) const;
+  std::shared_ptr<const Demand> demand(RegionId region, const Wanted& wanted) const;
+  Result<std::shared_ptr<const Plan>> make(uint64_t key, std::shared_ptr<const Demand> demand, std::vector<Type> types) const;
   Graph graph_;
   ModelOptions options_;
   PassReport pass_report_;

@@ -30,14 +30,15 @@ struct Slot {
   int index = 0;
   size_t offset = 0;
   size_t bytes = 0;
-  Type type;                   ///< static unless the value is dynamic and its shape depends on data, or it is no tensor
+  const Type* type = nullptr;  ///< static unless the value is dynamic and its shape depends on data, or it is no tensor
   const void* data = nullptr;  ///< kConstant
 };
 
-/// A reference from a step to memory: `offset` bytes into a slot, of which it sees a value of `type` in the slot's place.
+/// A reference from a step to memory: `offset` bytes into a slot, where it sees a value of `type`.
 struct Operand {
   int32_t slot = -1;  ///< -1: left out
   int64_t offset = 0;
+  const Type* type = nullptr;  ///< as compiled, of the plan or of the graph's constant; not static where data decides. Null when left out
 };
 
 /// A body of a control-flow node, as far as the node needs it.
@@ -51,28 +52,24 @@ struct PlanStep {
   NodeId node = kNone;
   Step step;              ///< empty when `deferred`
   bool deferred = false;  ///< bound while running, when shapes that depend on data are known
-  std::vector<Operand> inputs;
-  std::vector<Operand> outputs;
-  std::vector<int32_t> release;                 ///< dynamic slots that nobody reads afterwards; those of strings stay until the end
-  std::vector<Type> input_types, output_types;  ///< as compiled; not static where data decides
+  InlineVector<Operand, 4> inputs;
+  InlineVector<Operand, 1> outputs;
+  std::vector<int32_t> release;  ///< dynamic slots that nobody reads afterwards; those of strings stay until the end
   std::vector<PlanBody> bodies;
 };
 
 struct Plan {
-  RegionId region = 0;
-  Wanted wanted;  ///< outputs it computes; the others have no operand and no type
+  std::shared_ptr<const Demand> demand;  ///< region and outputs it computes; plans for other shapes share it
+  std::vector<Type> types;               ///< of the values, where slots and operands point
   std::vector<Slot> slots;
   std::vector<PlanStep> steps;
   std::vector<Fork> forks;        ///< of steps, in their order
-  std::vector<ValueId> captures;  ///< values of enclosing regions it reads; inputs are the region's inputs, then these
   std::vector<Type> input_types;  ///< the signature: types of region inputs, then captures
-  std::vector<Operand> outputs;   ///< region outputs in order
-  std::vector<Type> output_types;
+  std::vector<Operand> outputs;   ///< region outputs in order; without a type when not wanted
   /// Where each value of the region is, sorted by id: how inner regions find what they capture.
   struct Place {
     ValueId value = kNone;
     Operand operand;
-    Type type;
   };
   std::vector<Place> places;
   size_t arena_bytes = 0;
@@ -87,9 +84,9 @@ struct Plan {
   bool takes(const Wanted& outputs, std::span<const Tensor> inputs) const;
 };
 
-/// The types that a plan of `region` for these outputs and values (its inputs, then captures) is made for: those of the tensors as they
-/// are; of sequences and optionals what the graph knows.
-std::vector<Type> signature(const Graph& graph, RegionId region, const Wanted& wanted, std::span<const Tensor> inputs);
+/// The types that a plan for these values (the region's inputs, then captures) is made for: those of the tensors as they are; of sequences
+/// and optionals what the graph knows.
+std::vector<Type> signature(const Graph& graph, const Demand& demand, std::span<const Tensor> inputs);
 
 /// A plan without a phase of so many nanoseconds runs on the calling thread alone.
 inline constexpr double kWakeNanoseconds = 12000;
@@ -111,9 +108,8 @@ struct CompileOptions {
   std::vector<Choice>* choices = nullptr;
 };
 
-/// Makes the plan of `region` for these outputs and input types (static; then those of the captured values, see demand_of). Errors name the
-/// node.
-Result<std::shared_ptr<const Plan>> compile(const Graph& graph, RegionId region, const Wanted& wanted, const std::vector<Type>& inputs,
+/// Makes the plan that meets `demand` for these input types (static; then those of the captured values). Errors name the node.
+Result<std::shared_ptr<const Plan>> compile(const Graph& graph, std::shared_ptr<const Demand> demand, std::vector<Type> inputs,
                                             const CompileOptions& options);
 
 /// Bytes a value of this static type takes in memory. kLimit on overflow.

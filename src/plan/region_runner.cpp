@@ -13,7 +13,8 @@ Status RegionRunner::check() const {
   return {};
 }
 
-Result<Tensor> RegionRunner::operand_tensor(const Operand& o, const Type& type) const {
+Result<Tensor> RegionRunner::operand_tensor(const Operand& o) const {
+  const Type& type = *o.type;
   const Slot& slot = frame_->plan->slots[static_cast<size_t>(o.slot)];
   const Tensor& made = frame_->dynamic[static_cast<size_t>(o.slot)];
   if (!type.is_static()) {
@@ -32,14 +33,14 @@ Result<Tensor> RegionRunner::operand_tensor(const Operand& o, const Type& type) 
                       static_cast<size_t>(o.offset));
 }
 
-Result<Tensor> RegionRunner::keep(const Operand& o, const Type& type) const {
-  TENON_ASSIGN(Tensor t, operand_tensor(o, type));
-  const bool owns = frame_->plan->slots[static_cast<size_t>(o.slot)].kind == Slot::Kind::kDynamic || !type.is_tensor();
+Result<Tensor> RegionRunner::keep(const Operand& o) const {
+  TENON_ASSIGN(Tensor t, operand_tensor(o));
+  const bool owns = frame_->plan->slots[static_cast<size_t>(o.slot)].kind == Slot::Kind::kDynamic || !o.type->is_tensor();
   return owns ? Result<Tensor>(std::move(t)) : t.clone(model_.allocator());
 }
 
 Result<Tensor> RegionRunner::tensor_of(ValueId v) const {
-  if (const Plan::Place* p = frame_->plan->find(v)) return operand_tensor(p->operand, p->type);
+  if (const Plan::Place* p = frame_->plan->find(v)) return operand_tensor(p->operand);
   if (parent_) return parent_->tensor_of(v);
   return error(Code::kInternal, "captured value '", model_.graph().value(v).name, "' is not there");
 }
@@ -47,7 +48,7 @@ Result<Tensor> RegionRunner::tensor_of(ValueId v) const {
 Status RegionRunner::set_dynamic(const PlanStep& step, int output, Tensor tensor) {
   const Operand& o = step.outputs[static_cast<size_t>(output)];
   if (o.slot < 0) return {};
-  const Type& promised = step.output_types[static_cast<size_t>(output)];
+  const Type& promised = *o.type;
   if (const auto got = promised.mismatch(tensor)) return run_error("output ", output, " is ", *got, ", expected ", promised.str());
   frame_->base[static_cast<size_t>(o.slot)] = tensor.as<std::byte>();
   frame_->dynamic[static_cast<size_t>(o.slot)] = std::move(tensor);
@@ -63,7 +64,7 @@ class StepContext : public ExecContext {
   int inputs() const override { return static_cast<int>(inputs_.size()); }
   int outputs() const override { return static_cast<int>(step_.outputs.size()); }
   const Tensor* input(int i) const override { return i < inputs() && present_[i] ? &inputs_[i] : nullptr; }
-  Result<Tensor> keep(int i) override { return runner_.keep(step_.inputs[i], step_.input_types[i]); }
+  Result<Tensor> keep(int i) override { return runner_.keep(step_.inputs[i]); }
   bool output_wanted(int i) const override { return i < outputs() && step_.outputs[i].slot >= 0; }
   Result<Tensor> allocate(DType dtype, Dims dims) override { return Tensor::allocate(dtype, std::move(dims), runner_.model_.allocator()); }
   void set_output(int i, Tensor value) override {
@@ -90,7 +91,9 @@ class StepContext : public ExecContext {
       types.push_back(graph.type(v).is_tensor() ? Type::of(t) : graph.type(v));
     }
     TENON_ASSIGN(const auto plan, runner_.model_.plan(region, body->wanted, types));
-    return plan->output_types;
+    Types out;
+    for (const Operand& o : plan->outputs) out.push_back(o.type ? *o.type : Type::none());
+    return out;
   }
   Status check() const override { return runner_.check(); }
   char* string_bytes(size_t size) override {
@@ -122,7 +125,7 @@ Status RegionRunner::dynamic_step(const PlanStep& step, const Step& work) {
       inputs.emplace_back();
       continue;
     }
-    TENON_ASSIGN(Tensor t, operand_tensor(step.inputs[i], step.input_types[i]));
+    TENON_ASSIGN(Tensor t, operand_tensor(step.inputs[i]));
     inputs.push_back(std::move(t));
   }
   StepContext context(*this, step, std::move(inputs), std::move(present));
@@ -139,11 +142,12 @@ Status RegionRunner::step(const PlanStep& step) {
 namespace {
 
 std::vector<Type> actual_types(const Frame& frame, const PlanStep& step) {
-  std::vector<Type> types = step.input_types;
-  for (size_t i = 0; i < types.size(); ++i) {
-    if (types[i].is_static() || !types[i].is_tensor() || step.inputs[i].slot < 0) continue;
-    const Tensor& t = frame.dynamic[static_cast<size_t>(step.inputs[i].slot)];
-    if (!t.empty_handle()) types[i].shape = Shape::of(t.dims());
+  std::vector<Type> types;
+  for (const Operand& o : step.inputs) {
+    Type& type = types.emplace_back(o.type ? *o.type : Type::none());
+    if (type.is_static() || !type.is_tensor() || o.slot < 0) continue;
+    const Tensor& t = frame.dynamic[static_cast<size_t>(o.slot)];
+    if (!t.empty_handle()) type.shape = Shape::of(t.dims());
   }
   return types;
 }
@@ -203,7 +207,7 @@ void RegionRunner::record(const PlanStep& step, Clock::time_point start, Clock::
   e.duration_ns = nanoseconds(end - start);
   for (size_t i = 0; i < step.outputs.size(); ++i) {
     if (step.outputs[i].slot < 0) continue;
-    Type type = step.output_types[i];
+    Type type = *step.outputs[i].type;
     const Tensor& made = frame_->dynamic[static_cast<size_t>(step.outputs[i].slot)];
     if (type.is_tensor() && !made.empty_handle()) type.shape = Shape::of(made.dims());
     e.shapes += (e.shapes.empty() ? "" : ", ") + type.str();
@@ -223,10 +227,10 @@ Status RegionRunner::named(const PlanStep& step, Status status) const {
 /// Brings output number `output`, which was computed elsewhere, to `place`, which holds memory for it or an empty handle.
 Status RegionRunner::finish_output(int output, const std::vector<const Buffer*>& theirs, Tensor& place) const {
   const Operand& o = frame_->plan->outputs[static_cast<size_t>(output)];
-  const Type& type = frame_->plan->output_types[static_cast<size_t>(output)];
+  const Type& type = *o.type;
   const Slot& slot = frame_->plan->slots[static_cast<size_t>(o.slot)];
   const std::shared_ptr<Allocator>& allocator = model_.allocator();
-  TENON_ASSIGN(Tensor result, operand_tensor(o, type));
+  TENON_ASSIGN(Tensor result, operand_tensor(o));
   if (place.empty_handle()) {
     // Tensors in memory of the caller, the model or the arena are copied; all else is shared inside a run, and handed over at its end.
     // Strings may view the bytes of any value before them, so they are copied here too.
@@ -255,7 +259,7 @@ Status RegionRunner::run(RegionId region, const Wanted& wanted, std::span<const 
   parent_ = parent;
   frame_ = &state_.frames[region];
   if (!frame_->plan || !frame_->plan->takes(wanted, inputs)) {
-    TENON_ASSIGN(auto plan, model_.plan(region, wanted, signature(model_.graph(), region, wanted, inputs)));
+    TENON_ASSIGN(auto plan, model_.plan(region, wanted, inputs));
     TENON_TRY(state_.prepare(*frame_, plan, model_.allocator(), team_.threads()));
   } else {
     TENON_TRY(state_.prepare(*frame_, frame_->plan, model_.allocator(), team_.threads()));
@@ -268,12 +272,12 @@ Status RegionRunner::run(RegionId region, const Wanted& wanted, std::span<const 
     if (slot.kind != Slot::Kind::kInput) continue;
     const Tensor& given = inputs[static_cast<size_t>(slot.index)];
     f.base[i] = given.as<std::byte>();
-    if (!slot.type.is_tensor()) f.dynamic[i] = given;
+    if (!slot.type->is_tensor()) f.dynamic[i] = given;
   }
   // Outputs of known shape get their memory first, so that the last kernel writes into it.
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (!wanted[i]) continue;
-    const Type& type = plan.output_types[i];
+    const Type& type = *plan.outputs[i].type;
     if (outputs[i].empty_handle()) {
       if (!type.is_static()) continue;
       TENON_ASSIGN(outputs[i], Tensor::allocate(type.dtype, type.shape.to_ints(), model_.allocator()));

@@ -37,8 +37,8 @@ class RegionRunner {
   Status fork(const Fork& fork);
   void branch(Branches& all, int32_t index, int thread);
   Status named(const PlanStep& step, Status status) const;
-  Result<Tensor> operand_tensor(const Operand& o, const Type& type) const;
-  Result<Tensor> keep(const Operand& o, const Type& type) const;
+  Result<Tensor> operand_tensor(const Operand& o) const;
+  Result<Tensor> keep(const Operand& o) const;
   Status finish_output(int output, const std::vector<const Buffer*>& theirs, Tensor& place) const;
   Status set_dynamic(const PlanStep& step, int output, Tensor tensor);
 

@@ -37,7 +37,7 @@ Status Session::State::prepare(Frame& frame, const std::shared_ptr<const Plan>& 
   if (frame.arena && frame.arena->size() / 4 > p.arena_bytes + (size_t{1} << 20)) frame.arena.reset();
   TENON_TRY(ensure(frame.arena, p.arena_bytes, allocator));
   frame.base.assign(p.slots.size(), nullptr);
-  frame.dynamic.assign(p.slots.size(), Tensor());
+  frame.dynamic.resize(p.slots.size());  // all are empty between runs
   size_t most_inputs = 0, most_outputs = 0;
   for (const PlanStep& s : p.steps) {
     most_inputs = std::max(most_inputs, s.inputs.size());
@@ -55,6 +55,8 @@ Status Session::State::prepare(Frame& frame, const std::shared_ptr<const Plan>& 
 
 Session::Session(std::shared_ptr<const Model> model, std::unique_ptr<State> state) : model_(std::move(model)), state_(std::move(state)) {}
 Session::~Session() = default;
+
+const Plan& Session::plan() const { return *state_->frames.at(0).plan; }
 
 Status Session::run(std::span<const Tensor> inputs, std::span<Tensor> outputs, const RunOptions& options) {
   const auto& wanted_in = model_->inputs();

@@ -30,7 +30,7 @@ TEST(Expand, BroadcastsBothWays) {
 TEST(Expand, Types) {
   const Dim n = Dim::symbol("n");
   Type shape = Type::of(DType::kInt64, {2});
-  shape.contents = std::vector<Dim>{n, 4};
+  shape.contents = DimList{n, 4};
   EXPECT_EQ((*infer(Op(ops::Expand{}), {Type::of(DType::kFloat32, {1}), shape}))[0].shape.str(), "[n, 4]");
   EXPECT_EQ((*infer(Op(ops::Expand{}), {Type::of(DType::kFloat32, {2, 3, 1}), Type::of(DType::kInt64, {2})}))[0].shape.str(), "[2, 3, ?]");
   EXPECT_EQ((*infer(Op(ops::Expand{}), {Type::of(DType::kFloat32, {n, 3}), Type::of(DType::kInt64, {1})}))[0].shape.str(), "[n, 3]");

@@ -43,10 +43,10 @@ TEST(Reshape, SymbolicDimsStayExact) {
   expect_shape(reshape(floats({n, 3, 4}), {-1, 12}), "[batch, 12]");
   expect_shape(reshape(floats({n, 3, 4}), {-1, 4}), "[3*batch, 4]");
   Type shape = Type::of(DType::kInt64, {3});
-  shape.contents = std::vector<Dim>{n, s, Dim(-1)};
+  shape.contents = DimList{n, s, Dim(-1)};
   expect_shape(infer(Op(ops::Reshape{}), {floats({n, s, 12, 64}), shape}), "[batch, seq, 768]");
   // One element nothing is known about follows from the count.
-  shape.contents = std::vector<Dim>{n, Dim::unknown(), Dim(768)};
+  shape.contents = DimList{n, Dim::unknown(), Dim(768)};
   expect_shape(infer(Op(ops::Reshape{}), {floats({n, s, 768}), shape}), "[batch, seq, 768]");
 }
 

@@ -102,7 +102,7 @@ TEST_F(ConvolutionPasses, OneActivationOnly) {
   expect(passes::fuse_conv_activation, 1);
 }
 TEST_F(ConvolutionPasses, ClipNeedsKnownBounds) {
-  const ValueId low = *graph_.add_input(0, "low", Type::of(DType::kFloat32, Shape(std::vector<Dim>{})));
+  const ValueId low = *graph_.add_input(0, "low", Type::of(DType::kFloat32, Shape(DimList{})));
   output(add(ops::Clip{}, {conv(x_), low, kNone}));
   expect(passes::fuse_conv_activation, 0);
   output(add(ops::Clip{}, {conv(x_), graph_.add_constant(0, "", Tensor::scalar<float>(0)), kNone}));

@@ -120,11 +120,11 @@ struct Bytes {
   bool meets(const Bytes& other) const { return slot == other.slot && first < other.last && other.first < last; }
 };
 
-Bytes bytes(const Plan& plan, const Operand& o, const Type& type) {
+Bytes bytes(const Plan& plan, const Operand& o) {
   const Slot& slot = plan.slots[static_cast<size_t>(o.slot)];
   const bool arena = slot.kind == Slot::Kind::kArena;
   const size_t first = (arena ? slot.offset : 0) + static_cast<size_t>(o.offset);
-  return {arena ? -1 : o.slot, first, first + *bytes_of(type)};
+  return {arena ? -1 : o.slot, first, first + *bytes_of(*o.type)};
 }
 
 /// No branch touches what another one writes.
@@ -135,9 +135,9 @@ void expect_apart(const Plan& plan) {
       for (int32_t s = fork.branches[b]; s < fork.branches[b + 1]; ++s) {
         const PlanStep& step = plan.steps[static_cast<size_t>(s)];
         for (size_t i = 0; i < step.outputs.size(); ++i)
-          if (step.outputs[i].slot >= 0) written[b].push_back(bytes(plan, step.outputs[i], step.output_types[i]));
+          if (step.outputs[i].slot >= 0) written[b].push_back(bytes(plan, step.outputs[i]));
         for (size_t i = 0; i < step.inputs.size(); ++i)
-          if (step.inputs[i].slot >= 0) touched[b].push_back(bytes(plan, step.inputs[i], step.input_types[i]));
+          if (step.inputs[i].slot >= 0) touched[b].push_back(bytes(plan, step.inputs[i]));
       }
       touched[b].insert(touched[b].end(), written[b].begin(), written[b].end());
     }

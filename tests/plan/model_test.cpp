@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "support/ops.h"
@@ -191,6 +192,47 @@ TEST(Model, PlansForManyShapesStayBounded) {
     ASSERT_TRUE(model->run(std::span(&x, 1), out).ok());
   }
   EXPECT_LE(model->stats().plans, model->options().max_plans);
+}
+
+TEST(Model, AShapeMetAgainTakesItsPlan) {
+  auto model = *Model::create(small_graph(Shape{Dim::symbol("n")}), options());
+  const auto plan_of = [&](int64_t n, const Wanted& wanted) {
+    const Tensor x = random_tensor({n}, 1);
+    std::vector<Tensor> out(2);
+    RunOptions o;
+    o.wanted = &wanted;
+    EXPECT_TRUE(model->run(std::span(&x, 1), out, o).ok());
+    return model->plans().at(0);
+  };
+  const Wanted all{true, true}, one{true, false};
+  const auto three = plan_of(3, all), five = plan_of(5, all), less = plan_of(3, one);
+  EXPECT_EQ(std::set({three, five, less}).size(), 3u);
+  EXPECT_EQ(plan_of(3, all), three);
+  EXPECT_EQ(plan_of(3, one), less);
+  EXPECT_EQ(plan_of(5, all), five);
+  EXPECT_EQ(model->stats().plans, 3u);
+  EXPECT_EQ(three->demand, five->demand) << "what is to be run does not depend on the shape";
+  EXPECT_NE(three->demand, less->demand);
+}
+
+TEST(Plan, BytesOfAType) {
+  const auto bytes = [](Shape shape, Layout layout = {}) {
+    Type t = Type::of(DType::kFloat32, std::move(shape));
+    t.layout = layout;
+    return bytes_of(t);
+  };
+  const Layout blocked{Layout::Kind::kChannelBlocked, 8, 0};
+  const int64_t large = int64_t{1} << 62;
+  EXPECT_EQ(*bytes({}), 4u);
+  EXPECT_EQ(*bytes({2, 3, 5}), 120u);
+  EXPECT_EQ(*bytes({2, 3, 5}, blocked), 320u);
+  EXPECT_EQ(*bytes({2, 8, 5}, blocked), 320u);
+  EXPECT_EQ(*bytes({5}, blocked), 20u);
+  EXPECT_EQ(*bytes({large, large, 0}), 0u);
+  EXPECT_EQ(*bytes({0, large, large}), 0u);
+  EXPECT_EQ(bytes({large, large}).status().code(), Code::kLimit);
+  EXPECT_EQ(bytes({int64_t{1} << 45}).status().code(), Code::kLimit);
+  EXPECT_EQ(bytes({-1, 2}).status().code(), Code::kShape);
 }
 
 }  // namespace

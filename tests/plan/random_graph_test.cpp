@@ -44,7 +44,7 @@ class Generator {
  private:
   static constexpr int64_t kBatch = 2;
 
-  ValueId input(std::vector<Dim> dims) {
+  ValueId input(DimList dims) {
     Dims concrete;
     for (const Dim& d : dims) concrete.push_back(d.is_const() ? d.value() : kBatch);
     input_dims_.push_back(concrete);

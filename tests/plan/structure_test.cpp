@@ -93,6 +93,8 @@ TEST(Structures, PassThroughIdentity) {
     const auto optional = model(identity_graph(floats(kOptional)), passes);
     EXPECT_EQ(values<float>((*run(*optional, {vec({4, 5})}))[0]), (std::vector<float>{4, 5}));
     EXPECT_EQ((*run(*optional, {Tensor::none()}))[0].kind(), Tensor::Kind::kNone);
+    EXPECT_EQ(values<float>((*run(*optional, {vec({6, 7, 8})}))[0]), (std::vector<float>{6, 7, 8}));
+    EXPECT_EQ(optional->stats().plans, 1u) << "one plan is good for every optional, whatever it holds";
 
     const auto both = model(identity_graph(floats(kOptionalSequence)), passes);
     expect_list((*run(*both, {list({{6}})}))[0], {{6}});

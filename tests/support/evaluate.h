@@ -53,6 +53,6 @@ inline void expect_failure(const Status& status, Code code, const std::vector<st
 }
 
 /// A type as an operator sees it before anything is computed.
-inline Type symbolic(DType dtype, std::vector<Dim> dims) { return Type::of(dtype, Shape(std::move(dims))); }
+inline Type symbolic(DType dtype, DimList dims) { return Type::of(dtype, Shape(std::move(dims))); }
 
 }  // namespace tenon::test

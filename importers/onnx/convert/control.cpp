@@ -9,14 +9,14 @@ namespace tenon::onnx {
 
 Shape merged(const Shape& a, const Shape& b) {
   if (!a.ranked() || !b.ranked() || a.rank() != b.rank()) return Shape::unranked();
-  std::vector<Dim> dims;
+  DimList dims;
   for (int i = 0; i < a.rank(); ++i) dims.push_back(a[i] == b[i] ? a[i] : Dim::unknown());
   return Shape(std::move(dims));
 }
 
 Type loosened(const Type& t) {
   if (!t.ranked() || !t.is_tensor()) return Type::unranked(t.dtype, t.structure);
-  std::vector<Dim> dims;
+  DimList dims;
   for (int i = 0; i < t.rank(); ++i) dims.push_back(Dim::unknown());
   return Type::of(t.dtype, Shape(std::move(dims)));
 }
@@ -79,7 +79,7 @@ Status convert_loop(NodeContext& ctx) {
     } else if (!t.is_tensor()) {
       return shape_error("output ", i + 1, " of the body is ", t.str(), ", expected a tensor: scan outputs are stacked");
     } else if (t.ranked()) {
-      std::vector<Dim> dims{Dim::unknown()};
+      DimList dims{Dim::unknown()};
       dims.insert(dims.end(), t.shape.begin(), t.shape.end());
       op.results.push_back({t.dtype, Shape(std::move(dims))});
     } else {

@@ -37,7 +37,7 @@ Result<int> scan_inputs(NodeContext& ctx, int values) {
 /// Without dim `axis`.
 Type without(const Type& t, int64_t axis) {
   if (!t.ranked()) return Type::unranked(t.dtype);
-  std::vector<Dim> dims = t.shape.dims();
+  DimList dims = t.shape.dims();
   dims.erase(dims.begin() + axis);
   return Type::of(t.dtype, Shape(std::move(dims)));
 }
@@ -45,7 +45,7 @@ Type without(const Type& t, int64_t axis) {
 /// With a dim inserted at `axis`.
 Shape with(const Shape& shape, int64_t axis, const Dim& dim) {
   if (!shape.ranked()) return Shape::unranked();
-  std::vector<Dim> dims = shape.dims();
+  DimList dims = shape.dims();
   dims.insert(dims.begin() + axis, dim);
   return Shape(std::move(dims));
 }
