@@ -105,9 +105,7 @@ Result<bool> fuse_rotary_embedding(Graph& graph, NodeId id) {
     op.swap = true;
     found.x = graph.node(producer(graph, found.x)).inputs[0];
   }
-  Patch patch(graph, id);
-  TENON_TRY(patch.become(op, {found.x, found.cos, found.sin}));
-  return patch.apply();
+  return become(graph, id, op, {found.x, found.cos, found.sin});
 }
 
 }  // namespace tenon::passes
