@@ -2,20 +2,26 @@
 
 namespace tenon::passes {
 
-/// Transpose(Attention(...), 0 2 1 3) -> Attention that writes [batch, rows, heads, size], when nothing else reads it.
+/// Transpose(Attention(...), 0 2 1 3) -> Attention that writes [batch, rows, heads, size], when nothing else reads it; a Cast in between
+/// stays behind it.
 Result<bool> absorb_attention_transpose(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   const auto* transpose = std::get_if<ops::Transpose>(&node.op);
   if (transpose == nullptr || transpose->perm != std::vector<int64_t>{0, 2, 1, 3}) return false;
-  const auto* found = graph.producer_as<ops::Attention>(node.inputs[0]);
-  if (found == nullptr || !graph.single_use(node.inputs[0])) return false;
-  const Node& source = graph.node(graph.value(node.inputs[0]).producer);
+  ValueId value = node.inputs[0];
+  const auto* cast = graph.producer_as<ops::Cast>(value);
+  if (cast != nullptr && graph.single_use(value)) value = graph.node(producer(graph, value)).inputs[0];
+  const auto* found = graph.producer_as<ops::Attention>(value);
+  if (found == nullptr || !graph.single_use(value)) return false;
+  const Node& source = graph.node(producer(graph, value));
   if (source.region != node.region) return false;
   ops::Attention op = *found;
   op.y_by_row = !op.y_by_row;
+  if (cast == nullptr) return become(graph, id, op, source.inputs);
+  const ops::Cast last = *cast;
   Patch patch(graph, id);
-  TENON_TRY(patch.become(op, source.inputs));
-  return patch.apply();
+  TENON_ASSIGN(const ValueId y, patch.add1(op, source.inputs));
+  return patch.apply(last, {y});
 }
 
 }  // namespace tenon::passes

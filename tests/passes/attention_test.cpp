@@ -56,6 +56,36 @@ TEST_F(AttentionPasses, PlainKeysAlreadyTransposed) {
   expect(passes::fuse_attention, 1, 1);
 }
 
+TEST_F(AttentionPasses, MaskedByAWhere) {
+  for (const bool where_true : {false, true}) {
+    graph_ = Graph();
+    inputs_.clear();
+    const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), bits = input({2, 1, 1, 5});
+    const ValueId condition = add(ops::Binary{Binary::Kind::kGreater}, {bits, constant(0.0f)}), scores = mul(matmul(q, k), 0.3f);
+    std::vector<ValueId> choice{condition, scores, constant(-2.0f)};
+    if (where_true) std::swap(choice[1], choice[2]);
+    output(matmul(softmax(add(ops::Where{}, choice)), v));
+    expect(passes::fuse_attention, 1, 3);
+  }
+}
+
+TEST_F(AttentionPasses, ChoicesThatAreNoMaskStay) {
+  const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), other = input({2, 3, 9, 5}), one = input({2});
+  const ValueId condition = add(ops::Binary{Binary::Kind::kGreater}, {other, constant(0.0f)});
+  output(matmul(softmax(add(ops::Where{}, {condition, matmul(q, k), constant(0.0f)})), v));  // 0 leaves the score
+  output(matmul(softmax(add(ops::Where{}, {condition, matmul(q, k), other})), v));
+  const ValueId wide = add(ops::Binary{Binary::Kind::kGreater}, {reshape(one, {2, 1, 1, 1, 1}), constant(0.0f)});
+  output(matmul(softmax(add(ops::Where{}, {wide, matmul(q, k), constant(-1.0f)})), v));
+  expect(passes::fuse_attention, 0, 15);
+}
+
+TEST_F(AttentionPasses, SoftmaxThatFlattensBeforeTheLastDim) {
+  const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8});
+  output(matmul(add(ops::Softmax{.axis = 3, .flatten = true}, {matmul(q, k)}), v));
+  output(matmul(add(ops::Softmax{.axis = 2, .flatten = true}, {matmul(q, k)}), v));
+  expect(passes::fuse_attention, 1, 4);
+}
+
 TEST_F(AttentionPasses, ThreeDims) {
   const ValueId q = input({6, 9, 8}), k = input({6, 5, 8}), v = input({6, 5, 8});
   output(matmul(softmax(mul(matmul(q, transpose(k, {0, 2, 1})), 0.3f)), v));
