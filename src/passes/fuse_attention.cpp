@@ -83,6 +83,19 @@ bool take_flat_transpose(const Graph& graph, ValueId& value) {
   return swaps;
 }
 
+/// Whether `flat` [b * h, m, n] is `wide` [b, h, m, n] with b and h run together.
+bool runs_together(const Type& wide, const Type& flat) {
+  if (!wide.ranked() || !flat.ranked() || wide.rank() != 4 || flat.rank() != 3) return false;
+  return wide.shape[0] * wide.shape[1] == flat.shape[0] && wide.shape[2] == flat.shape[1] && wide.shape[3] == flat.shape[2];
+}
+
+/// x where `value` is a Reshape of it between [b, h, m, n] and [b * h, m, n], else kNone.
+ValueId before_reshape(const Graph& graph, ValueId value) {
+  if (graph.producer_as<ops::Reshape>(value) == nullptr) return kNone;
+  const ValueId x = graph.node(producer(graph, value)).inputs[0];
+  return runs_together(graph.type(x), graph.type(value)) || runs_together(graph.type(value), graph.type(x)) ? x : kNone;
+}
+
 /// What Expand, Tile or Concat makes several of; kNone where Concat joins different ones. The caller checks the types.
 ValueId repeated(const Graph& graph, ValueId value) {
   const NodeId id = producer(graph, value);
@@ -133,9 +146,10 @@ bool fits(const Type& mask, const Type& scores) {
   return true;
 }
 
-/// Whether a product of matrices is behind casts and scalings.
+/// Whether a product of matrices is behind casts, scalings and a cut of the batch into heads.
 bool are_scores(const Graph& graph, ValueId value) {
   double ignored = 1;
+  if (const ValueId x = before_reshape(graph, value); x != kNone && graph.single_use(value)) value = x;
   take_scale(graph, value, ignored);
   value = skip_casts(graph, value);
   take_scale(graph, value, ignored);
@@ -216,9 +230,18 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   if (softmax == kNone || !is_attention_dtype(dtype)) return false;
 
   double scale = 1;
-  const auto masked = take_mask(graph, skip_casts(graph, graph.node(graph.value(softmax).producer).inputs[0]));
+  ValueId scores = skip_casts(graph, graph.node(graph.value(softmax).producer).inputs[0]);
+  // The scores of heads that run together with the batch are cut for their mask and put together again.
+  const ValueId cut = before_reshape(graph, scores);
+  const bool mask_of_heads = cut != kNone && graph.single_use(scores) && graph.type(cut).rank() == 4;
+  const auto masked = take_mask(graph, mask_of_heads ? cut : scores);
   if (!masked) return false;
-  ValueId scores = skip_casts(graph, masked->scores);
+  scores = skip_casts(graph, masked->scores);
+  if (mask_of_heads) {
+    if (!graph.single_use(scores)) return false;
+    scores = before_reshape(graph, scores);
+    if (scores == kNone) return false;
+  }
   while (take_scale(graph, scores, scale)) {
   }
   const Node* first = made_by<ops::MatMul>(graph, scores);
@@ -227,18 +250,20 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   scale *= static_cast<double>(first_op.alpha);
 
   ValueId q = first->inputs[0], k = first->inputs[1], v = node.inputs[1];
-  const int rank = graph.type(scores).ranked() ? graph.type(scores).rank() : 0;
+  int rank = graph.type(scores).ranked() ? graph.type(scores).rank() : 0;
   if (rank != 3 && rank != 4) return false;
+  // From [batch, rows, heads, size], or [rows, heads, size].
+  const auto take_by_row = [&graph, &rank](ValueId& value) {
+    return rank == 4 ? take_transpose(graph, value, {0, 2, 1, 3}) : take_transpose(graph, value, {1, 0, 2});
+  };
   take_scale(graph, q, scale);
-  if (rank == 4) {
-    op.q_by_row = take_transpose(graph, q, {0, 2, 1, 3});
-    op.v_by_row = take_transpose(graph, v, {0, 2, 1, 3});
-  }
+  op.q_by_row = take_by_row(q);
+  op.v_by_row = take_by_row(v);
   take_scale(graph, q, scale);
   take_scale(graph, k, scale);
   op.k_transposed = !first_op.trans_b;
   if (op.k_transposed) {
-    if (rank == 4 && take_transpose(graph, k, {0, 2, 3, 1})) {
+    if (rank == 4 ? take_transpose(graph, k, {0, 2, 3, 1}) : take_transpose(graph, k, {1, 2, 0})) {
       op.k_transposed = false;
       op.k_by_row = true;
     } else if ((rank == 4 && (take_transpose(graph, k, {0, 1, 3, 2}) || take_flat_transpose(graph, k))) ||
@@ -247,16 +272,41 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
     }
   }
   take_scale(graph, k, scale);
-  if (rank == 4 && !op.k_transposed && !op.k_by_row) {
+  if (!op.k_transposed && !op.k_by_row) {
     ValueId k0 = k, v0 = v;
-    if (!op.v_by_row && take_repeat(graph, k0) && take_repeat(graph, v0)) {
+    if (rank == 4 && !op.v_by_row && take_repeat(graph, k0) && take_repeat(graph, v0)) {
       k = k0;
       v = v0;
-      op.v_by_row = take_transpose(graph, v, {0, 2, 1, 3});
+      op.v_by_row = take_by_row(v);
     }
-    op.k_by_row = take_transpose(graph, k, {0, 2, 1, 3});
+    op.k_by_row = take_by_row(k);
   }
   take_scale(graph, k, scale);
+
+  // Heads that run together with the batch are cut where they were put together; the result is put together as q was.
+  ops::Reshape together;
+  ValueId flat_shape = kNone;
+  const ValueId q4 = before_reshape(graph, q), k4 = before_reshape(graph, k), v4 = before_reshape(graph, v);
+  const ValueId mask = masked->addend != kNone ? masked->addend : masked->condition;
+  const auto same_heads = [&graph](ValueId a, ValueId b) {
+    const Shape &x = graph.type(a).shape, &y = graph.type(b).shape;
+    return x.rank() == 4 && x.rank() == y.rank() && x[0] == y[0] && x[1] == y[1];
+  };
+  if (rank == 3 && !op.q_by_row && !op.k_by_row && !op.v_by_row && !op.k_transposed && q4 != kNone && k4 != kNone && v4 != kNone &&
+      same_heads(q4, k4) && same_heads(q4, v4) && (mask_of_heads ? same_heads(q4, cut) : mask == kNone || graph.type(mask).rank() < 3) &&
+      graph.type(q).shape[2] == graph.type(v).shape[2]) {
+    together = *graph.producer_as<ops::Reshape>(q);
+    flat_shape = graph.node(producer(graph, q)).inputs[1];
+    rank = 4;
+    q = q4;
+    k = k4;
+    v = v4;
+    op.q_by_row = take_by_row(q);
+    op.k_by_row = take_by_row(k);
+    op.v_by_row = take_by_row(v);
+  } else if (mask_of_heads) {
+    return false;
+  }
   const Reshaped behind[] = {scale_before_reshape(graph, q), scale_before_reshape(graph, k)};
   op.scale = static_cast<float>(scale * behind[0].scale * behind[1].scale);
 
@@ -298,9 +348,13 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
       TENON_ASSIGN(input, patch.add1(widen, {input}));
     }
   }
-  if (dtype == DType::kFloat32) return patch.apply(op, std::move(inputs));
-  TENON_ASSIGN(const ValueId wide, patch.add1(op, std::move(inputs)));
-  return patch.apply(ops::Cast{dtype}, {wide});
+  if (dtype == DType::kFloat32 && flat_shape == kNone) return patch.apply(op, std::move(inputs));
+  TENON_ASSIGN(ValueId y, patch.add1(op, std::move(inputs)));
+  if (flat_shape == kNone) return patch.apply(ops::Cast{dtype}, {y});
+  if (dtype != DType::kFloat32) {
+    TENON_ASSIGN(y, patch.add1(ops::Cast{dtype}, {y}));
+  }
+  return patch.apply(together, {y, flat_shape});
 }
 
 }  // namespace tenon::passes

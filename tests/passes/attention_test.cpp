@@ -92,6 +92,40 @@ TEST_F(AttentionPasses, ThreeDims) {
   expect(passes::fuse_attention, 1, 1);
 }
 
+TEST_F(AttentionPasses, RowsBeforeHeadsWithoutABatch) {
+  const ValueId q = input({9, 6, 8}), k = input({5, 6, 8}), v = input({5, 6, 8}), mask = input({9, 5});
+  const ValueId scores = plus(matmul(mul(transpose(q, {1, 0, 2}), 0.3f), transpose(k, {1, 2, 0})), mask);
+  output(transpose(matmul(softmax(scores), transpose(v, {1, 0, 2})), {1, 0, 2}));
+  expect(passes::fuse_attention, 1, 2);
+  expect(passes::absorb_attention_transpose, 1, 1);
+}
+
+/// As bart: a product for each of batch * heads, cut into heads for the mask alone.
+TEST_F(AttentionPasses, HeadsThatRunTogetherWithTheBatch) {
+  for (const bool masked : {false, true}) {
+    graph_ = Graph();
+    inputs_.clear();
+    const auto heads = [&](int64_t rows) { return reshape(transpose(input({2, rows, 3, 8}), {0, 2, 1, 3}), {6, rows, 8}); };
+    const ValueId q = heads(9), k = heads(5), v = heads(5);
+    ValueId scores = matmul(mul(q, 0.3f), transpose(k, {0, 2, 1}));
+    if (masked) scores = reshape(plus(reshape(scores, {2, 3, 9, 5}), input({2, 1, 9, 5})), {6, 9, 5});
+    output(transpose(reshape(matmul(softmax(scores), v), {2, 3, 9, 8}), {0, 2, 1, 3}));
+    expect(passes::fuse_attention, 1, 4);
+    expect(passes::absorb_attention_transpose, 1, 1);
+  }
+}
+
+/// The mask is of other heads than the operands have, or of all heads in one dim.
+TEST_F(AttentionPasses, HeadsCutOtherwiseForTheMask) {
+  const auto heads = [&](int64_t rows) { return reshape(input({2, 3, rows, 8}), {6, rows, 8}); };
+  const ValueId q = heads(9), k = heads(5), v = heads(5), q2 = heads(9);
+  const ValueId other = reshape(matmul(q, transpose(k, {0, 2, 1})), {3, 2, 9, 5});
+  output(matmul(softmax(reshape(plus(other, input({3, 1, 9, 5})), {6, 9, 5})), v));
+  output(matmul(softmax(plus(matmul(q2, transpose(k, {0, 2, 1})), input({6, 9, 5}))), v));
+  const int before = static_cast<int>(graph_.live_nodes());
+  expect(passes::fuse_attention, 1, before - 4);  // the second alone, and in three dims
+}
+
 TEST_F(AttentionPasses, RepeatedHeads) {
   const ValueId q = input({1, 6, 2, 8}), k = input({1, 2, 5, 8}), v = input({1, 2, 5, 8});
   auto repeat = [&](ValueId x) {
@@ -225,6 +259,17 @@ TEST_F(RotaryPasses, ByHalves) {
   const ValueId a = half(x, false), b = half(x, true);
   output(concat(sub(times(a, cos), times(b, sin)), plus(times(a, sin), times(cos, b))));
   expect(passes::fuse_rotary_embedding, 1, 1);
+}
+
+TEST_F(RotaryPasses, HalvesAreComputedInFloat32) {
+  for (const DType dtype : {DType::kFloat16, DType::kBFloat16}) {
+    graph_ = Graph();
+    inputs_.clear();
+    const auto cast = [&](ValueId x, DType to) { return add(ops::Cast{to}, {x}); };
+    const ValueId x = cast(input({2, 3, 9, 8}), dtype), cos = cast(input({1, 1, 9, 8}), dtype), sin = cast(input({1, 1, 9, 8}), dtype);
+    output(cast(plus(times(x, cos), times(rotated(x), sin)), DType::kFloat32));
+    expect(passes::fuse_rotary_embedding, 1, 9, dtype == DType::kFloat16 ? 2e-2f : 2e-1f);
+  }
 }
 
 TEST_F(RotaryPasses, NeighboursStay) {

@@ -298,6 +298,30 @@ def test_attention_of_open_sizes(masked):
     assert b.steps(attend_bert(b, q, k, v, mask)) == {"Attention": 1}
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_of_heads_run_together_with_the_batch(masked):
+    """As bart."""
+    b = Builder()
+    q, k, v = (b.Reshape(heads(b, x), [BATCH * HEADS, ROWS, SIZE])
+               for x in (b.Mul(b.input(BATCH, ROWS, WIDTH), SIZE ** -0.5), b.input(BATCH, ROWS, WIDTH), b.input(BATCH, ROWS, WIDTH)))
+    scores = b.MatMul(q, b.Transpose(k, perm=[0, 2, 1]))
+    if masked:
+        scores = b.Add(b.Reshape(scores, [BATCH, HEADS, ROWS, ROWS]), b.input(BATCH, 1, ROWS, ROWS))
+        scores = b.Reshape(scores, [BATCH * HEADS, ROWS, ROWS])
+    y = b.Reshape(b.MatMul(b.Softmax(scores, axis=-1), v), [BATCH, HEADS, ROWS, SIZE])
+    assert b.steps(merged(b, y)) == {"Attention": 1}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_of_rows_before_the_batch(masked):
+    """As torch.nn.MultiheadAttention."""
+    b = Builder()
+    q, k, v = (b.Transpose(b.Reshape(b.input(ROWS, BATCH, WIDTH), [ROWS, BATCH * HEADS, SIZE]), perm=[1, 0, 2]) for _ in range(3))
+    scores = b.MatMul(b.Mul(q, SIZE ** -0.5), b.Transpose(k, perm=[0, 2, 1]))
+    y = b.MatMul(b.Softmax(b.Add(scores, b.input(ROWS, ROWS)) if masked else scores, axis=-1), v)
+    assert b.steps(b.Reshape(b.Transpose(y, perm=[1, 0, 2]), [ROWS, BATCH, WIDTH])) == {"Attention": 1}
+
+
 @pytest.mark.parametrize("where_true", [False, True])
 @pytest.mark.parametrize("fill", [-1e4, -3.4e38])
 def test_attention_masked_by_a_choice(where_true, fill):
