@@ -23,11 +23,13 @@ struct ScoreRow {
   float* scores;
   int64_t keys;
 
-  /// scores + mask, unless that is null; returns the largest. NaN anywhere makes the sum of Exponentials NaN, whatever this returns.
-  float Prepare(const float* mask, int64_t mask_key) const {
+  /// The scores under the mask, unless that is null; returns the largest. NaN anywhere makes the sum of Exponentials NaN, whatever this
+  /// returns.
+  float Prepare(const AttentionParams& p, const float* mask) const {
     const DF d;
     for (int64_t i = keys; i % kLanes != 0; ++i) scores[i] = -kInfinity;
-    if (mask != nullptr) AddMask(mask, mask_key);
+    if (mask != nullptr && p.mask_replaces) Mask(p, mask, [](VF s, VF m) { return hn::IfThenElse(hn::Eq(m, hn::Zero(DF())), s, m); });
+    if (mask != nullptr && !p.mask_replaces) Mask(p, mask, [](VF s, VF m) { return hn::Add(s, m); });
     VF largest = hn::Set(d, -kInfinity), second = largest;
     int64_t i = 0;
     for (; i + kLanes < keys; i += 2 * kLanes) {
@@ -38,14 +40,15 @@ struct ScoreRow {
     return hn::GetLane(hn::MaxOfLanes(d, hn::Max(largest, second)));
   }
 
-  void AddMask(const float* mask, int64_t mask_key) const {
+  template <class Apply>
+  void Mask(const AttentionParams& p, const float* mask, Apply apply) const {
     const DF d;
-    const VF same = hn::Set(d, mask_key == 0 ? mask[0] : 0.0f);
+    const VF same = hn::Set(d, p.mask_key == 0 ? mask[0] : 0.0f);
     int64_t i = 0;
     for (; i + kLanes <= keys; i += kLanes) {
-      hn::StoreU(hn::Add(hn::LoadU(d, scores + i), mask_key != 0 ? hn::LoadU(d, mask + i) : same), d, scores + i);
+      hn::StoreU(apply(hn::LoadU(d, scores + i), p.mask_key != 0 ? hn::LoadU(d, mask + i) : same), d, scores + i);
     }
-    for (; i < keys; ++i) scores[i] += mask[i * mask_key];
+    for (; i < keys; ++i) scores[i] = hn::GetLane(apply(hn::Set(d, scores[i]), hn::Set(d, mask[i * p.mask_key])));
   }
 
   /// scores = exp(scores - shift); returns their sum.
@@ -166,7 +169,7 @@ void AttentionBlocks(const AttentionParams& p, const Call& call, Range range) {
         alignas(64) float maxima[RunningSoftmax::kRows] = {};
         for (int64_t r = 0; r < rows; ++r) {
           const float* mask = p.masked ? call.in<float>(3) + head.at(p.mask) + (row + r) * p.mask.row + key * p.mask_key : nullptr;
-          maxima[r] = ScoreRow{scores + r * kRowStride, keys}.Prepare(mask, p.mask_key);
+          maxima[r] = ScoreRow{scores + r * kRowStride, keys}.Prepare(p, mask);
         }
         softmax.Take(scores, rows, keys, maxima, sums, key > 0 ? value_panels : 0);
         t.a = scores;
@@ -203,7 +206,7 @@ void AttentionFew(const AttentionParams& p, const Call& call, Range range) {
     for (int64_t r = 0; r < m; ++r) {
       const ScoreRow line{scores + r * step, p.keys};
       const float* mask = p.masked ? call.in<float>(3) + head.at(p.mask) + r * p.mask.row : nullptr;
-      const float max = line.Prepare(mask, p.mask_key);
+      const float max = line.Prepare(p, mask);
       const float sum = line.Exponentials(max == -kInfinity ? 0.0f : max);
       totals[r] = max == -kInfinity ? std::numeric_limits<float>::quiet_NaN() : sum;
     }

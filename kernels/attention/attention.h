@@ -5,7 +5,7 @@
 
 namespace tenon::kernels {
 
-/// Inputs: 0 Q, 1 K, 2 V, 3 mask (added to the scores); output 0. All float32. Strides in elements; elements along the head size are
+/// Inputs: 0 Q, 1 K, 2 V, 3 mask; output 0. All float32. Strides in elements; elements along the head size are
 /// contiguous in Q, V and the output. Query head h reads head h / (heads / kv_heads) of K and V.
 struct AttentionParams {
   int64_t batch = 0, heads = 0, kv_heads = 0;
@@ -22,6 +22,7 @@ struct AttentionParams {
   int64_t k_size = 1;    ///< stride of K along the head size
   int64_t mask_key = 0;  ///< stride of the mask along the keys: 0 or 1
   bool masked = false;
+  bool mask_replaces = false;  ///< a number of the mask that is not 0 stands for the score; else it is added to it
 
   // Panels of K^T and V in Call::shared, in floats, one matrix a batch and kv head.
   int64_t k_at = 0, v_at = 0;

@@ -102,4 +102,13 @@ Result<bool> Patch::apply() {
   return true;
 }
 
+Result<bool> Patch::apply(Op op, std::vector<ValueId> inputs) {
+  TENON_TRY(become(std::move(op), std::move(inputs)));
+  return apply();
+}
+
+Result<bool> become(Graph& graph, NodeId id, Op op, std::vector<ValueId> inputs) {
+  return Patch(graph, id).apply(std::move(op), std::move(inputs));
+}
+
 }  // namespace tenon

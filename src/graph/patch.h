@@ -33,6 +33,8 @@ class Patch {
   /// Applies all. True when done; an error (and an unchanged graph) when a replacement's type disagrees or add() had failed. Nodes that
   /// nothing reads afterwards, the anchor included, are removed.
   Result<bool> apply();
+  /// become(), then apply().
+  Result<bool> apply(Op op, std::vector<ValueId> inputs);
 
  private:
   Graph& graph_;
@@ -41,5 +43,8 @@ class Patch {
   std::vector<std::pair<ValueId, ValueId>> replacements_;
   Status failed_;
 };
+
+/// A patch that makes node `id` this one and does nothing else.
+Result<bool> become(Graph& graph, NodeId id, Op op, std::vector<ValueId> inputs);
 
 }  // namespace tenon

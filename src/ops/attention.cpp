@@ -148,6 +148,7 @@ Result<Step> bind(const Attention& op, const BindContext& ctx) {
   p.y = y.operand;
   if (ctx.has_input(3)) {
     p.masked = true;
+    p.mask_replaces = op.mask_replaces;
     Dims mask = ctx.dims(3);
     mask.insert(mask.begin(), 4 - mask.size(), 1);
     int64_t step = 1, strides[4];

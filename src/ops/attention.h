@@ -20,12 +20,14 @@ struct Attention {
   bool nan_to_zero = false;  ///< rows whose softmax is NaN give 0
   bool q_by_row = false, k_by_row = false, v_by_row = false, y_by_row = false;
   Window q_heads = {}, k_heads = {}, v_heads = {};
-  bool k_transposed = false;  ///< the last two dims of K are [size, keys]; not together with k_by_row
+  bool mask_replaces = false;  ///< scores give way to the mask where that is not 0, instead of being added to it
+  bool k_transposed = false;   ///< the last two dims of K are [size, keys]; not together with k_by_row
 
   bool operator==(const Attention&) const = default;
 };
 
-/// (Q, K, V, mask?: float32) -> (y). The mask broadcasts to [batch, heads, queries, keys] and is added to the scaled scores. Q may have a
+/// (Q, K, V, mask?: float32) -> (y). The mask broadcasts to [batch, heads, queries, keys] and is added to the scaled scores
+/// or stands for them. Q may have a
 /// multiple of K's and V's heads. Heads have at most kernels::kAttentionSize elements.
 Result<Types> infer(const Attention&, const Types& in);
 Result<Step> bind(const Attention&, const BindContext&);

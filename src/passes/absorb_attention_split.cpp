@@ -26,31 +26,31 @@ std::optional<Heads> cut_before_reshape(const Graph& graph, ValueId operand) {
   return Heads{part->source, part->first / size.value(), heads.value(), size.value(), width / size.value()};
 }
 
-/// An operand by head: Gather(i, axis 0) of Transpose(2, 0, 3, 1, 4) of Reshape [batch, rows, 3, heads, size] of [batch, rows, ...].
-std::optional<Heads> cut_after_reshape(const Graph& graph, ValueId operand) {
-  const auto* gather = graph.producer_as<ops::Gather>(operand);
-  if (gather == nullptr || gather->axis != 0) return std::nullopt;
-  const Node& taken = graph.node(producer(graph, operand));
-  const auto index = scalar_constant(graph, taken.inputs[1]);
-  const auto* transpose = graph.producer_as<ops::Transpose>(taken.inputs[0]);
-  if (!index || graph.type(taken.inputs[1]).rank() != 0 || transpose == nullptr || transpose->perm != std::vector<int64_t>{2, 0, 3, 1, 4})
-    return std::nullopt;
-  const ValueId wide = graph.node(producer(graph, taken.inputs[0])).inputs[0];
-  if (graph.producer_as<ops::Reshape>(wide) == nullptr) return std::nullopt;
+/// One of three in Reshape [batch, rows, 3, heads, size] of [batch, rows, ...]: by row as they lie there, by head behind
+/// Transpose(2, 0, 3, 1, 4).
+std::optional<Heads> cut_after_reshape(const Graph& graph, ValueId operand, bool by_row) {
+  const auto taken = element_of(graph, operand, by_row ? 2 : 0);
+  if (!taken) return std::nullopt;
+  ValueId wide = taken->source;
+  if (!by_row) {
+    const auto* transpose = graph.producer_as<ops::Transpose>(wide);
+    if (transpose == nullptr || transpose->perm != std::vector<int64_t>{2, 0, 3, 1, 4}) return std::nullopt;
+    wide = graph.node(producer(graph, wide)).inputs[0];
+  }
+  if (graph.producer_as<ops::Reshape>(wide) == nullptr || !graph.type(wide).ranked() || graph.type(wide).rank() != 5) return std::nullopt;
   const ValueId source = graph.node(producer(graph, wide)).inputs[0];
   const Type &x = graph.type(source), &w = graph.type(wide);
   if (!x.ranked() || x.rank() != 3 || !(x.shape[0] == w.shape[0]) || !(x.shape[1] == w.shape[1])) return std::nullopt;
   for (size_t i = 2; i < 5; ++i)
     if (!w.shape[i].is_const() || w.shape[i].value() <= 0) return std::nullopt;
-  const int64_t many = w.shape[2].value(), heads = w.shape[3].value();
-  const int64_t which = static_cast<int64_t>(*index) < 0 ? static_cast<int64_t>(*index) + many : static_cast<int64_t>(*index);
-  return Heads{source, which * heads, heads, w.shape[4].value(), many * heads};
+  const int64_t heads = w.shape[3].value();
+  return Heads{source, taken->first * heads, heads, w.shape[4].value(), w.shape[2].value() * heads};
 }
 
 }  // namespace
 
-/// Attention of parts of one product, cut by Split or Slice and then reshaped into heads, or reshaped, transposed and then taken by Gather
-/// -> Attention of windows of the product's heads.
+/// Attention of parts of one product, cut by Split or Slice and then reshaped into heads, or reshaped, maybe transposed, and then taken one
+/// by one -> Attention of windows of the product's heads.
 Result<bool> absorb_attention_split(Graph& graph, NodeId id) {
   const auto* found = std::get_if<ops::Attention>(&graph.node(id).op);
   if (found == nullptr) return false;
@@ -65,7 +65,8 @@ Result<bool> absorb_attention_split(Graph& graph, NodeId id) {
   for (size_t i = 0; i < 3; ++i) {
     auto& [by_row, window] = operands[i];
     if (window.heads != 0 || (i == 1 && op.k_transposed)) continue;
-    const auto heads = by_row ? cut_before_reshape(graph, inputs[i]) : cut_after_reshape(graph, inputs[i]);
+    auto heads = by_row ? cut_before_reshape(graph, inputs[i]) : std::nullopt;
+    if (!heads) heads = cut_after_reshape(graph, inputs[i], by_row);
     if (!heads) continue;
     const ValueId shape = patch.constant(Tensor::of<int64_t>({4}, {0, 0, heads->all, heads->size}));
     TENON_ASSIGN(inputs[i], patch.add1(ops::Reshape{}, {heads->source, shape}));
@@ -74,8 +75,7 @@ Result<bool> absorb_attention_split(Graph& graph, NodeId id) {
     changed = true;
   }
   if (!changed) return false;
-  TENON_TRY(patch.become(op, std::move(inputs)));
-  return patch.apply();
+  return patch.apply(op, std::move(inputs));
 }
 
 }  // namespace tenon::passes

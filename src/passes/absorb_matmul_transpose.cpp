@@ -37,9 +37,7 @@ Result<bool> absorb_matmul_transpose(Graph& graph, NodeId id) {
     inputs[1] = b;
     op.trans_b = !op.trans_b;
   }
-  Patch patch(graph, id);
-  TENON_TRY(patch.become(op, std::move(inputs)));
-  return patch.apply();
+  return become(graph, id, op, std::move(inputs));
 }
 
 }  // namespace tenon::passes

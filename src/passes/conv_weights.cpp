@@ -91,8 +91,7 @@ Result<bool> scale_conv(Graph& graph, NodeId id, const ConvMatch& conv, const st
   Patch patch(graph, id);
   const ValueId new_weights = patch.constant(std::move(scaled));
   const ValueId new_bias = patch.constant(Tensor::of<float>({conv.filters}, bias));
-  TENON_TRY(patch.become(op, {inputs[0], new_weights, new_bias}));
-  return patch.apply();
+  return patch.apply(op, {inputs[0], new_weights, new_bias});
 }
 
 }  // namespace tenon::passes

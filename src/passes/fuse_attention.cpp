@@ -83,22 +83,47 @@ bool take_flat_transpose(const Graph& graph, ValueId& value) {
   return swaps;
 }
 
-/// Steps over the repetition of heads: [b, h, s, d] to [b, h, 1, s, d], Expand to [b, h, g, s, d], Reshape to [b, h * g, s, d].
+/// Whether `flat` [b * h, m, n] is `wide` [b, h, m, n] with b and h run together.
+bool runs_together(const Type& wide, const Type& flat) {
+  if (!wide.ranked() || !flat.ranked() || wide.rank() != 4 || flat.rank() != 3) return false;
+  return wide.shape[0] * wide.shape[1] == flat.shape[0] && wide.shape[2] == flat.shape[1] && wide.shape[3] == flat.shape[2];
+}
+
+/// x where `value` is a Reshape of it between [b, h, m, n] and [b * h, m, n], else kNone.
+ValueId before_reshape(const Graph& graph, ValueId value) {
+  if (graph.producer_as<ops::Reshape>(value) == nullptr) return kNone;
+  const ValueId x = graph.node(producer(graph, value)).inputs[0];
+  return runs_together(graph.type(x), graph.type(value)) || runs_together(graph.type(value), graph.type(x)) ? x : kNone;
+}
+
+/// What Expand, Tile or Concat makes several of; kNone where Concat joins different ones. The caller checks the types.
+ValueId repeated(const Graph& graph, ValueId value) {
+  const NodeId id = producer(graph, value);
+  if (id == kNone) return kNone;
+  const Node& node = graph.node(id);
+  if (std::holds_alternative<ops::Concat>(node.op)) {
+    return std::equal(node.inputs.begin() + 1, node.inputs.end(), node.inputs.begin()) ? node.inputs[0] : kNone;
+  }
+  return std::holds_alternative<ops::Expand>(node.op) || std::holds_alternative<ops::Tile>(node.op) ? node.inputs[0] : kNone;
+}
+
+/// Steps over the repetition of heads: [b, h, s, d] to [b, h, 1, s, d], of which Expand, Tile or Concat makes [b, h, g, s, d], Reshape
+/// to [b, h * g, s, d].
 bool take_repeat(const Graph& graph, ValueId& value) {
   const auto* reshape = graph.producer_as<ops::Reshape>(value);
   if (reshape == nullptr) return false;
   const ValueId wide = graph.node(graph.value(value).producer).inputs[0];
-  if (graph.producer_as<ops::Expand>(wide) == nullptr) return false;
-  const ValueId one = graph.node(graph.value(wide).producer).inputs[0];
-  if (graph.producer_as<ops::Unsqueeze>(one) == nullptr) return false;
+  const ValueId one = repeated(graph, wide);
+  if (graph.producer_as<ops::Unsqueeze>(one) == nullptr && graph.producer_as<ops::Reshape>(one) == nullptr) return false;
   const ValueId source = graph.node(graph.value(one).producer).inputs[0];
   const Type &a = graph.type(source), &b = graph.type(wide), &c = graph.type(value), &u = graph.type(one);
   if (!a.ranked() || !b.ranked() || !c.ranked() || !u.ranked() || a.rank() != 4 || u.rank() != 5 || b.rank() != 5 || c.rank() != 4)
     return false;
   const Dim &h = a.shape[1], &g = b.shape[2];
-  const bool repeats = u.shape[2].is(1) && h.is_const() && g.is_const() && a.shape[0] == b.shape[0] && h == b.shape[1] &&
-                       a.shape[2] == b.shape[3] && a.shape[3] == b.shape[4] && c.shape[0] == b.shape[0] && c.shape[1] == h * g &&
-                       c.shape[2] == b.shape[3] && c.shape[3] == b.shape[4];
+  const bool repeats = u.shape[0] == a.shape[0] && u.shape[1] == h && u.shape[2].is(1) && u.shape[3] == a.shape[2] && h.is_const() &&
+                       g.is_const() && a.shape[0] == b.shape[0] && h == b.shape[1] && a.shape[2] == b.shape[3] &&
+                       a.shape[3] == b.shape[4] && c.shape[0] == b.shape[0] && c.shape[1] == h * g && c.shape[2] == b.shape[3] &&
+                       c.shape[3] == b.shape[4];
   if (repeats) value = source;
   return repeats;
 }
@@ -113,12 +138,57 @@ bool plain_product(const Node& node) {
 
 /// Broadcasts to the scores without making them larger.
 bool fits(const Type& mask, const Type& scores) {
-  if (!mask.ranked() || !scores.ranked() || mask.rank() > scores.rank() || mask.dtype != scores.dtype || !mask.layout.plain()) return false;
+  if (!mask.ranked() || !scores.ranked() || mask.rank() > scores.rank() || !mask.layout.plain()) return false;
   for (int i = 0; i < mask.rank(); ++i) {
     const Dim& have = mask.shape[static_cast<size_t>(mask.rank() - 1 - i)];
     if (!have.is(1) && !(have == scores.shape[static_cast<size_t>(scores.rank() - 1 - i)])) return false;
   }
   return true;
+}
+
+/// Whether a product of matrices is behind casts, scalings and a cut of the batch into heads.
+bool are_scores(const Graph& graph, ValueId value) {
+  double ignored = 1;
+  if (const ValueId x = before_reshape(graph, value); x != kNone && graph.single_use(value)) value = x;
+  take_scale(graph, value, ignored);
+  value = skip_casts(graph, value);
+  take_scale(graph, value, ignored);
+  return made_by<ops::MatMul>(graph, value) != nullptr;
+}
+
+/// Scores and their mask: an addend, or a condition with the number that stands for the scores where it is false (or true).
+struct Masked {
+  ValueId scores = kNone, addend = kNone, condition = kNone;
+  float fill = 0;
+  bool where_true = false;
+};
+
+/// Add(scores, addend), Where(condition, scores, fill) or Where(condition, fill, scores) with a constant fill; nullopt for other sums and
+/// choices, and no mask when there is neither.
+std::optional<Masked> take_mask(const Graph& graph, ValueId value) {
+  const Node* add = made_by<ops::Binary>(graph, value);
+  if (add != nullptr && std::get<ops::Binary>(add->op).kind == ops::Binary::Kind::kAdd) {
+    for (size_t side = 0; side < 2; ++side) {
+      const ValueId scores = add->inputs[side], addend = add->inputs[1 - side];
+      if (graph.type(addend).dtype == graph.type(scores).dtype && fits(graph.type(addend), graph.type(scores)) && are_scores(graph, scores))
+        return Masked{scores, addend};
+    }
+    return std::nullopt;
+  }
+  const Node* where = made_by<ops::Where>(graph, value);
+  if (where == nullptr) return Masked{value};
+  for (size_t side = 1; side < 3; ++side) {
+    const ValueId scores = where->inputs[side];
+    const auto fill = scalar_constant(graph, where->inputs[3 - side]);
+    ValueId condition = where->inputs[0];
+    if (const Node* expand = made_by<ops::Expand>(graph, condition)) condition = expand->inputs[0];
+    // A mask of 0 leaves the score; the type says that the fill does not add dims.
+    if (!fill || *fill != *fill || static_cast<float>(*fill) == 0 || !graph.type(scores).ranked() ||
+        !graph.type(value).same_as(graph.type(scores)) || !fits(graph.type(condition), graph.type(scores)) || !are_scores(graph, scores))
+      continue;
+    return Masked{scores, kNone, condition, static_cast<float>(*fill), side == 2};
+  }
+  return std::nullopt;
 }
 
 /// The softmax behind the probabilities: itself, or as written to give 0 where it is NaN: Where(IsNaN(p), 0, p).
@@ -138,7 +208,8 @@ ValueId softmax_of(const Graph& graph, ValueId probabilities, bool* nan_to_zero)
     return kNone;
   }
   const auto* softmax = graph.producer_as<ops::Softmax>(value);
-  if (softmax == nullptr || softmax->kind != ops::Softmax::Kind::kSoftmax || softmax->flatten || !graph.type(value).ranked()) return kNone;
+  if (softmax == nullptr || softmax->kind != ops::Softmax::Kind::kSoftmax || !graph.type(value).ranked()) return kNone;
+  // Of the last dim alone there is nothing to flatten.
   const int rank = graph.type(value).rank();
   return softmax->axis == -1 || softmax->axis == rank - 1 ? value : kNone;
 }
@@ -146,8 +217,8 @@ ValueId softmax_of(const Graph& graph, ValueId probabilities, bool* nan_to_zero)
 }  // namespace
 
 /// MatMul(Softmax(MatMul(q, k^T) * scale + mask), v) -> Attention(q, k, v, mask), with the transposes, scalings and repeated heads in front
-/// of q, k and v taken in, in the ways exporters write them, and no other readers in between. float16 and bfloat16 are computed in float32
-/// and rounded once.
+/// of q, k and v taken in, in the ways exporters write them, and no other readers in between. Scores may be masked by a Where too.
+/// float16 and bfloat16 are computed in float32 and rounded once.
 Result<bool> fuse_attention(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   if (!std::holds_alternative<ops::MatMul>(node.op) || !plain_product(node)) return false;
@@ -159,23 +230,18 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   if (softmax == kNone || !is_attention_dtype(dtype)) return false;
 
   double scale = 1;
-  ValueId scores = skip_casts(graph, graph.node(graph.value(softmax).producer).inputs[0]), mask = kNone;
-  if (const Node* add = made_by<ops::Binary>(graph, scores);
-      add != nullptr && std::get<ops::Binary>(add->op).kind == ops::Binary::Kind::kAdd) {
-    for (size_t side = 0; side < 2 && mask == kNone; ++side) {
-      ValueId product_side = add->inputs[side];
-      double ignored = 1;
-      take_scale(graph, product_side, ignored);
-      product_side = skip_casts(graph, product_side);
-      take_scale(graph, product_side, ignored);
-      if (made_by<ops::MatMul>(graph, product_side) == nullptr || !fits(graph.type(add->inputs[1 - side]), graph.type(add->inputs[side])))
-        continue;
-      mask = add->inputs[1 - side];
-      scores = add->inputs[side];
-    }
-    if (mask == kNone) return false;
+  ValueId scores = skip_casts(graph, graph.node(graph.value(softmax).producer).inputs[0]);
+  // The scores of heads that run together with the batch are cut for their mask and put together again.
+  const ValueId cut = before_reshape(graph, scores);
+  const bool mask_of_heads = cut != kNone && graph.single_use(scores) && graph.type(cut).rank() == 4;
+  const auto masked = take_mask(graph, mask_of_heads ? cut : scores);
+  if (!masked) return false;
+  scores = skip_casts(graph, masked->scores);
+  if (mask_of_heads) {
+    if (!graph.single_use(scores)) return false;
+    scores = before_reshape(graph, scores);
+    if (scores == kNone) return false;
   }
-  scores = skip_casts(graph, scores);
   while (take_scale(graph, scores, scale)) {
   }
   const Node* first = made_by<ops::MatMul>(graph, scores);
@@ -184,18 +250,20 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   scale *= static_cast<double>(first_op.alpha);
 
   ValueId q = first->inputs[0], k = first->inputs[1], v = node.inputs[1];
-  const int rank = graph.type(scores).ranked() ? graph.type(scores).rank() : 0;
+  int rank = graph.type(scores).ranked() ? graph.type(scores).rank() : 0;
   if (rank != 3 && rank != 4) return false;
+  // From [batch, rows, heads, size], or [rows, heads, size].
+  const auto take_by_row = [&graph, &rank](ValueId& value) {
+    return rank == 4 ? take_transpose(graph, value, {0, 2, 1, 3}) : take_transpose(graph, value, {1, 0, 2});
+  };
   take_scale(graph, q, scale);
-  if (rank == 4) {
-    op.q_by_row = take_transpose(graph, q, {0, 2, 1, 3});
-    op.v_by_row = take_transpose(graph, v, {0, 2, 1, 3});
-  }
+  op.q_by_row = take_by_row(q);
+  op.v_by_row = take_by_row(v);
   take_scale(graph, q, scale);
   take_scale(graph, k, scale);
   op.k_transposed = !first_op.trans_b;
   if (op.k_transposed) {
-    if (rank == 4 && take_transpose(graph, k, {0, 2, 3, 1})) {
+    if (rank == 4 ? take_transpose(graph, k, {0, 2, 3, 1}) : take_transpose(graph, k, {1, 2, 0})) {
       op.k_transposed = false;
       op.k_by_row = true;
     } else if ((rank == 4 && (take_transpose(graph, k, {0, 1, 3, 2}) || take_flat_transpose(graph, k))) ||
@@ -204,16 +272,41 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
     }
   }
   take_scale(graph, k, scale);
-  if (rank == 4 && !op.k_transposed && !op.k_by_row) {
+  if (!op.k_transposed && !op.k_by_row) {
     ValueId k0 = k, v0 = v;
-    if (!op.v_by_row && take_repeat(graph, k0) && take_repeat(graph, v0)) {
+    if (rank == 4 && !op.v_by_row && take_repeat(graph, k0) && take_repeat(graph, v0)) {
       k = k0;
       v = v0;
-      op.v_by_row = take_transpose(graph, v, {0, 2, 1, 3});
+      op.v_by_row = take_by_row(v);
     }
-    op.k_by_row = take_transpose(graph, k, {0, 2, 1, 3});
+    op.k_by_row = take_by_row(k);
   }
   take_scale(graph, k, scale);
+
+  // Heads that run together with the batch are cut where they were put together; the result is put together as q was.
+  ops::Reshape together;
+  ValueId flat_shape = kNone;
+  const ValueId q4 = before_reshape(graph, q), k4 = before_reshape(graph, k), v4 = before_reshape(graph, v);
+  const ValueId mask = masked->addend != kNone ? masked->addend : masked->condition;
+  const auto same_heads = [&graph](ValueId a, ValueId b) {
+    const Shape &x = graph.type(a).shape, &y = graph.type(b).shape;
+    return x.rank() == 4 && x.rank() == y.rank() && x[0] == y[0] && x[1] == y[1];
+  };
+  if (rank == 3 && !op.q_by_row && !op.k_by_row && !op.v_by_row && !op.k_transposed && q4 != kNone && k4 != kNone && v4 != kNone &&
+      same_heads(q4, k4) && same_heads(q4, v4) && (mask_of_heads ? same_heads(q4, cut) : mask == kNone || graph.type(mask).rank() < 3) &&
+      graph.type(q).shape[2] == graph.type(v).shape[2]) {
+    together = *graph.producer_as<ops::Reshape>(q);
+    flat_shape = graph.node(producer(graph, q)).inputs[1];
+    rank = 4;
+    q = q4;
+    k = k4;
+    v = v4;
+    op.q_by_row = take_by_row(q);
+    op.k_by_row = take_by_row(k);
+    op.v_by_row = take_by_row(v);
+  } else if (mask_of_heads) {
+    return false;
+  }
   const Reshaped behind[] = {scale_before_reshape(graph, q), scale_before_reshape(graph, k)};
   op.scale = static_cast<float>(scale * behind[0].scale * behind[1].scale);
 
@@ -229,9 +322,17 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   const bool grouped = hq.is_const() && hk.is_const() && hk.value() > 0 && hq.value() % hk.value() == 0;
   if (!(hk == hv) || !(hq == hk || grouped)) return false;
 
-  std::vector<ValueId> inputs{q, k, v};
-  if (mask != kNone) inputs.push_back(mask);
   Patch patch(graph, id);
+  std::vector<ValueId> inputs{q, k, v};
+  if (masked->addend != kNone) inputs.push_back(masked->addend);
+  if (masked->condition != kNone) {
+    op.mask_replaces = true;
+    std::vector<ValueId> choice{masked->condition, patch.constant(Tensor::of<float>({}, {0})),
+                                patch.constant(Tensor::of<float>({}, {masked->fill}))};
+    if (masked->where_true) std::swap(choice[1], choice[2]);
+    TENON_ASSIGN(const ValueId mask, patch.add1(ops::Where{}, std::move(choice)));
+    inputs.push_back(mask);
+  }
   for (size_t i = 0; i < 2; ++i) {
     if (behind[i].x == kNone) continue;
     const Node& reshape = graph.node(graph.value(inputs[i]).producer);
@@ -247,13 +348,13 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
       TENON_ASSIGN(input, patch.add1(widen, {input}));
     }
   }
-  if (dtype == DType::kFloat32) {
-    TENON_TRY(patch.become(op, std::move(inputs)));
-  } else {
-    TENON_ASSIGN(const ValueId wide, patch.add1(op, std::move(inputs)));
-    TENON_TRY(patch.become(ops::Cast{dtype}, {wide}));
+  if (dtype == DType::kFloat32 && flat_shape == kNone) return patch.apply(op, std::move(inputs));
+  TENON_ASSIGN(ValueId y, patch.add1(op, std::move(inputs)));
+  if (flat_shape == kNone) return patch.apply(ops::Cast{dtype}, {y});
+  if (dtype != DType::kFloat32) {
+    TENON_ASSIGN(y, patch.add1(ops::Cast{dtype}, {y}));
   }
-  return patch.apply();
+  return patch.apply(together, {y, flat_shape});
 }
 
 }  // namespace tenon::passes

@@ -34,9 +34,7 @@ Result<bool> fuse_conv_activation(Graph& graph, NodeId id) {
     activation.alpha = unary->alpha;
     activation.beta = unary->beta;
   }
-  Patch patch(graph, id);
-  TENON_TRY(patch.become(std::move(op), graph.node(source).inputs));
-  return patch.apply();
+  return become(graph, id, std::move(op), graph.node(source).inputs);
 }
 
 }  // namespace tenon::passes

@@ -36,9 +36,7 @@ Result<bool> fuse_conv_input_scale(Graph& graph, NodeId id) {
     inputs.resize(5, kNone);
     inputs[0] = x;
     inputs[4] = scale;
-    Patch patch(graph, id);
-    TENON_TRY(patch.become(op, std::move(inputs)));
-    return patch.apply();
+    return become(graph, id, op, std::move(inputs));
   }
   return false;
 }

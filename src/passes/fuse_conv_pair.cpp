@@ -18,9 +18,7 @@ Result<bool> fuse_conv_pair(Graph& graph, NodeId id) {
   if (!pair_pays(op, graph.type(source.inputs[0]), graph.type(source.inputs[1]), graph.type(node.inputs[1]))) return false;
   const auto bias = [](const Node& n) { return given(n, 2) ? n.inputs[2] : kNone; };
   std::vector<ValueId> inputs{source.inputs[0], source.inputs[1], bias(source), node.inputs[1], bias(node)};
-  Patch patch(graph, id);
-  TENON_TRY(patch.become(op, std::move(inputs)));
-  return patch.apply();
+  return become(graph, id, op, std::move(inputs));
 }
 
 }  // namespace tenon::passes

@@ -22,9 +22,7 @@ Result<bool> fuse_conv_residual(Graph& graph, NodeId id) {
     std::vector<ValueId> inputs = source.inputs;
     inputs.resize(4, kNone);
     inputs[3] = residual;
-    Patch patch(graph, id);
-    TENON_TRY(patch.become(op, std::move(inputs)));
-    return patch.apply();
+    return become(graph, id, op, std::move(inputs));
   }
   return false;
 }

@@ -140,9 +140,7 @@ Result<bool> fuse_elementwise(Graph& graph, NodeId id) {
     if (inner.steps.empty()) continue;
     Program both = inlined(outer, i, inner);
     if (both.steps.empty() || !layouts_agree(graph, both, out)) continue;
-    Patch patch(graph, id);
-    TENON_TRY(patch.become(ops::Elementwise{std::move(both.steps)}, both.inputs));
-    return patch.apply();
+    return become(graph, id, ops::Elementwise{std::move(both.steps)}, both.inputs);
   }
   return false;
 }

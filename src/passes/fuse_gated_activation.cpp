@@ -70,9 +70,7 @@ Result<bool> fuse_gated_activation(Graph& graph, NodeId id) {
     const ValueId core = gated(graph, gate).x == kNone ? scaled(graph, gate).x : gate;
     const Product all = product_of(graph, y, {g.x, core});
     if (!close(all.scale, g.scale) || !has_factors(all, {g.x, core})) continue;
-    Patch patch(graph, id);
-    TENON_TRY(patch.become(g.op, {g.x}));
-    return patch.apply();
+    return become(graph, id, g.op, {g.x});
   }
   return false;
 }

@@ -20,9 +20,7 @@ Result<bool> fuse_integer_bias(Graph& graph, NodeId id) {
     if (!b.ranked() || b.rank() < 2 || addend.dtype != DType::kFloat32 || !addend.ranked() || addend.rank() != 1) continue;
     if (ops::dims_equal(addend.shape[0], b.shape[b.rank() - 1]) != true) continue;
     inputs[ops::kBias] = bias;
-    Patch patch(graph, id);
-    TENON_TRY(patch.become(*product, std::move(inputs)));
-    return patch.apply();
+    return become(graph, id, *product, std::move(inputs));
   }
   return false;
 }

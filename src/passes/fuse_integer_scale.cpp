@@ -59,9 +59,7 @@ Result<bool> fuse_integer_scale(Graph& graph, NodeId id) {
     inputs.resize(ops::kQuantizedInputs, kNone);
     inputs[ops::kAScale] = scales.a;
     inputs[ops::kBScale] = scales.b;
-    Patch patch(graph, id);
-    TENON_TRY(patch.become(std::move(op), std::move(inputs)));
-    return patch.apply();
+    return become(graph, id, std::move(op), std::move(inputs));
   }
   return false;
 }

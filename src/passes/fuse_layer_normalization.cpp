@@ -6,17 +6,26 @@ namespace tenon::passes {
 /// (x - mean(x)) / sqrt(mean((x - mean(x))^2) + epsilon)  ->  LayerNormalization(x, ones)
 /// LayerNormalization(x, ones) * scale                    ->  LayerNormalization(x, scale)
 /// LayerNormalization(x, scale) + bias                    ->  LayerNormalization(x, scale, bias)
-/// The three steps together take every spelling. Scale and bias reach no further than the normalised axes; the value in between
+/// Cast(LayerNormalization(Cast(x), ones))                ->  LayerNormalization(x, ones) of a half x, which is computed in float32 as well
+/// The steps together take every spelling. Scale and bias reach no further than the normalised axes; the value in between
 /// has no other reader.
 Result<bool> fuse_layer_normalization(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
+  if (const ValueId x = narrowed(graph, id); x != kNone) {
+    const auto* norm = graph.producer_as<ops::LayerNormalization>(node.inputs[0]);
+    if (norm == nullptr) return false;
+    const int64_t axes = norm->axis < 0 ? -norm->axis : graph.type(x).rank() - norm->axis;
+    const ops::LayerNormalization half = *norm;
+    Patch patch(graph, id);
+    const ValueId scale = patch.constant(ones_for(graph, x, axes));
+    return patch.apply(half, {x, scale});
+  }
   const auto* op = std::get_if<ops::Binary>(&node.op);
   if (!op || node.outputs[0] == kNone) return false;
   if (const Normalized n = normalized(graph, id); n.x != kNone && n.centred) {
     Patch patch(graph, id);
     const ValueId scale = patch.constant(ones_for(graph, n.x, n.axes));
-    TENON_TRY(patch.become(ops::LayerNormalization{-n.axes, static_cast<float>(n.epsilon)}, {n.x, scale}));
-    return patch.apply();
+    return patch.apply(ops::LayerNormalization{-n.axes, static_cast<float>(n.epsilon)}, {n.x, scale});
   }
   if (op->kind != ops::Binary::Kind::kMul && op->kind != ops::Binary::Kind::kAdd) return false;
   for (int side = 0; side < 2; ++side) {
@@ -31,9 +40,7 @@ Result<bool> fuse_layer_normalization(Graph& graph, NodeId id) {
     if (op->kind == ops::Binary::Kind::kMul && !all_ones(graph, source.inputs[1])) continue;
     std::vector<ValueId> inputs{x, source.inputs[1], other};
     if (op->kind == ops::Binary::Kind::kMul) inputs = {x, other};
-    Patch patch(graph, id);
-    TENON_TRY(patch.become(*norm, inputs));
-    return patch.apply();
+    return become(graph, id, *norm, inputs);
   }
   return false;
 }

@@ -38,15 +38,11 @@ Result<bool> fuse_matmul_activation(Graph& graph, NodeId id) {
     op.activation.alpha = unary->alpha;
     op.activation.beta = unary->beta;
   }
+  if (shape == kNone) return become(graph, id, op, source.inputs);
+  const ops::Reshape reshape = *graph.producer_as<ops::Reshape>(node.inputs[0]);
   Patch patch(graph, id);
-  if (shape == kNone) {
-    TENON_TRY(patch.become(op, source.inputs));
-  } else {
-    const ops::Reshape reshape = *graph.producer_as<ops::Reshape>(node.inputs[0]);
-    TENON_ASSIGN(const ValueId activated, patch.add1(op, source.inputs));
-    TENON_TRY(patch.become(reshape, {activated, shape}));
-  }
-  return patch.apply();
+  TENON_ASSIGN(const ValueId activated, patch.add1(op, source.inputs));
+  return patch.apply(reshape, {activated, shape});
 }
 
 }  // namespace tenon::passes

@@ -51,8 +51,7 @@ Result<bool> through_reshape(Graph& graph, NodeId id, size_t side) {
   Patch patch(graph, id);
   TENON_ASSIGN(inputs[3], patch.add1(ops::Reshape{}, {addend, patch.constant(Tensor::of<int64_t>({2}, {-1, columns}))}));
   TENON_ASSIGN(const ValueId sum, patch.add1(op, std::move(inputs)));
-  TENON_TRY(patch.become(back, {sum, shape}));
-  return patch.apply();
+  return patch.apply(back, {sum, shape});
 }
 
 }  // namespace
@@ -87,9 +86,7 @@ Result<bool> fuse_matmul_addend(Graph& graph, NodeId id) {
     } else {
       continue;
     }
-    Patch patch(graph, id);
-    TENON_TRY(patch.become(op, std::move(inputs)));
-    return patch.apply();
+    return become(graph, id, op, std::move(inputs));
   }
   return false;
 }

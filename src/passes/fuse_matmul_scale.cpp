@@ -29,9 +29,7 @@ Result<bool> fuse_matmul_scale(Graph& graph, NodeId id) {
     if (!std::isnormal(static_cast<float>(alpha))) continue;
     ops::MatMul op = *found;
     op.alpha = static_cast<float>(alpha);
-    Patch patch(graph, id);
-    TENON_TRY(patch.become(op, source.inputs));
-    return patch.apply();
+    return become(graph, id, op, source.inputs);
   }
   return false;
 }

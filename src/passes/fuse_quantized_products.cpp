@@ -137,9 +137,7 @@ Result<bool> fuse_quantized_products(Graph& graph, NodeId id) {
   const Operand a = operand(graph, in[0]), b = operand(graph, in[1]);
   if (sum != nullptr) {
     if (!a || !b || a.axis >= 0 || b.axis >= 0 || !(graph.type(a.x).shape == graph.type(b.x).shape)) return false;
-    Patch patch(graph, id);
-    TENON_TRY(patch.become(ops::QLinearAdd{quantize->to}, {a.x, a.scale, a.zero, b.x, b.scale, b.zero, scale, zero}));
-    return patch.apply();
+    return become(graph, id, ops::QLinearAdd{quantize->to}, {a.x, a.scale, a.zero, b.x, b.scale, b.zero, scale, zero});
   }
   if (!a || !b || a.axis >= 0 || constant(graph, b.x) == nullptr) return false;
   const bool has_third = in.size() > 2 && in[2] != kNone;
@@ -149,8 +147,7 @@ Result<bool> fuse_quantized_products(Graph& graph, NodeId id) {
   const int rank = graph.type(b.x).rank();
   if (product != nullptr) {
     if (!plain_product(*product) || has_third || rank < 2 || (b.axis >= 0 && b.axis != rank - 1)) return false;
-    TENON_TRY(patch.become(ops::QLinearMatMul{quantize->to}, std::move(inputs)));
-    return patch.apply();
+    return patch.apply(ops::QLinearMatMul{quantize->to}, std::move(inputs));
   }
   if (!conv->activation.none() || b.axis > 0 || rank < 3 || rank > 5) return false;
   if (has_third) {
@@ -158,8 +155,7 @@ Result<bool> fuse_quantized_products(Graph& graph, NodeId id) {
     if (!bias) return false;
     inputs.push_back(patch.constant(*std::move(bias)));
   }
-  TENON_TRY(patch.become(ops::QLinearConv{.window = conv->window, .group = conv->group, .to = quantize->to}, std::move(inputs)));
-  return patch.apply();
+  return patch.apply(ops::QLinearConv{.window = conv->window, .group = conv->group, .to = quantize->to}, std::move(inputs));
 }
 
 }  // namespace tenon::passes

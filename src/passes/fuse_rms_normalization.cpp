@@ -5,16 +5,25 @@ namespace tenon::passes {
 
 /// x / sqrt(mean(x^2) + epsilon)       ->  RMSNormalization(x, ones)
 /// RMSNormalization(x, ones) * scale   ->  RMSNormalization(x, scale)
+/// Cast(RMSNormalization(Cast(x), ones))  ->  RMSNormalization(x, ones) of a half x, which is computed in float32 as well
 /// The scale reaches no further than the normalised axes; the value in between has no other reader.
 Result<bool> fuse_rms_normalization(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
+  if (const ValueId x = narrowed(graph, id); x != kNone) {
+    const auto* norm = graph.producer_as<ops::RMSNormalization>(node.inputs[0]);
+    if (norm == nullptr) return false;
+    const int64_t axes = norm->axis < 0 ? -norm->axis : graph.type(x).rank() - norm->axis;
+    const ops::RMSNormalization half = *norm;
+    Patch patch(graph, id);
+    const ValueId scale = patch.constant(ones_for(graph, x, axes));
+    return patch.apply(half, {x, scale});
+  }
   const auto* op = std::get_if<ops::Binary>(&node.op);
   if (!op || node.outputs[0] == kNone) return false;
   if (const Normalized n = normalized(graph, id); n.x != kNone && !n.centred) {
     Patch patch(graph, id);
     const ValueId scale = patch.constant(ones_for(graph, n.x, n.axes));
-    TENON_TRY(patch.become(ops::RMSNormalization{-n.axes, static_cast<float>(n.epsilon)}, {n.x, scale}));
-    return patch.apply();
+    return patch.apply(ops::RMSNormalization{-n.axes, static_cast<float>(n.epsilon)}, {n.x, scale});
   }
   if (op->kind != ops::Binary::Kind::kMul) return false;
   for (int side = 0; side < 2; ++side) {
@@ -26,9 +35,7 @@ Result<bool> fuse_rms_normalization(Graph& graph, NodeId id) {
     if (source.region != node.region || !graph.type(x).ranked() || !all_ones(graph, source.inputs[1])) continue;
     const int64_t axes = norm->axis < 0 ? -norm->axis : graph.type(x).rank() - norm->axis;
     if (!within_last_axes(graph, scale, x, axes) || graph.type(scale).dtype != graph.type(y).dtype) continue;
-    Patch patch(graph, id);
-    TENON_TRY(patch.become(*norm, {x, scale}));
-    return patch.apply();
+    return become(graph, id, *norm, {x, scale});
   }
   return false;
 }

@@ -80,7 +80,7 @@ Rotary by_halves(const Graph& graph, const Node& concat) {
 }  // namespace
 
 /// x * cos + Concat(-second half of x, first half) * sin -> RotaryEmbedding(x, cos, sin), and the same with the halves worked out one by
-/// one; float32 of rank 4. A Transpose 0 2 1 3 in front goes too.
+/// one; of rank 4. A Transpose 0 2 1 3 in front goes too. float16 and bfloat16 are computed in float32 and rounded once.
 Result<bool> fuse_rotary_embedding(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   const auto* binary = std::get_if<ops::Binary>(&node.op);
@@ -93,7 +93,10 @@ Result<bool> fuse_rotary_embedding(Graph& graph, NodeId id) {
   }
   if (found.x == kNone || !same_type(graph, found.x, node.outputs[0])) return false;
   const Type &x = graph.type(found.x), &cos = graph.type(found.cos), &sin = graph.type(found.sin);
-  const auto fits = [](const Type& t) { return t.dtype == DType::kFloat32 && t.layout.plain() && t.ranked() && t.rank() <= 4; };
+  const bool half = x.dtype == DType::kFloat16 || x.dtype == DType::kBFloat16;
+  const auto fits = [&](const Type& t) {
+    return t.dtype == x.dtype && (half || t.dtype == DType::kFloat32) && t.layout.plain() && t.ranked() && t.rank() <= 4;
+  };
   if (!fits(x) || !fits(cos) || !fits(sin) || x.rank() != 4 || cos.rank() == 0 || sin.rank() == 0) return false;
   // Halves worked out one by one share their angles.
   const Dim angles = concat != nullptr ? Dim(x.shape[3].value() / 2) : x.shape[3];
@@ -105,9 +108,15 @@ Result<bool> fuse_rotary_embedding(Graph& graph, NodeId id) {
     op.swap = true;
     found.x = graph.node(producer(graph, found.x)).inputs[0];
   }
+  if (!half) return become(graph, id, op, {found.x, found.cos, found.sin});
+  const DType dtype = x.dtype;
+  std::vector<ValueId> inputs{found.x, found.cos, found.sin};
   Patch patch(graph, id);
-  TENON_TRY(patch.become(op, {found.x, found.cos, found.sin}));
-  return patch.apply();
+  for (ValueId& input : inputs) {
+    TENON_ASSIGN(input, patch.add1(ops::Cast{DType::kFloat32}, {input}));
+  }
+  TENON_ASSIGN(const ValueId y, patch.add1(op, std::move(inputs)));
+  return patch.apply(ops::Cast{dtype}, {y});
 }
 
 }  // namespace tenon::passes

@@ -28,8 +28,7 @@ Result<bool> gather_quantized(Graph& graph, NodeId id) {
     if (inputs[i] == kNone) continue;
     TENON_ASSIGN(inputs[i], patch.add1(rows, {inputs[i], indices}));
   }
-  TENON_TRY(patch.become(op, std::move(inputs)));
-  return patch.apply();
+  return patch.apply(op, std::move(inputs));
 }
 
 }  // namespace tenon::passes

@@ -14,9 +14,7 @@ Result<bool> give_plain_results(Graph& graph, NodeId id) {
   ops::QLinearConv op = *conv;
   op.quads = false;
   std::vector<ValueId> inputs = graph.node(producer(graph, y)).inputs;
-  Patch patch(graph, id);
-  TENON_TRY(patch.become(std::move(op), std::move(inputs)));
-  return patch.apply();
+  return become(graph, id, std::move(op), std::move(inputs));
 }
 
 }  // namespace tenon::passes

@@ -95,8 +95,7 @@ Result<bool> merge_attention_products(Graph& graph, NodeId id) {
   const ValueId shape = patch.constant(Tensor::of<int64_t>({4}, {0, 0, heads, size}));
   TENON_ASSIGN(const ValueId all, patch.add1(ops::Reshape{}, {product, shape}));
   inputs[0] = inputs[1] = inputs[2] = all;
-  TENON_TRY(patch.become(op, std::move(inputs)));
-  return patch.apply();
+  return patch.apply(op, std::move(inputs));
 }
 
 }  // namespace tenon::passes

@@ -90,8 +90,7 @@ Result<bool> merge_reshapes(Graph& graph, NodeId id) {
   if (!target || (computed && !says_the_same(graph, node, *target))) return false;
   Patch patch(graph, id);
   const ValueId shape = patch.constant(Tensor::of<int64_t>({static_cast<int64_t>(target->dims.size())}, target->dims));
-  TENON_TRY(patch.become(target->op, {from, shape}));
-  return patch.apply();
+  return patch.apply(target->op, {from, shape});
 }
 
 }  // namespace tenon::passes

@@ -63,6 +63,16 @@ Mean mean_of(const Graph& graph, ValueId value) {
   return k > 0 ? Mean{in[0], k} : Mean{};
 }
 
+/// What is squared under variance = mean(d^2) + epsilon.
+ValueId deviation_of(const Graph& graph, ValueId variance) {
+  if (!is_binary(graph, variance, B::kAdd)) return kNone;
+  for (const ValueId term : inputs_of(graph, variance)) {
+    const Mean mean = mean_of(graph, term);
+    if (mean.of != kNone && graph.producer_as<ops::Binary>(mean.of) != nullptr) return inputs_of(graph, mean.of)[0];
+  }
+  return kNone;
+}
+
 /// a and b are one value, or two differences of the same two values.
 bool same_difference(const Graph& graph, ValueId a, ValueId b) {
   if (a == b) return true;
@@ -94,7 +104,60 @@ Normalized match(const Graph& graph, ValueId d, ValueId variance) {
   return {};
 }
 
+/// value = r * scale, where r = variance^(-1/2).
+struct ScaledRoot {
+  ValueId r = kNone, scale = kNone, variance = kNone;
+};
+ScaledRoot scaled_root(const Graph& graph, ValueId value) {
+  if (!is_binary(graph, value, B::kMul)) return {};
+  const auto& in = inputs_of(graph, value);
+  for (size_t side = 0; side < 2; ++side)
+    if (const ValueId v = inverse_root_of(graph, in[side]); v != kNone) return {in[side], in[1 - side], v};
+  return {};
+}
+
+/// x * a + (bias - m * a) with a = r * scale.
+Regrouped shifted_by_mean(const Graph& graph, ValueId product, ValueId rest) {
+  if (!is_binary(graph, product, B::kMul) || !is_binary(graph, rest, B::kSub)) return {};
+  const ValueId bias = inputs_of(graph, rest)[0], shift = inputs_of(graph, rest)[1];
+  if (!is_binary(graph, shift, B::kMul)) return {};
+  for (size_t i = 0; i < 2; ++i) {
+    const ValueId x = inputs_of(graph, product)[i], a = inputs_of(graph, product)[1 - i];
+    const auto& of_mean = inputs_of(graph, shift);
+    const ValueId m = of_mean[0] == a ? of_mean[1] : of_mean[1] == a ? of_mean[0] : kNone;
+    const ScaledRoot root = scaled_root(graph, a);
+    if (m == kNone || root.r == kNone) continue;
+    const ValueId d = deviation_of(graph, root.variance);
+    if (!is_binary(graph, d, B::kSub) || inputs_of(graph, d) != std::vector<ValueId>{x, m} || !match(graph, d, root.variance).centred)
+      continue;
+    return {d, root.r, root.scale, bias, false};
+  }
+  return {};
+}
+
 }  // namespace
+
+Regrouped regrouped(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  const auto* op = std::get_if<ops::Binary>(&node.op);
+  if (!op || node.outputs[0] == kNone || !is_float(graph.type(node.outputs[0]).dtype)) return {};
+  Regrouped found;
+  for (size_t side = 0; side < 2 && found.d == kNone; ++side) {
+    const ValueId a = node.inputs[side], b = node.inputs[1 - side];
+    if (op->kind == B::kMul) {
+      const ScaledRoot root = scaled_root(graph, b);
+      if (root.r != kNone && match(graph, a, root.variance).x != kNone) found = {a, root.r, root.scale, kNone, false};
+    } else if (op->kind == B::kDiv && side == 0 && is_binary(graph, a, B::kMul)) {
+      const ValueId variance = root_of(graph, b);
+      const auto& in = inputs_of(graph, a);
+      for (size_t i = 0; i < 2 && variance != kNone && found.d == kNone; ++i)
+        if (match(graph, in[i], variance).x != kNone) found = {in[i], b, in[1 - i], kNone, true};
+    } else if (op->kind == B::kAdd) {
+      found = shifted_by_mean(graph, a, b);
+    }
+  }
+  return found.d != kNone && same_type(graph, found.d, node.outputs[0]) ? found : Regrouped{};
+}
 
 Normalized normalized(const Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
@@ -148,6 +211,18 @@ Tensor ones_for(const Graph& graph, ValueId x, int64_t axes) {
     case DType::kBFloat16: return filled<BFloat16>(dims);
     default: return filled<float>(dims);
   }
+}
+
+ValueId narrowed(const Graph& graph, NodeId id) {
+  const Node& node = graph.node(id);
+  const auto* cast = std::get_if<ops::Cast>(&node.op);
+  if (!cast || (cast->to != DType::kFloat16 && cast->to != DType::kBFloat16) || !graph.single_use(node.inputs[0])) return kNone;
+  const NodeId source = producer(graph, node.inputs[0]);
+  if (source == kNone || graph.node(source).region != node.region || graph.node(source).inputs.size() < 2) return kNone;
+  const auto& in = graph.node(source).inputs;
+  if (given(graph.node(source), 2) || !all_ones(graph, in[1]) || graph.producer_as<ops::Cast>(in[0]) == nullptr) return kNone;
+  const ValueId x = inputs_of(graph, in[0])[0];
+  return graph.type(x).dtype == cast->to && graph.type(x).ranked() ? x : kNone;
 }
 
 bool all_ones(const Graph& graph, ValueId value) {

@@ -19,6 +19,16 @@ struct Normalized {
 /// or Pow(., -0.5), and squares as Mul or Pow.
 Normalized normalized(const Graph& graph, NodeId id);
 
+/// A normalisation whose scale was multiplied in too early: (d * factor) * scale, or (d / factor) * scale, plus a bias unless that is kNone.
+struct Regrouped {
+  ValueId d = kNone, factor = kNone, scale = kNone, bias = kNone;
+  bool divides = false;
+};
+Regrouped regrouped(const Graph& graph, NodeId id);
+
+/// x of Cast(f(Cast(x), ones)) where both casts are between float32 and the half type of x, and nothing else reads f; else kNone.
+ValueId narrowed(const Graph& graph, NodeId id);
+
 /// Ones for the last `axes` dims of x: of those dims when they are known and few, else one element.
 Tensor ones_for(const Graph& graph, ValueId x, int64_t axes);
 /// A constant whose elements are all 1.

@@ -22,9 +22,7 @@ Result<bool> reduce_to_global_pool(Graph& graph, NodeId id) {
     if (list[i] != static_cast<int64_t>(i) + 2) return false;
   }
   const bool mean = reduce->kind == ops::Reduce::Kind::kMean;
-  Patch patch(graph, id);
-  TENON_TRY(patch.become(ops::GlobalPool{mean ? ops::GlobalPool::Kind::kAverage : ops::GlobalPool::Kind::kMax}, {node.inputs[0]}));
-  return patch.apply();
+  return become(graph, id, ops::GlobalPool{mean ? ops::GlobalPool::Kind::kAverage : ops::GlobalPool::Kind::kMax}, {node.inputs[0]});
 }
 
 }  // namespace tenon::passes

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include "ops/evaluate.h"
@@ -82,7 +83,8 @@ void check(const Case& c, const std::vector<float>* mask_values = nullptr) {
             const int64_t at[4] = {b, h, i, j};
             int64_t offset = 0;
             for (size_t d = 0; d < 4; ++d) offset = offset * mask[d] + (mask[d] == 1 ? 0 : at[d]);
-            s += static_cast<double>(tm.as<float>()[offset]);
+            const auto m = static_cast<double>(tm.as<float>()[offset]);
+            s = op.mask_replaces && m != 0 ? m : op.mask_replaces ? s : s + m;
           }
           scores.push_back(s);
           max = std::max(max, s);
@@ -211,6 +213,35 @@ TEST(Attention, Masks) {
                .value_size = 32,
                .mask = mask,
                .masked = true});
+      }
+    }
+  });
+}
+
+/// Half of the mask is 0 and leaves the scores; what stands for the others is no further away than scores are, and may be all there is.
+TEST(Attention, MasksThatReplaceScores) {
+  test::for_each_target([] {
+    for (int64_t queries : {3, 17}) {
+      for (const Dims& mask : std::vector<Dims>{{2, 4, queries, 213}, {2, 1, 1, 213}, {queries, 213}, {213}, {1, 4, 1, 1}}) {
+        int64_t count = 1;
+        for (const int64_t d : mask) count *= d;
+        for (const float fill : {0.5f, -1e4f, -std::numeric_limits<float>::max(), -INFINITY}) {
+          std::vector<float> values(static_cast<size_t>(count), fill);
+          for (size_t i = 0; i < values.size(); i += 2) values[i] = 0;
+          const Case c{.batch = 2,
+                       .heads = 4,
+                       .kv_heads = 4,
+                       .queries = queries,
+                       .keys = 213,
+                       .size = 16,
+                       .value_size = 32,
+                       .mask = mask,
+                       .masked = true,
+                       .op = {.mask_replaces = true}};
+          check(c, &values);
+          std::fill(values.begin(), values.end(), fill);
+          check(c, &values);
+        }
       }
     }
   });

@@ -56,10 +56,74 @@ TEST_F(AttentionPasses, PlainKeysAlreadyTransposed) {
   expect(passes::fuse_attention, 1, 1);
 }
 
+TEST_F(AttentionPasses, MaskedByAWhere) {
+  for (const bool where_true : {false, true}) {
+    graph_ = Graph();
+    inputs_.clear();
+    const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), bits = input({2, 1, 1, 5});
+    const ValueId condition = add(ops::Binary{Binary::Kind::kGreater}, {bits, constant(0.0f)}), scores = mul(matmul(q, k), 0.3f);
+    std::vector<ValueId> choice{condition, scores, constant(-2.0f)};
+    if (where_true) std::swap(choice[1], choice[2]);
+    output(matmul(softmax(add(ops::Where{}, choice)), v));
+    expect(passes::fuse_attention, 1, 3);
+  }
+}
+
+TEST_F(AttentionPasses, ChoicesThatAreNoMaskStay) {
+  const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), other = input({2, 3, 9, 5}), one = input({2});
+  const ValueId condition = add(ops::Binary{Binary::Kind::kGreater}, {other, constant(0.0f)});
+  output(matmul(softmax(add(ops::Where{}, {condition, matmul(q, k), constant(0.0f)})), v));  // 0 leaves the score
+  output(matmul(softmax(add(ops::Where{}, {condition, matmul(q, k), other})), v));
+  const ValueId wide = add(ops::Binary{Binary::Kind::kGreater}, {reshape(one, {2, 1, 1, 1, 1}), constant(0.0f)});
+  output(matmul(softmax(add(ops::Where{}, {wide, matmul(q, k), constant(-1.0f)})), v));
+  expect(passes::fuse_attention, 0, 15);
+}
+
+TEST_F(AttentionPasses, SoftmaxThatFlattensBeforeTheLastDim) {
+  const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8});
+  output(matmul(add(ops::Softmax{.axis = 3, .flatten = true}, {matmul(q, k)}), v));
+  output(matmul(add(ops::Softmax{.axis = 2, .flatten = true}, {matmul(q, k)}), v));
+  expect(passes::fuse_attention, 1, 4);
+}
+
 TEST_F(AttentionPasses, ThreeDims) {
   const ValueId q = input({6, 9, 8}), k = input({6, 5, 8}), v = input({6, 5, 8});
   output(matmul(softmax(mul(matmul(q, transpose(k, {0, 2, 1})), 0.3f)), v));
   expect(passes::fuse_attention, 1, 1);
+}
+
+TEST_F(AttentionPasses, RowsBeforeHeadsWithoutABatch) {
+  const ValueId q = input({9, 6, 8}), k = input({5, 6, 8}), v = input({5, 6, 8}), mask = input({9, 5});
+  const ValueId scores = plus(matmul(mul(transpose(q, {1, 0, 2}), 0.3f), transpose(k, {1, 2, 0})), mask);
+  output(transpose(matmul(softmax(scores), transpose(v, {1, 0, 2})), {1, 0, 2}));
+  expect(passes::fuse_attention, 1, 2);
+  expect(passes::absorb_attention_transpose, 1, 1);
+}
+
+/// As bart: a product for each of batch * heads, cut into heads for the mask alone.
+TEST_F(AttentionPasses, HeadsThatRunTogetherWithTheBatch) {
+  for (const bool masked : {false, true}) {
+    graph_ = Graph();
+    inputs_.clear();
+    const auto heads = [&](int64_t rows) { return reshape(transpose(input({2, rows, 3, 8}), {0, 2, 1, 3}), {6, rows, 8}); };
+    const ValueId q = heads(9), k = heads(5), v = heads(5);
+    ValueId scores = matmul(mul(q, 0.3f), transpose(k, {0, 2, 1}));
+    if (masked) scores = reshape(plus(reshape(scores, {2, 3, 9, 5}), input({2, 1, 9, 5})), {6, 9, 5});
+    output(transpose(reshape(matmul(softmax(scores), v), {2, 3, 9, 8}), {0, 2, 1, 3}));
+    expect(passes::fuse_attention, 1, 4);
+    expect(passes::absorb_attention_transpose, 1, 1);
+  }
+}
+
+/// The mask is of other heads than the operands have, or of all heads in one dim.
+TEST_F(AttentionPasses, HeadsCutOtherwiseForTheMask) {
+  const auto heads = [&](int64_t rows) { return reshape(input({2, 3, rows, 8}), {6, rows, 8}); };
+  const ValueId q = heads(9), k = heads(5), v = heads(5), q2 = heads(9);
+  const ValueId other = reshape(matmul(q, transpose(k, {0, 2, 1})), {3, 2, 9, 5});
+  output(matmul(softmax(reshape(plus(other, input({3, 1, 9, 5})), {6, 9, 5})), v));
+  output(matmul(softmax(plus(matmul(q2, transpose(k, {0, 2, 1})), input({6, 9, 5}))), v));
+  const int before = static_cast<int>(graph_.live_nodes());
+  expect(passes::fuse_attention, 1, before - 4);  // the second alone, and in three dims
 }
 
 TEST_F(AttentionPasses, RepeatedHeads) {
@@ -195,6 +259,17 @@ TEST_F(RotaryPasses, ByHalves) {
   const ValueId a = half(x, false), b = half(x, true);
   output(concat(sub(times(a, cos), times(b, sin)), plus(times(a, sin), times(cos, b))));
   expect(passes::fuse_rotary_embedding, 1, 1);
+}
+
+TEST_F(RotaryPasses, HalvesAreComputedInFloat32) {
+  for (const DType dtype : {DType::kFloat16, DType::kBFloat16}) {
+    graph_ = Graph();
+    inputs_.clear();
+    const auto cast = [&](ValueId x, DType to) { return add(ops::Cast{to}, {x}); };
+    const ValueId x = cast(input({2, 3, 9, 8}), dtype), cos = cast(input({1, 1, 9, 8}), dtype), sin = cast(input({1, 1, 9, 8}), dtype);
+    output(cast(plus(times(x, cos), times(rotated(x), sin)), DType::kFloat32));
+    expect(passes::fuse_rotary_embedding, 1, 9, dtype == DType::kFloat16 ? 2e-2f : 2e-1f);
+  }
 }
 
 TEST_F(RotaryPasses, NeighboursStay) {

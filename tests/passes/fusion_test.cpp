@@ -286,5 +286,58 @@ TEST_F(Fusion, ElementwiseManyInputs) {
   expect(v, passes::fuse_elementwise, 1);
 }
 
+TEST_F(Fusion, BoundsMerge) {
+  const auto clip = [&](ValueId x, float low, float high) { return add(ops::Clip{}, {x, constant(low), constant(high)}); };
+  expect(clip(unary(U::kRelu, binary(B::kMin, 2.5f, input({4, 9}))), -1, 1), passes::merge_clips, 1);
+}
+
+TEST_F(Fusion, BoundsThatLieBesideEachOtherMerge) {
+  expect(unary(U::kRelu, binary(B::kMin, input({4, 9}), -1.0f)), passes::merge_clips, 1);
+}
+
+TEST_F(Fusion, OtherBoundsStay) {
+  const ValueId x = input({4, 9}), wrong = add(ops::Clip{}, {x, constant(2.0f), constant(-2.0f)});
+  // Bounds the wrong way round, a vector, a scalar of more dims, an inner value with another reader.
+  const ValueId kept = add(ops::Clip{}, {wrong, constant(0.0f), constant(1.0f)});
+  const ValueId many = binary(B::kMax, binary(B::kMax, kept, constant({9}, std::vector<float>(9, 0.5f))), constant({1, 1, 1}, {0.25f}));
+  const ValueId relu = unary(U::kRelu, x);
+  expect(binary(B::kAdd, many, binary(B::kAdd, relu, add(ops::Clip{}, {relu, constant(0.0f), constant(1.0f)}))), passes::merge_clips, 8);
+}
+
+TEST_F(Fusion, HardSigmoid) {
+  const ValueId sum = binary(B::kAdd, binary(B::kMul, input({4, 9}), 2.0f), 3.0f);
+  expect(binary(B::kDiv, add(ops::Clip{}, {sum, constant(0.0f), constant(6.0f)}), 6.0f), passes::fuse_hard_sigmoid, 1);
+  EXPECT_FLOAT_EQ(only<ops::Unary>()->alpha, 1.0f / 3);
+  EXPECT_FLOAT_EQ(only<ops::Unary>()->beta, 0.5f);
+}
+
+TEST_F(Fusion, ClipsThatAreNoHardSigmoidStay) {
+  const ValueId sum = binary(B::kAdd, input({4, 9}), 3.0f);
+  const ValueId other = binary(B::kDiv, add(ops::Clip{}, {sum, constant(0.0f), constant(6.0f)}), 5.0f);
+  expect(add(ops::Clip{}, {binary(B::kAdd, other, input({4, 9})), constant(-1.0f), constant(1.0f)}), passes::fuse_hard_sigmoid, 5);
+}
+
+/// What must not be regrouped: the mean or the deviation of something else.
+TEST_F(Fusion, NormalisationsOfOthersAreNotRegrouped) {
+  const ValueId x = input({4, 9}), z = input({4, 9}), scale = input({9}), m = mean(x, {-1}), d = binary(B::kSub, x, m);
+  const ValueId r = unary(U::kReciprocal, unary(U::kSqrt, binary(B::kAdd, mean(binary(B::kMul, d, d), {-1}), 1e-5f)));
+  const ValueId a = binary(B::kMul, r, scale);
+  const ValueId shifted = binary(B::kAdd, binary(B::kMul, z, a), binary(B::kSub, scale, binary(B::kMul, m, a)));
+  expect(binary(B::kAdd, shifted, binary(B::kMul, z, a)), passes::regroup_normalization, 14);
+}
+
+/// A half x, normalised in float32.
+TEST_F(Fusion, NormalisationOfHalves) {
+  for (const bool centred : {false, true}) {
+    graph_ = Graph();
+    inputs_.clear();
+    const ValueId half = add(ops::Cast{DType::kFloat16}, {input({4, 9})}), x = add(ops::Cast{DType::kFloat32}, {half});
+    const ValueId ones = constant({9}, std::vector<float>(9, 1));
+    const ValueId y = centred ? add(ops::LayerNormalization{}, {x, ones}) : add(ops::RMSNormalization{}, {x, ones});
+    expect(add(ops::Cast{DType::kFloat32}, {add(ops::Cast{DType::kFloat16}, {y})}),
+           centred ? passes::fuse_layer_normalization : passes::fuse_rms_normalization, 3);
+  }
+}
+
 }  // namespace
 }  // namespace tenon

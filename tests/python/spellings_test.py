@@ -85,6 +85,24 @@ def gelu_tanh_cube(b, x):
     return b.Mul(0.5, b.Mul(x, b.Add(1, b.Tanh(inner))))
 
 
+def gelu_erf_halves(b, x):
+    return b.Mul(x, b.Add(0.5, b.Mul(b.Erf(b.Div(x, 2 ** 0.5)), 0.5)))
+
+
+def gelu_erf_complement(b, x):
+    """As jax, which has erfc of the negative."""
+    return b.Mul(b.Mul(x, 0.5), b.Sub(1, b.Erf(b.Mul(b.Neg(x), 0.5 ** 0.5))))
+
+
+def gelu_tanh_distributed(b, x):
+    c = (2 / np.pi) ** 0.5
+    return b.Mul(b.Mul(0.5, x), b.Add(1, b.Tanh(b.Add(b.Mul(c, x), b.Mul(0.044715 * c, b.Pow(x, 3))))))
+
+
+def gelu_tanh_sigmoid(b, x):
+    return b.Mul(x, b.Sigmoid(b.Mul(b.Add(x, b.Mul(0.044715, b.Pow(x, 3))), 2 * (2 / np.pi) ** 0.5)))
+
+
 def quick_gelu(b, x):
     return b.Mul(x, b.Sigmoid(b.Mul(1.702, x)))
 
@@ -98,11 +116,50 @@ def quick_gelu_divided(b, x):
 
 
 @pytest.mark.parametrize("spelling", [gelu_erf_div, gelu_erf_mul, gelu_erf_gate, gelu_tanh_pow, gelu_tanh_products, gelu_tanh_cube,
-                                      quick_gelu, quick_gelu_gate_first, quick_gelu_divided])
+                                      gelu_erf_halves, gelu_erf_complement, gelu_tanh_distributed, gelu_tanh_sigmoid, quick_gelu, quick_gelu_gate_first, quick_gelu_divided])
 def test_gelu_is_part_of_the_product(spelling):
     b = Builder()
     x = b.input(2, 7, 16, symbolic=(0, 1))
     assert b.steps(spelling(b, b.Add(b.MatMul(x, b.weight(16, 24)), b.weight(24)))) == {"MatMul": 1}
+
+
+def hard_sigmoid_divided(b, x):
+    return b.Div(b.Clip(b.Add(x, 3), 0, 6), 6)
+
+
+def hard_sigmoid_of_unit(b, x):
+    return b.Clip(b.Add(b.Mul(x, 1 / 6), 0.5), 0, 1)
+
+
+def hard_swish_of_bounds(b, x):
+    return b.Mul(x, b.Mul(b.Min(b.Max(b.Add(3, x), 0), 6), 1 / 6))
+
+
+def hard_swish_of_relu(b, x):
+    return b.Div(b.Mul(b.Min(b.Relu(b.Add(x, 3)), 6), x), 6)
+
+
+def hard_swish_of_unit(b, x):
+    return b.Mul(hard_sigmoid_of_unit(b, x), x)
+
+
+def relu6(b, x):
+    return b.Min(b.Relu(x), 6)
+
+
+def relu6_clipped(b, x):
+    return b.Clip(b.Relu(x), 0, 6)
+
+
+def relu_as_max(b, x):
+    return b.Max(0, x)
+
+
+@pytest.mark.parametrize("spelling", [hard_sigmoid_divided, hard_sigmoid_of_unit, hard_swish_of_bounds, hard_swish_of_relu,
+                                      hard_swish_of_unit, relu6, relu6_clipped, relu_as_max])
+def test_bounds_are_part_of_the_product(spelling):
+    b = Builder()
+    assert b.steps(spelling(b, b.MatMul(b.input(2, 7, 16, symbolic=(0, 1)), b.weight(16, 24)))) == {"MatMul": 1}
 
 
 # ----------------------------------------------------------------------------------------------------------- normalisation
@@ -127,11 +184,33 @@ def layer_norm_two_differences(b, x, scale, bias):
     return b.Add(b.Mul(b.Div(b.Sub(x, m), deviation), scale), bias)
 
 
+def inverse_deviation(b, d):
+    return b.Reciprocal(b.Sqrt(b.Add(mean(b, b.Mul(d, d)), 1e-5)))
+
+
+def layer_norm_scaled_inverse(b, x, scale, bias):
+    d = b.Sub(x, mean(b, x))
+    return b.Add(b.Mul(d, b.Mul(inverse_deviation(b, d), scale)), bias)
+
+
+def layer_norm_scaled_difference(b, x, scale, bias):
+    d = b.Sub(x, mean(b, x))
+    return b.Add(b.Div(b.Mul(scale, d), b.Sqrt(b.Add(mean(b, b.Pow(d, 2)), 1e-5))), bias)
+
+
+def layer_norm_shifted(b, x, scale, bias):
+    """As tf.nn.batch_normalization."""
+    m = mean(b, x)
+    factor = b.Mul(inverse_deviation(b, b.Sub(x, m)), scale)
+    return b.Add(b.Mul(x, factor), b.Sub(bias, b.Mul(m, factor)))
+
+
 def layer_norm_operator(b, x, scale, bias):
     return b.LayerNormalization(x, scale, bias, axis=-1)
 
 
-@pytest.mark.parametrize("spelling", [layer_norm_pow, layer_norm_reciprocal, layer_norm_two_differences, layer_norm_operator])
+@pytest.mark.parametrize("spelling", [layer_norm_pow, layer_norm_reciprocal, layer_norm_two_differences,
+                                      layer_norm_scaled_inverse, layer_norm_scaled_difference, layer_norm_shifted, layer_norm_operator])
 def test_layer_norm(spelling):
     b = Builder()
     assert b.steps(spelling(b, b.input(2, 7, 32, symbolic=(0, 1)), b.weight(32), b.weight(32))) == {"LayerNormalization": 1}
@@ -153,7 +232,12 @@ def rms_norm_negative_power(b, x, scale):
     return b.Mul(scale, b.Mul(b.Pow(b.Add(mean(b, b.Mul(x, x)), 1e-5), -0.5), x))
 
 
-@pytest.mark.parametrize("spelling", [rms_norm_pow, rms_norm_division, rms_norm_reciprocal, rms_norm_negative_power])
+def rms_norm_scaled_inverse(b, x, scale):
+    return b.Mul(b.Mul(scale, inverse_deviation(b, x)), x)
+
+
+@pytest.mark.parametrize("spelling", [rms_norm_pow, rms_norm_division, rms_norm_reciprocal, rms_norm_negative_power,
+                                      rms_norm_scaled_inverse])
 def test_rms_norm(spelling):
     b = Builder()
     assert b.steps(spelling(b, b.input(2, 7, 32, symbolic=(0, 1)), b.weight(32))) == {"RMSNormalization": 1}
@@ -214,6 +298,42 @@ def test_attention_of_open_sizes(masked):
     assert b.steps(attend_bert(b, q, k, v, mask)) == {"Attention": 1}
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_of_heads_run_together_with_the_batch(masked):
+    """As bart."""
+    b = Builder()
+    q, k, v = (b.Reshape(heads(b, x), [BATCH * HEADS, ROWS, SIZE])
+               for x in (b.Mul(b.input(BATCH, ROWS, WIDTH), SIZE ** -0.5), b.input(BATCH, ROWS, WIDTH), b.input(BATCH, ROWS, WIDTH)))
+    scores = b.MatMul(q, b.Transpose(k, perm=[0, 2, 1]))
+    if masked:
+        scores = b.Add(b.Reshape(scores, [BATCH, HEADS, ROWS, ROWS]), b.input(BATCH, 1, ROWS, ROWS))
+        scores = b.Reshape(scores, [BATCH * HEADS, ROWS, ROWS])
+    y = b.Reshape(b.MatMul(b.Softmax(scores, axis=-1), v), [BATCH, HEADS, ROWS, SIZE])
+    assert b.steps(merged(b, y)) == {"Attention": 1}
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_of_rows_before_the_batch(masked):
+    """As torch.nn.MultiheadAttention."""
+    b = Builder()
+    q, k, v = (b.Transpose(b.Reshape(b.input(ROWS, BATCH, WIDTH), [ROWS, BATCH * HEADS, SIZE]), perm=[1, 0, 2]) for _ in range(3))
+    scores = b.MatMul(b.Mul(q, SIZE ** -0.5), b.Transpose(k, perm=[0, 2, 1]))
+    y = b.MatMul(b.Softmax(b.Add(scores, b.input(ROWS, ROWS)) if masked else scores, axis=-1), v)
+    assert b.steps(b.Reshape(b.Transpose(y, perm=[1, 0, 2]), [ROWS, BATCH, WIDTH])) == {"Attention": 1}
+
+
+@pytest.mark.parametrize("where_true", [False, True])
+@pytest.mark.parametrize("fill", [-1e4, -3.4e38])
+def test_attention_masked_by_a_choice(where_true, fill):
+    b = Builder()
+    q, k, v = (heads(b, b.input(BATCH, ROWS, WIDTH)) for _ in range(3))
+    scores = b.Div(b.MatMul(q, b.Transpose(k, perm=[0, 1, 3, 2])), SIZE ** 0.5)
+    choice = (fill, scores) if where_true else (scores, fill)
+    masked = b.Where(b.Greater(b.input(BATCH, 1, 1, ROWS), 0), *choice)
+    steps = b.steps(merged(b, b.MatMul(b.Softmax(masked, axis=-1), v)))
+    assert steps == {"Attention": 1, "Greater": 1, "Where": 1} or steps == {"Attention": 1, "Elementwise": 1}
+
+
 def cut_by_split(b, x):
     return [heads(b, part) for part in b.Split(x, [WIDTH] * 3, outputs=3, axis=2)]
 
@@ -230,7 +350,26 @@ def cut_after_transpose(b, x):
     return [b.Gather(y, scalar, axis=0) for scalar in scalars]
 
 
-@pytest.mark.parametrize("cut", [cut_by_split, cut_by_slices, cut_after_transpose])
+def three_by_head(b, x):
+    return b.Transpose(b.Reshape(x, [0, 0, 3, HEADS, SIZE]), perm=[2, 0, 3, 1, 4])
+
+
+def cut_unbound(b, x):
+    return [b.Squeeze(part, [0]) for part in b.Split(three_by_head(b, x), [1, 1, 1], outputs=3, axis=0)]
+
+
+def cut_sliced_and_squeezed(b, x):
+    y = three_by_head(b, x)
+    return [b.Squeeze(b.Slice(y, [i], [i + 1], [0]), [0]) for i in range(3)]
+
+
+def cut_before_transpose(b, x):
+    parts = b.Split(b.Reshape(x, [0, 0, 3, HEADS, SIZE]), [1, 1, 1], outputs=3, axis=2)
+    return [b.Transpose(b.Squeeze(part, [2]), perm=[0, 2, 1, 3]) for part in parts]
+
+
+@pytest.mark.parametrize("cut", [cut_by_split, cut_by_slices, cut_after_transpose, cut_unbound, cut_sliced_and_squeezed,
+                                 cut_before_transpose])
 def test_attention_reads_parts_of_one_product(cut):
     b = Builder()
     product = b.Add(b.MatMul(b.input(BATCH, ROWS, WIDTH, symbolic=(0, 1)), b.weight(WIDTH, 3 * WIDTH)), b.weight(3 * WIDTH))
@@ -244,8 +383,18 @@ def repeat_expand(b, x, rows):
     return b.Reshape(b.Expand(b.Unsqueeze(x, [2]), [1, HEADS // 2, 2, rows, SIZE]), [1, HEADS, rows, SIZE])
 
 
+def repeat_tile(b, x, rows):
+    return b.Reshape(b.Tile(b.Unsqueeze(x, [2]), [1, 1, 2, 1, 1]), [1, HEADS, rows, SIZE])
+
+
+def repeat_concat(b, x, rows):
+    one = b.Reshape(x, [1, HEADS // 2, 1, rows, SIZE])
+    return b.Reshape(b.Concat(one, one, axis=2), [1, HEADS, rows, SIZE])
+
+
+@pytest.mark.parametrize("repeat", [repeat_expand, repeat_tile, repeat_concat])
 @pytest.mark.parametrize("cached", [False, True])
-def test_attention_of_grouped_heads(cached):
+def test_attention_of_grouped_heads(cached, repeat):
     b = Builder()
     q, k, v = b.input(1, ROWS, WIDTH), b.input(1, ROWS, WIDTH // 2), b.input(1, ROWS, WIDTH // 2)
     k, v = (heads(b, x, HEADS // 2) for x in (k, v))
@@ -254,9 +403,9 @@ def test_attention_of_grouped_heads(cached):
         rows += 5
         k, v = (b.Concat(b.input(1, HEADS // 2, 5, SIZE), x, axis=2) for x in (k, v))
         outputs = [k, v]
-    scores = b.MatMul(heads(b, q), b.Transpose(repeat_expand(b, k, rows), perm=[0, 1, 3, 2]))
+    scores = b.MatMul(heads(b, q), b.Transpose(repeat(b, k, rows), perm=[0, 1, 3, 2]))
     probabilities = b.Softmax(b.Add(b.Mul(scores, SIZE ** -0.5), b.input(1, 1, ROWS, rows)), axis=-1)
-    steps = b.steps(merged(b, b.MatMul(probabilities, repeat_expand(b, v, rows))), *outputs)
+    steps = b.steps(merged(b, b.MatMul(probabilities, repeat(b, v, rows))), *outputs)
     # The cache is kept by head: what is new goes there transposed.
     assert steps == ({"Attention": 1, "Concat": 2, "Transpose": 2} if cached else {"Attention": 1})
 
