@@ -62,7 +62,7 @@ std::optional<Part> element_of(const Graph& graph, ValueId value, int axis) {
   if (!std::holds_alternative<ops::Squeeze>(node.op) && !std::holds_alternative<ops::Reshape>(node.op)) return std::nullopt;
   const auto part = part_of(graph, node.inputs[0], axis);
   if (!part || part->count != 1) return std::nullopt;
-  std::vector<Dim> rest = graph.type(node.inputs[0]).shape.dims();
+  DimList rest = graph.type(node.inputs[0]).shape.dims();
   rest.erase(rest.begin() + axis);
   return graph.type(value).shape == Shape(std::move(rest)) ? part : std::nullopt;
 }
