@@ -33,6 +33,7 @@ struct CopyParams {
   int32_t output = 0;
   int32_t loops = 0;    ///< outer loops
   int32_t element = 1;  ///< bytes: 1, 2, 4, 8 or 16
+  int32_t dense = 0;    ///< a turn of this outer loop, and of those inside it, is one run of bytes in the destination
   CopyLoop outer[kMaxLoops];
   CopyLoop k, l;  ///< the two inner loops; l is the innermost
   int64_t src_offset = 0;
@@ -42,6 +43,11 @@ struct CopyParams {
   int64_t units = 1;  ///< outer turns times blocks
   int64_t units_per_part = 1;
 
+  int64_t turn_units(int loop) const {
+    int64_t n = l_blocks * k_blocks;
+    for (int i = loop + 1; i < loops; ++i) n *= outer[i].count;
+    return n;
+  }
   bool runs() const { return l.src == element && l.dst == element; }
   /// One run of bytes from end to end: a view, when the destination is the whole output.
   bool is_one_run() const { return loops == 0 && k.count == 1 && runs(); }

@@ -32,6 +32,16 @@ void cut(CopyParams& p) {
   p.units_per_part = std::max<int64_t>(1, kPartBytes / (p.l_block * p.k_block * e));
 }
 
+/// The first of the outer loops that go through the destination from end to end.
+int32_t first_dense(const CopyParams& p) {
+  int64_t run = p.l.count * p.element;
+  int32_t first = p.loops;
+  if (p.l.dst != p.element || (p.k.count > 1 && p.k.dst != run)) return first;
+  run *= p.k.count;
+  for (; first > 0 && p.outer[first - 1].dst == run; --first) run *= p.outer[first - 1].count;
+  return first;
+}
+
 }  // namespace
 
 bool plan_copy(std::span<const CopyLoop> loops, int64_t element, int64_t src_offset, int64_t dst_offset, CopyParams* params) {
@@ -68,6 +78,7 @@ bool plan_copy(std::span<const CopyLoop> loops, int64_t element, int64_t src_off
   }
   p.loops = n;
   std::copy(merged, merged + n, p.outer);
+  p.dense = first_dense(p);
   cut(p);
   return true;
 }
