@@ -57,14 +57,25 @@ void JoinRows(const T* const* src, int count, T* HWY_RESTRICT line, int64_t n) {
   }
 }
 
+/// phases[r] = src[r], src[r + kStep], src[r + 2 * kStep]...
+template <int kStep, class T>
+HWY_INLINE void LoadPhases(DOf<T> d, const T* src, VOf<T> (&phases)[kStep]) {
+  if constexpr (kStep == 2) {
+    hn::LoadInterleaved2(d, src, phases[0], phases[1]);
+  } else {
+    static_assert(kStep == 4);
+    hn::LoadInterleaved4(d, src, phases[0], phases[1], phases[2], phases[3]);
+  }
+}
+
 /// Lanes 0, step, 2 * step... of the memory at src.
 template <class T>
 HWY_INLINE VOf<T> LoadEvery(DOf<T> d, const T* src, int64_t step) {
   if (step == 1) return hn::LoadU(d, src);
   if (step == 2) {
-    VOf<T> even, odd;
-    hn::LoadInterleaved2(d, src, even, odd);
-    return even;
+    VOf<T> phases[2];
+    LoadPhases<2, T>(d, src, phases);
+    return phases[0];
   }
   if constexpr (sizeof(T) == 4) {
     const hn::RebindToSigned<DOf<T>> di;
@@ -76,30 +87,47 @@ HWY_INLINE VOf<T> LoadEvery(DOf<T> d, const T* src, int64_t step) {
   }
 }
 
-/// dst[o] = line[o * stride + k * dilation] joined over k, and for averages divided by the number of elements under the window: `rows`
-/// times columns[o].
-template <PoolKind kKind, class T>
-void ReduceLine(const Dims3& d, const T* line, float rows, const T* columns, T* dst) {
+/// dst[o] = line[o * stride + k * dilation] joined over k, times scale[o] for averages. kStep: the stride where taps are neighbours, of which
+/// one load then serves as many; 1 for any stride and dilation.
+template <PoolKind kKind, int kStep, class T>
+void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
   const DOf<T> df;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(df)), stride = d.stride[2], width = d.out[2];
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(df)), stride = kStep == 1 ? d.stride[2] : kStep, width = d.out[2];
+  const int64_t taps = d.kernel[2], dilation = d.dilation[2];
   const auto finish = [&](VOf<T> acc, [[maybe_unused]] int64_t o) HWY_ATTR {
-    if constexpr (kKind == PoolKind::kAverage) acc = hn::Div(acc, hn::Mul(hn::LoadU(df, columns + o), hn::Set(df, rows)));
+    if constexpr (kKind == PoolKind::kAverage) acc = hn::Mul(acc, hn::LoadU(df, scale + o));
     return acc;
   };
   int64_t o = 0;
   for (; stride == 1 && o + kSide * lanes <= width; o += kSide * lanes) {
     VOf<T> acc[kSide];
     for (int v = 0; v < kSide; ++v) acc[v] = hn::LoadU(df, line + o + v * lanes);
-    for (int64_t k = 1; k < d.kernel[2]; ++k) {
-      for (int v = 0; v < kSide; ++v) acc[v] = Join<kKind>(df, acc[v], hn::LoadU(df, line + o + v * lanes + k * d.dilation[2]));
+    for (int64_t k = 1; k < taps; ++k) {
+      for (int v = 0; v < kSide; ++v) acc[v] = Join<kKind>(df, acc[v], hn::LoadU(df, line + o + v * lanes + k * dilation));
     }
     for (int v = 0; v < kSide; ++v) hn::StoreU(finish(acc[v], o + v * lanes), df, dst + o + v * lanes);
   }
   for (; o < width; o += lanes) {
     if (o + lanes > width && width >= lanes) o = width - lanes;  // over the vector before
     const T* at = line + o * stride;
-    VOf<T> acc = LoadEvery<T>(df, at, stride);
-    for (int64_t k = 1; k < d.kernel[2]; ++k) acc = Join<kKind>(df, acc, LoadEvery<T>(df, at + k * d.dilation[2], stride));
+    VOf<T> acc;
+    if constexpr (kStep == 1) {
+      acc = LoadEvery<T>(df, at, stride);
+      for (int64_t k = 1; k < taps; ++k) acc = Join<kKind>(df, acc, LoadEvery<T>(df, at + k * dilation, stride));
+    } else {
+      VOf<T> phases[kStep];
+      LoadPhases<kStep, T>(df, at, phases);
+      acc = phases[0];
+      for (int64_t k = 0; k < taps; k += kStep) {
+        if (k > 0) {
+          LoadPhases<kStep, T>(df, at + k, phases);
+          acc = Join<kKind>(df, acc, phases[0]);
+        }
+        for (int r = 1; r < kStep; ++r) {
+          if (k + r < taps) acc = Join<kKind>(df, acc, phases[r]);
+        }
+      }
+    }
     acc = finish(acc, o);
     if (o + lanes <= width) {
       hn::StoreU(acc, df, dst + o);
@@ -110,7 +138,18 @@ void ReduceLine(const Dims3& d, const T* line, float rows, const T* columns, T* 
 }
 
 template <PoolKind kKind, class T>
-void PoolRow(const PoolParams& p, const Dims3& d, const T* plane, T* line, const T* columns, T* dst, int64_t row) {
+void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
+  if (d.dilation[2] == 1 && d.stride[2] == 2) return ReduceLine<kKind, 2, T>(d, line, scale, dst);
+  if constexpr (sizeof(T) == 4) {
+    if (d.dilation[2] == 1 && d.stride[2] == 4) return ReduceLine<kKind, 4, T>(d, line, scale, dst);
+  }
+  ReduceLine<kKind, 1, T>(d, line, scale, dst);
+}
+
+/// The rows that windows of output row `row` cover, joined, between the pads of the line. Returns how many elements of a column averages
+/// count.
+template <PoolKind kKind, class T>
+int64_t JoinWindow(const PoolParams& p, const Dims3& d, const T* plane, T* line, int64_t row) {
   const int64_t oz = d.out[0] == 1 ? 0 : row / d.out[1], oy = row - oz * d.out[1];
   const Taps3 zs(d, 0, oz), ys(d, 1, oy);
   const int64_t z = oz * d.stride[0] - d.pad[0], y = oy * d.stride[1] - d.pad[1];
@@ -137,28 +176,63 @@ void PoolRow(const PoolParams& p, const Dims3& d, const T* plane, T* line, const
   if (first) {
     for (int64_t i = 0; i < d.in[2]; ++i) middle[i] = Outside<kKind, T>();
   }
-  const auto size = [&](const Taps3& t) { return static_cast<double>(p.count_include_pad ? t.padded : t.end - t.begin); };
-  ReduceLine<kKind, T>(d, line, static_cast<float>(size(zs) * size(ys)), columns, dst);
+  const auto size = [&](const Taps3& t) { return p.count_include_pad ? t.padded : t.end - t.begin; };
+  return size(zs) * size(ys);
 }
 
 template <PoolKind kKind, class T>
-void PoolParts(const PoolParams& p, const Call& call, Range range) {
-  const Dims3 d(p);
-  const int64_t in_plane = d.in[0] * d.in[1] * d.in[2], rows = p.row_count(), row_parts = p.row_parts();
-  T* columns = reinterpret_cast<T*>(call.scratch);  // of averages
-  T* line = columns + d.out[2];
-  const int64_t length = pool_line_bytes(p) / static_cast<int64_t>(sizeof(T)) - d.out[2];
-  for (int64_t i = 0; i < length; ++i) line[i] = Outside<kKind, T>();
-  for (int64_t o = 0; kKind == PoolKind::kAverage && o < d.out[2]; ++o) {
-    const Taps3 xs(d, 2, o);
-    columns[o] = static_cast<T>(p.count_include_pad ? xs.padded : xs.end - xs.begin);
+class Lines {
+ public:
+  Lines(const PoolParams& p, const Call& call) : p_(p), d_(p), columns_(reinterpret_cast<T*>(call.scratch)), scale_(columns_ + d_.out[2]) {
+    T* line = scale_ + d_.out[2];
+    const int64_t length = (pool_line_bytes(p) / static_cast<int64_t>(sizeof(T)) - 2 * d_.out[2]) / kPoolLines;
+    for (T*& each : lines_) each = line, line += length;
+    for (int64_t i = 0; i < kPoolLines * length; ++i) lines_[0][i] = Outside<kKind, T>();
+    for (int64_t o = 0; kKind == PoolKind::kAverage && o < d_.out[2]; ++o) {
+      const Taps3 xs(d_, 2, o);
+      columns_[o] = static_cast<T>(p.count_include_pad ? xs.padded : xs.end - xs.begin);
+    }
   }
+
+  /// Output rows [begin, end) of a plane. Lines wait a while before they are read, since a load that takes parts of several stores waits for
+  /// these to reach the cache.
+  void Rows(const T* plane, T* dst, int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row += kPoolLines) {
+      const int64_t rows = end - row < kPoolLines ? end - row : kPoolLines;
+      int64_t sizes[kPoolLines];
+      for (int64_t i = 0; i < rows; ++i) sizes[i] = JoinWindow<kKind, T>(p_, d_, plane, lines_[i], row + i);
+      for (int64_t i = 0; i < rows; ++i) {
+        if constexpr (kKind == PoolKind::kAverage) Scale(sizes[i]);
+        ReduceLine<kKind, T>(d_, lines_[i], scale_, dst + (row + i) * d_.out[2]);
+      }
+    }
+  }
+
+ private:
+  /// scale[o] = 1 / (rows * columns[o])
+  void Scale(int64_t rows) {
+    if (rows == scaled_) return;
+    scaled_ = rows;
+    for (int64_t o = 0; o < d_.out[2]; ++o) scale_[o] = T(1) / (static_cast<T>(rows) * columns_[o]);
+  }
+
+  const PoolParams& p_;
+  const Dims3 d_;
+  T *columns_, *scale_;  ///< of averages
+  T* lines_[kPoolLines];
+  int64_t scaled_ = -1;
+};
+
+template <PoolKind kKind, class T>
+void PoolParts(const PoolParams& p, const Call& call, Range range) {
+  Lines<kKind, T> lines(p, call);
+  int64_t in_plane = 1;
+  for (int i = 0; i < p.spatial; ++i) in_plane *= p.in[i];
+  const int64_t rows = p.row_count(), row_parts = p.row_parts();
   for (int64_t part = range.begin; part < range.end; ++part) {
     const int64_t plane = part / row_parts, begin = part % row_parts * p.rows;
-    const int64_t end = begin + p.rows < rows ? begin + p.rows : rows;
-    for (int64_t row = begin; row < end; ++row) {
-      PoolRow<kKind, T>(p, d, call.in<T>(0) + plane * in_plane, line, columns, call.out<T>(0) + (plane * rows + row) * d.out[2], row);
-    }
+    lines.Rows(call.in<T>(0) + plane * in_plane, call.out<T>(0) + plane * rows * p.out[p.spatial - 1], begin,
+               begin + p.rows < rows ? begin + p.rows : rows);
   }
 }
 
