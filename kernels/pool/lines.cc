@@ -27,31 +27,37 @@ constexpr int kSide = 4;
 // Rows that are joined in registers before the line is written.
 constexpr int kRows = 8;
 
-/// line[i] = src[0][i] joined with src[1][i] to src[count - 1][i], and with what line[i] held unless kFirst; n values.
-template <PoolKind kKind, bool kFirst, class T>
-void JoinRows(const T* const* src, int count, T* HWY_RESTRICT line, int64_t n) {
+/// dst[i] = value for i < n.
+template <class T>
+HWY_NOINLINE void Fill(T* dst, int64_t n, T value) {
+  for (int64_t i = 0; i < n; ++i) dst[i] = value;
+}
+
+/// line[i] = src[0][i] joined with src[1][i] to src[count - 1][i], n values. src[0] may be the line.
+template <PoolKind kKind, class T>
+HWY_NOINLINE void JoinRows(const T* const* src, int count, T* line, int64_t n) {
   const DOf<T> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t i = 0;
   for (; i + kSide * lanes <= n; i += kSide * lanes) {
     VOf<T> acc[kSide];
-    for (int v = 0; v < kSide; ++v) acc[v] = hn::LoadU(d, (kFirst ? src[0] : line) + i + v * lanes);
-    for (int r = kFirst ? 1 : 0; r < count; ++r) {
+    for (int v = 0; v < kSide; ++v) acc[v] = hn::LoadU(d, src[0] + i + v * lanes);
+    for (int r = 1; r < count; ++r) {
       for (int v = 0; v < kSide; ++v) acc[v] = Join<kKind>(d, acc[v], hn::LoadU(d, src[r] + i + v * lanes));
     }
     for (int v = 0; v < kSide; ++v) hn::StoreU(acc[v], d, line + i + v * lanes);
   }
   for (; i < n; i += lanes) {
     // The last vector overlaps the one before, where that does not join elements twice.
-    if (kFirst && i + lanes > n && n >= lanes) i = n - lanes;
+    if (src[0] != line && i + lanes > n && n >= lanes) i = n - lanes;
     if (i + lanes <= n) {
-      VOf<T> acc = hn::LoadU(d, (kFirst ? src[0] : line) + i);
-      for (int r = kFirst ? 1 : 0; r < count; ++r) acc = Join<kKind>(d, acc, hn::LoadU(d, src[r] + i));
+      VOf<T> acc = hn::LoadU(d, src[0] + i);
+      for (int r = 1; r < count; ++r) acc = Join<kKind>(d, acc, hn::LoadU(d, src[r] + i));
       hn::StoreU(acc, d, line + i);
     } else {
       const auto left = static_cast<size_t>(n - i);
-      VOf<T> acc = LoadPart(d, (kFirst ? src[0] : line) + i, left);
-      for (int r = kFirst ? 1 : 0; r < count; ++r) acc = Join<kKind>(d, acc, LoadPart(d, src[r] + i, left));
+      VOf<T> acc = LoadPart(d, src[0] + i, left);
+      for (int r = 1; r < count; ++r) acc = Join<kKind>(d, acc, LoadPart(d, src[r] + i, left));
       StorePart(acc, d, line + i, left);
     }
   }
@@ -90,7 +96,7 @@ HWY_INLINE VOf<T> LoadEvery(DOf<T> d, const T* src, int64_t step) {
 /// dst[o] = line[o * stride + k * dilation] joined over k, times scale[o] for averages. kStep: the stride where taps are neighbours, of which
 /// one load then serves as many; 1 for any stride and dilation.
 template <PoolKind kKind, int kStep, class T>
-void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
+HWY_NOINLINE void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
   const DOf<T> df;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(df)), stride = kStep == 1 ? d.stride[2] : kStep, width = d.out[2];
   const int64_t taps = d.kernel[2], dilation = d.dilation[2];
@@ -138,9 +144,9 @@ void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
 }
 
 template <PoolKind kKind, class T>
-void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
-  if (d.dilation[2] == 1 && d.stride[2] == 2) return ReduceLine<kKind, 2, T>(d, line, scale, dst);
+HWY_NOINLINE void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
   if constexpr (sizeof(T) == 4) {
+    if (d.dilation[2] == 1 && d.stride[2] == 2) return ReduceLine<kKind, 2, T>(d, line, scale, dst);
     if (d.dilation[2] == 1 && d.stride[2] == 4) return ReduceLine<kKind, 4, T>(d, line, scale, dst);
   }
   ReduceLine<kKind, 1, T>(d, line, scale, dst);
@@ -149,32 +155,27 @@ void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
 /// The rows that windows of output row `row` cover, joined, between the pads of the line. Returns how many elements of a column averages
 /// count.
 template <PoolKind kKind, class T>
-int64_t JoinWindow(const PoolParams& p, const Dims3& d, const T* plane, T* line, int64_t row) {
+HWY_NOINLINE int64_t JoinWindow(const PoolParams& p, const Dims3& d, const T* plane, T* line, int64_t row) {
   const int64_t oz = d.out[0] == 1 ? 0 : row / d.out[1], oy = row - oz * d.out[1];
   const Taps3 zs(d, 0, oz), ys(d, 1, oy);
   const int64_t z = oz * d.stride[0] - d.pad[0], y = oy * d.stride[1] - d.pad[1];
   T* middle = line + d.pad[2];
   const T* rows[kRows];
   int count = 0;
-  bool first = true;
-  const auto join = [&] {
-    if (first) {
-      JoinRows<kKind, true>(rows, count, middle, d.in[2]);
-    } else {
-      JoinRows<kKind, false>(rows, count, middle, d.in[2]);
-    }
-    first = false;
-    count = 0;
-  };
   for (int64_t kz = zs.begin; kz < zs.end; ++kz) {
     for (int64_t ky = ys.begin; ky < ys.end; ++ky) {
+      if (count == kRows) {
+        JoinRows<kKind>(rows, count, middle, d.in[2]);
+        rows[0] = middle;
+        count = 1;
+      }
       rows[count++] = plane + ((z + kz * d.dilation[0]) * d.in[1] + y + ky * d.dilation[1]) * d.in[2];
-      if (count == kRows) join();
     }
   }
-  if (count > 0) join();
-  if (first) {
-    for (int64_t i = 0; i < d.in[2]; ++i) middle[i] = Outside<kKind, T>();
+  if (count > 0) {
+    JoinRows<kKind>(rows, count, middle, d.in[2]);
+  } else {
+    Fill(middle, d.in[2], Outside<kKind, T>());
   }
   const auto size = [&](const Taps3& t) { return p.count_include_pad ? t.padded : t.end - t.begin; };
   return size(zs) * size(ys);
@@ -187,7 +188,7 @@ class Lines {
     T* line = scale_ + d_.out[2];
     const int64_t length = (pool_line_bytes(p) / static_cast<int64_t>(sizeof(T)) - 2 * d_.out[2]) / kPoolLines;
     for (T*& each : lines_) each = line, line += length;
-    for (int64_t i = 0; i < kPoolLines * length; ++i) lines_[0][i] = Outside<kKind, T>();
+    Fill(lines_[0], kPoolLines * length, Outside<kKind, T>());
     for (int64_t o = 0; kKind == PoolKind::kAverage && o < d_.out[2]; ++o) {
       const Taps3 xs(d_, 2, o);
       columns_[o] = static_cast<T>(p.count_include_pad ? xs.padded : xs.end - xs.begin);
@@ -210,7 +211,7 @@ class Lines {
 
  private:
   /// scale[o] = 1 / (rows * columns[o])
-  void Scale(int64_t rows) {
+  HWY_NOINLINE void Scale(int64_t rows) {
     if (rows == scaled_) return;
     scaled_ = rows;
     for (int64_t o = 0; o < d_.out[2]; ++o) scale_[o] = T(1) / (static_cast<T>(rows) * columns_[o]);

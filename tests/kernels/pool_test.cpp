@@ -159,7 +159,7 @@ TEST(Pool, Windows) {
   }
   for (const PoolKind kind : {PoolKind::kMax, PoolKind::kAverage}) {
     for (const int64_t stride : {2, 4}) {
-      for (const int64_t kernel : {1, 2, 4, 5, 7, 8}) Check(Square(kind, 11, 150, kernel, stride, kernel / 2), 1, 3);
+      for (const int64_t kernel : {1, 2, 4, 5, 7, 8, 10}) Check(Square(kind, 11, 150, kernel, stride, kernel / 2), 1, 3);
       Check(Square(kind, 11, 150, 3, stride, 1, 2), 1, 3);  // taps that are no neighbours
     }
   }
