@@ -1,20 +1,11 @@
 // The copy family: the reference in plain C++, which takes every form, and the table.
 #include "kernels/movement/copy.h"
 
-#include <algorithm>
 #include <cstring>
 
 #include "kernels/movement/blocks.h"
-#include "kernels/movement/run_copy.h"
 
 namespace tenon::kernels {
-
-int64_t repeat_turns(const CopyParams& p, int loop, int64_t turns, int64_t done, int64_t left, std::byte* dst) {
-  const int64_t units = p.turn_units(loop), bytes = p.outer[loop].dst;
-  turns = done < units ? 0 : std::min(turns, left / units);
-  repeat_bytes(dst - bytes, bytes, (turns + 1) * bytes);
-  return turns;
-}
 
 namespace {
 

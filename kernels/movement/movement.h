@@ -43,11 +43,6 @@ struct CopyParams {
   int64_t units = 1;  ///< outer turns times blocks
   int64_t units_per_part = 1;
 
-  int64_t turn_units(int loop) const {
-    int64_t n = l_blocks * k_blocks;
-    for (int i = loop + 1; i < loops; ++i) n *= outer[i].count;
-    return n;
-  }
   bool runs() const { return l.src == element && l.dst == element; }
   /// One run of bytes from end to end: a view, when the destination is the whole output.
   bool is_one_run() const { return loops == 0 && k.count == 1 && runs(); }

@@ -30,6 +30,7 @@ constexpr int kRows = 8;
 /// dst[i] = value for i < n.
 template <class T>
 HWY_NOINLINE void Fill(T* dst, int64_t n, T value) {
+#pragma GCC unroll 1
   for (int64_t i = 0; i < n; ++i) dst[i] = value;
 }
 
@@ -164,19 +165,14 @@ HWY_NOINLINE int64_t JoinWindow(const PoolParams& p, const Dims3& d, const T* pl
   int count = 0;
   for (int64_t kz = zs.begin; kz < zs.end; ++kz) {
     for (int64_t ky = ys.begin; ky < ys.end; ++ky) {
-      if (count == kRows) {
-        JoinRows<kKind>(rows, count, middle, d.in[2]);
-        rows[0] = middle;
-        count = 1;
-      }
       rows[count++] = plane + ((z + kz * d.dilation[0]) * d.in[1] + y + ky * d.dilation[1]) * d.in[2];
+      if (count < kRows && (kz + 1 < zs.end || ky + 1 < ys.end)) continue;
+      JoinRows<kKind>(rows, count, middle, d.in[2]);
+      rows[0] = middle;
+      count = 1;
     }
   }
-  if (count > 0) {
-    JoinRows<kKind>(rows, count, middle, d.in[2]);
-  } else {
-    Fill(middle, d.in[2], Outside<kKind, T>());
-  }
+  if (count == 0) Fill(middle, d.in[2], Outside<kKind, T>());
   const auto size = [&](const Taps3& t) { return p.count_include_pad ? t.padded : t.end - t.begin; };
   return size(zs) * size(ys);
 }
@@ -184,7 +180,8 @@ HWY_NOINLINE int64_t JoinWindow(const PoolParams& p, const Dims3& d, const T* pl
 template <PoolKind kKind, class T>
 class Lines {
  public:
-  Lines(const PoolParams& p, const Call& call) : p_(p), d_(p), columns_(reinterpret_cast<T*>(call.scratch)), scale_(columns_ + d_.out[2]) {
+  Lines(const PoolParams& p, const Dims3& d, const Call& call)
+      : p_(p), d_(d), columns_(reinterpret_cast<T*>(call.scratch)), scale_(columns_ + d_.out[2]) {
     T* line = scale_ + d_.out[2];
     const int64_t length = (pool_line_bytes(p) / static_cast<int64_t>(sizeof(T)) - 2 * d_.out[2]) / kPoolLines;
     for (T*& each : lines_) each = line, line += length;
@@ -218,21 +215,20 @@ class Lines {
   }
 
   const PoolParams& p_;
-  const Dims3 d_;
+  const Dims3& d_;
   T *columns_, *scale_;  ///< of averages
   T* lines_[kPoolLines];
   int64_t scaled_ = -1;
 };
 
 template <PoolKind kKind, class T>
-void PoolParts(const PoolParams& p, const Call& call, Range range) {
-  Lines<kKind, T> lines(p, call);
-  int64_t in_plane = 1;
-  for (int i = 0; i < p.spatial; ++i) in_plane *= p.in[i];
+void PoolParts(const PoolParams& p, const Dims3& d, const Call& call, Range range) {
+  Lines<kKind, T> lines(p, d, call);
+  const int64_t in_plane = d.in[0] * d.in[1] * d.in[2];
   const int64_t rows = p.row_count(), row_parts = p.row_parts();
   for (int64_t part = range.begin; part < range.end; ++part) {
     const int64_t plane = part / row_parts, begin = part % row_parts * p.rows;
-    lines.Rows(call.in<T>(0) + plane * in_plane, call.out<T>(0) + plane * rows * p.out[p.spatial - 1], begin,
+    lines.Rows(call.in<T>(0) + plane * in_plane, call.out<T>(0) + plane * rows * d.out[2], begin,
                begin + p.rows < rows ? begin + p.rows : rows);
   }
 }
@@ -240,11 +236,12 @@ void PoolParts(const PoolParams& p, const Call& call, Range range) {
 }  // namespace
 
 void PoolLines(const PoolParams& p, const Call& call, Range range) {
-  if (p.kind == PoolKind::kAverage) return PoolParts<PoolKind::kAverage, float>(p, call, range);
+  const Dims3 d(p);
+  if (p.kind == PoolKind::kAverage) return PoolParts<PoolKind::kAverage, float>(p, d, call, range);
   switch (p.dtype) {
-    case DType::kInt8: return PoolParts<PoolKind::kMax, int8_t>(p, call, range);
-    case DType::kUint8: return PoolParts<PoolKind::kMax, uint8_t>(p, call, range);
-    default: return PoolParts<PoolKind::kMax, float>(p, call, range);
+    case DType::kInt8: return PoolParts<PoolKind::kMax, int8_t>(p, d, call, range);
+    case DType::kUint8: return PoolParts<PoolKind::kMax, uint8_t>(p, d, call, range);
+    default: return PoolParts<PoolKind::kMax, float>(p, d, call, range);
   }
 }
 
