@@ -36,7 +36,7 @@ HWY_NOINLINE void Fill(T* dst, int64_t n, T value) {
 
 /// line[i] = src[0][i] joined with src[1][i] to src[count - 1][i], n values. src[0] may be the line.
 template <PoolKind kKind, class T>
-HWY_NOINLINE void JoinRows(const T* const* src, int count, T* line, int64_t n) {
+HWY_INLINE void JoinRows(const T* const* src, int count, T* line, int64_t n) {
   const DOf<T> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   int64_t i = 0;
@@ -97,7 +97,7 @@ HWY_INLINE VOf<T> LoadEvery(DOf<T> d, const T* src, int64_t step) {
 /// dst[o] = line[o * stride + k * dilation] joined over k, times scale[o] for averages. kStep: the stride where taps are neighbours, of which
 /// one load then serves as many; 1 for any stride and dilation.
 template <PoolKind kKind, int kStep, class T>
-HWY_NOINLINE void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
+void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
   const DOf<T> df;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(df)), stride = kStep == 1 ? d.stride[2] : kStep, width = d.out[2];
   const int64_t taps = d.kernel[2], dilation = d.dilation[2];
@@ -145,7 +145,7 @@ HWY_NOINLINE void ReduceLine(const Dims3& d, const T* line, const T* scale, T* d
 }
 
 template <PoolKind kKind, class T>
-HWY_NOINLINE void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
+void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
   if constexpr (sizeof(T) == 4) {
     if (d.dilation[2] == 1 && d.stride[2] == 2) return ReduceLine<kKind, 2, T>(d, line, scale, dst);
     if (d.dilation[2] == 1 && d.stride[2] == 4) return ReduceLine<kKind, 4, T>(d, line, scale, dst);
@@ -156,7 +156,7 @@ HWY_NOINLINE void ReduceLine(const Dims3& d, const T* line, const T* scale, T* d
 /// The rows that windows of output row `row` cover, joined, between the pads of the line. Returns how many elements of a column averages
 /// count.
 template <PoolKind kKind, class T>
-HWY_NOINLINE int64_t JoinWindow(const PoolParams& p, const Dims3& d, const T* plane, T* line, int64_t row) {
+HWY_INLINE int64_t JoinWindow(const PoolParams& p, const Dims3& d, const T* plane, T* line, int64_t row) {
   const int64_t oz = d.out[0] == 1 ? 0 : row / d.out[1], oy = row - oz * d.out[1];
   const Taps3 zs(d, 0, oz), ys(d, 1, oy);
   const int64_t z = oz * d.stride[0] - d.pad[0], y = oy * d.stride[1] - d.pad[1];
