@@ -123,17 +123,20 @@ void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
       for (int64_t k = 1; k < taps; ++k) acc = Join<kKind>(df, acc, LoadEvery<T>(df, at + k * dilation, stride));
     } else {
       VOf<T> phases[kStep];
-      LoadPhases<kStep, T>(df, at, phases);
-      acc = phases[0];
-      for (int64_t k = 0; k < taps; k += kStep) {
-        if (k > 0) {
-          LoadPhases<kStep, T>(df, at + k, phases);
-          acc = Join<kKind>(df, acc, phases[0]);
-        }
-        for (int r = 1; r < kStep; ++r) {
-          if (k + r < taps) acc = Join<kKind>(df, acc, phases[r]);
-        }
+      int64_t k = kStep;
+      if (taps >= kStep) {
+        LoadPhases<kStep, T>(df, at, phases);
+        acc = phases[0];
+        for (int r = 1; r < kStep; ++r) acc = Join<kKind>(df, acc, phases[r]);
+      } else {
+        acc = LoadEvery<T>(df, at, stride);
+        k = 1;
       }
+      for (; k + kStep <= taps; k += kStep) {
+        LoadPhases<kStep, T>(df, at + k, phases);
+        for (int r = 0; r < kStep; ++r) acc = Join<kKind>(df, acc, phases[r]);
+      }
+      for (; k < taps; ++k) acc = Join<kKind>(df, acc, LoadEvery<T>(df, at + k, stride));
     }
     acc = finish(acc, o);
     if (o + lanes <= width) {
@@ -181,28 +184,20 @@ template <PoolKind kKind, class T>
 class Lines {
  public:
   Lines(const PoolParams& p, const Dims3& d, const Call& call)
-      : p_(p), d_(d), columns_(reinterpret_cast<T*>(call.scratch)), scale_(columns_ + d_.out[2]) {
-    T* line = scale_ + d_.out[2];
-    const int64_t length = (pool_line_bytes(p) / static_cast<int64_t>(sizeof(T)) - 2 * d_.out[2]) / kPoolLines;
-    for (T*& each : lines_) each = line, line += length;
-    Fill(lines_[0], kPoolLines * length, Outside<kKind, T>());
+      : p_(p), d_(d), columns_(reinterpret_cast<T*>(call.scratch)), scale_(columns_ + d_.out[2]), line_(scale_ + d_.out[2]) {
+    Fill(line_, pool_line_bytes(p) / static_cast<int64_t>(sizeof(T)) - 2 * d_.out[2], Outside<kKind, T>());
     for (int64_t o = 0; kKind == PoolKind::kAverage && o < d_.out[2]; ++o) {
       const Taps3 xs(d_, 2, o);
       columns_[o] = static_cast<T>(p.count_include_pad ? xs.padded : xs.end - xs.begin);
     }
   }
 
-  /// Output rows [begin, end) of a plane. Lines wait a while before they are read, since a load that takes parts of several stores waits for
-  /// these to reach the cache.
+  /// Output rows [begin, end) of a plane.
   void Rows(const T* plane, T* dst, int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; row += kPoolLines) {
-      const int64_t rows = end - row < kPoolLines ? end - row : kPoolLines;
-      int64_t sizes[kPoolLines];
-      for (int64_t i = 0; i < rows; ++i) sizes[i] = JoinWindow<kKind, T>(p_, d_, plane, lines_[i], row + i);
-      for (int64_t i = 0; i < rows; ++i) {
-        if constexpr (kKind == PoolKind::kAverage) Scale(sizes[i]);
-        ReduceLine<kKind, T>(d_, lines_[i], scale_, dst + (row + i) * d_.out[2]);
-      }
+    for (int64_t row = begin; row < end; ++row) {
+      [[maybe_unused]] const int64_t size = JoinWindow<kKind, T>(p_, d_, plane, line_, row);
+      if constexpr (kKind == PoolKind::kAverage) Scale(size);
+      ReduceLine<kKind, T>(d_, line_, scale_, dst + row * d_.out[2]);
     }
   }
 
@@ -217,7 +212,7 @@ class Lines {
   const PoolParams& p_;
   const Dims3& d_;
   T *columns_, *scale_;  ///< of averages
-  T* lines_[kPoolLines];
+  T* line_;
   int64_t scaled_ = -1;
 };
 
