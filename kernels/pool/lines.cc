@@ -94,8 +94,8 @@ HWY_INLINE VOf<T> LoadEvery(DOf<T> d, const T* src, int64_t step) {
   }
 }
 
-/// dst[o] = line[o * stride + k * dilation] joined over k, times scale[o] for averages. kStep: the stride where taps are neighbours, of which
-/// one load then serves as many; 1 for any stride and dilation.
+/// dst[o] = line[o * stride + k * dilation] joined over k, times scale[o] for averages. kStep: the stride where taps are neighbours, and
+/// one load serves as many of them; 1 for any stride and dilation.
 template <PoolKind kKind, int kStep, class T>
 void ReduceLine(const Dims3& d, const T* line, const T* scale, T* dst) {
   const DOf<T> df;
