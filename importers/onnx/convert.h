@@ -89,6 +89,7 @@ std::span<const Operator> movement_operators();
 std::span<const Operator> indexing_operators();
 std::span<const Operator> shape_operators();
 std::span<const Operator> vision_operators();
+std::span<const Operator> tree_operators();
 std::span<const Operator> control_operators();
 
 }  // namespace tenon::onnx
