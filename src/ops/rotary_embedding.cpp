@@ -18,7 +18,7 @@ Status expect_angles(const Types& in, int input, const Shape& y, const Dim& turn
   }
   if (fits) {
     const Dim& width = t.shape[static_cast<size_t>(t.rank() - 1)];
-    fits = !width.is_const() || !turned.is_const() || width == turned || width.value() * 2 == turned.value();
+    fits = !width.is_const() || !turned.is_const() || width == turned || width.value() == turned.value() / 2;
   }
   if (fits) return {};
   return input_error(input, "has shape ", t.shape.str(), ", which does not broadcast to the output's shape ", y.str(), " with ",
