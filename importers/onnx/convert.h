@@ -91,5 +91,6 @@ std::span<const Operator> indexing_operators();
 std::span<const Operator> shape_operators();
 std::span<const Operator> vision_operators();
 std::span<const Operator> control_operators();
+std::span<const Operator> fused_operators();
 
 }  // namespace tenon::onnx
