@@ -21,7 +21,8 @@ struct RandomForest {
   int64_t targets;
 
   /// Trees grown from their roots by splitting leaves until all are split or chance leaves them. Flags: those that nodes may have.
-  RandomForest(int count, int splits, int64_t columns, uint32_t flags, int64_t n_targets, bool single, std::mt19937& gen) : targets(n_targets) {
+  RandomForest(int count, int splits, int64_t columns, uint32_t flags, int64_t n_targets, bool single, std::mt19937& gen)
+      : targets(n_targets) {
     for (int t = 0; t < count; ++t) {
       const auto root = static_cast<uint32_t>(nodes.size());
       nodes.resize(nodes.size() + 2);
