@@ -29,17 +29,19 @@ ROUNDS = 10  # of one case; in each, the engines alternate run by run
 
 
 class Case:
-    """inputs: (name, dtype, dims) fed at run time; constants: name -> array; dynamic: the sizes of the outputs depend on values."""
+    """inputs: (name, dtype, dims) fed at run time; constants: name -> array; version: of a domain; types: of the outputs there, where they
+    are not that of the first input; dynamic: the sizes of the outputs depend on values."""
 
-    def __init__(self, label, op, inputs, constants=None, order=None, outputs=("y",), domain="", dynamic=False, **attributes):
+    def __init__(self, label, op, inputs, constants=None, order=None, outputs=("y",), domain="", version=1, types=None, dynamic=False, **attributes):
         self.label, self.dynamic, self.constants = label, dynamic, {name: np.asarray(array) for name, array in (constants or {}).items()}
         names = order or [i[0] for i in inputs] + list(constants or {})
         node = helper.make_node(op, names, list(outputs), domain=domain, **attributes)
         # Types of ONNX's own operators are inferred.
-        made = [helper.make_tensor_value_info(o, inputs[0][1], None) if domain else helper.make_value_info(o, onnx.TypeProto()) for o in outputs if o]
+        types = types or [inputs[0][1]] * len(outputs)
+        made = [helper.make_tensor_value_info(o, t, None) if domain else helper.make_value_info(o, onnx.TypeProto()) for o, t in zip(outputs, types) if o]
         graph = helper.make_graph([node], label, [helper.make_tensor_value_info(n, t, d) for n, t, d in inputs], made,
                                   [numpy_helper.from_array(a, n) for n, a in (constants or {}).items()])
-        opsets = [helper.make_opsetid("", OPSET)] + ([helper.make_opsetid(domain, 1)] if domain else [])
+        opsets = [helper.make_opsetid("", OPSET)] + ([helper.make_opsetid(domain, version)] if domain else [])
         model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
         self.bytes = onnx.shape_inference.infer_shapes(model).SerializeToString()
         self.inputs = inputs
@@ -75,6 +77,20 @@ def quantised_conv(filters, *dims):
     """The inputs of QLinearConv behind x."""
     return {"xs": np.float32(0.02), "xz": np.uint8(120), "w": int8(filters, *dims), "ws": np.linspace(0.001, 0.002, filters, dtype=np.float32),
             "wz": np.zeros(filters, np.int8), "ys": np.float32(0.5), "yz": np.uint8(128), "b": np.arange(filters, dtype=np.int32)}
+
+
+def trees(count, depth, features, votes):
+    """The attributes of `count` complete trees; votes: how those of leaves begin."""
+    rng = np.random.default_rng(2)
+    inner, n = 2**depth - 1, 2 ** (depth + 1) - 1
+    ids, leaves = np.arange(n), np.arange(inner, n)
+    leaf = ids >= inner
+    made = {"nodes_treeids": np.repeat(np.arange(count), n), "nodes_nodeids": np.tile(ids, count), "nodes_featureids": rng.integers(0, features, n * count),
+            "nodes_values": rng.uniform(0.1, 1, n * count), "nodes_modes": np.tile(np.where(leaf, "LEAF", "BRANCH_LEQ"), count),
+            "nodes_truenodeids": np.tile(np.where(leaf, 0, 2 * ids + 1), count), "nodes_falsenodeids": np.tile(np.where(leaf, 0, 2 * ids + 2), count),
+            f"{votes}_treeids": np.repeat(np.arange(count), len(leaves)), f"{votes}_nodeids": np.tile(leaves, count),
+            f"{votes}_ids": np.zeros(len(leaves) * count, np.int64), f"{votes}_weights": rng.uniform(-1, 1, len(leaves) * count)}
+    return {name: column.tolist() for name, column in made.items()}
 
 
 IMAGE = [("x", F, [1, 64, 112, 112])]
@@ -240,6 +256,15 @@ def cases():
 
 
 # ----------------------------------------------------------------------------------------------------------------------- timing
+    for rows in (1, 1000):
+        yield Case(f"TreeEnsembleRegressor 100 trees {rows} rows", "TreeEnsembleRegressor", [("x", F, [rows, 30])], domain="ai.onnx.ml", version=3, n_targets=1,
+                   **trees(100, 6, 30, "target"))
+    yield Case("TreeEnsembleRegressor 1000 trees 1000 rows", "TreeEnsembleRegressor", [("x", F, [1000, 30])], domain="ai.onnx.ml", version=3, n_targets=1,
+               **trees(1000, 6, 30, "target"))
+    for rows in (1, 100):
+        yield Case(f"TreeEnsembleClassifier 500 trees {rows} rows", "TreeEnsembleClassifier", [("x", F, [rows, 30])], outputs=("label", "y"), domain="ai.onnx.ml",
+                   version=3, types=(I64, F), classlabels_int64s=[0, 1], post_transform="LOGISTIC", **trees(500, 6, 30, "class"))
+
 
 def bound(engine, case, threads, arrays):
     """A caller of an engine that has run once."""

@@ -1,5 +1,5 @@
-// Rows go down without branches that depend on data, eight pairs of a tree and a row at a time, so that the loads of one cover the latency
-// of another's. Leaves point to themselves: a pair that has arrived waits for the others.
+// Rows go down without branches that depend on data, sixteen pairs of a tree and a row at a time, so that the loads of one cover the
+// latency of another's. Leaves lead to themselves: a pair that has arrived waits for the others.
 #include "kernels/trees/trees.h"
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 namespace tenon::kernels {
 namespace {
 
-constexpr int kLanes = 8;
+constexpr int kLanes = 16;
 constexpr uint32_t kSteps = 4;  ///< between looks at whether all have arrived
 
 template <class T, bool kPlain>
@@ -44,11 +44,11 @@ void descend(const TreesParams& p, int64_t first, int64_t last, const T* x, int6
     for (uint32_t step = 0; step < height; step += kSteps) {
 #pragma GCC unroll 1
       for (uint32_t s = 1; s < kSteps; ++s) {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int k = 0; k < kLanes; ++k) at[k] = next<T, kPlain>(nodes, at[k], from[k]);
       }
       uint32_t moved = 0;
-#pragma GCC unroll 8
+#pragma GCC unroll 16
       for (int k = 0; k < kLanes; ++k) {
         const uint32_t to = next<T, kPlain>(nodes, at[k], from[k]);
         moved |= to ^ at[k];
@@ -151,7 +151,8 @@ template <class T>
 void run_rows(const TreesParams& p, const Call& call, int64_t part, const uint32_t* leaves) {
   const int64_t begin = part * p.rows_per_part, rows = std::min(p.rows_per_part, p.rows - begin);
   const T* x = call.in<T>(0) + begin * p.columns;
-  T* sums = reinterpret_cast<T*>(call.scratch + kTreeLeaves * sizeof(uint32_t)) + (p.targets + 1) * (sizeof(double) / sizeof(T));
+  auto* scores = reinterpret_cast<double*>(call.scratch + kTreeLeaves * sizeof(uint32_t));
+  T* sums = reinterpret_cast<T*>(scores + p.targets + 1);
   std::fill_n(sums, rows * p.targets, p.aggregate >= TreeAggregate::kMin ? std::numeric_limits<T>::quiet_NaN() : T(0));
   if (leaves) {
     count_votes(p, p.count, rows, leaves + begin, p.rows, sums);
@@ -164,7 +165,6 @@ void run_rows(const TreesParams& p, const Call& call, int64_t part, const uint32
       count_votes(p, end - t, rows, found, rows, sums);
     }
   }
-  auto* scores = reinterpret_cast<double*>(call.scratch + kTreeLeaves * sizeof(uint32_t));
   const T* base = static_cast<const T*>(p.base);
   const int64_t count = p.scores();
   for (int64_t r = begin; r < begin + rows; ++r, sums += p.targets) {

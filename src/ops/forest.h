@@ -14,8 +14,8 @@ namespace tenon::ops {
 /// A comparison of a feature of the row with the node's threshold, by the numbers of ONNX's TreeEnsemble; or a leaf.
 enum class TreeMode : uint8_t { kLeq, kLt, kGte, kGt, kEq, kNeq, kLeaf };
 
-/// Trees as a file says them. Nodes may have several parents, which exporters of categories make use of, and roots may be anywhere. A NaN goes
-/// to `yes` where missing; where not, it goes to `no`, but from kNeq to `yes`, since it differs from every number.
+/// Trees as a file says them. Nodes may have several parents, which exporters of categories make use of, and roots may be anywhere. A NaN
+/// goes to `yes` where missing; where not, it goes to `no`, but from kNeq to `yes`, since it differs from every number.
 struct TreeNodes {
   struct Node {
     double threshold = 0;

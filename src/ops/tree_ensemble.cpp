@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
-#include "kernels/sizes.h"
 #include "ops/elements.h"
 #include "ops/forest.h"
 
 namespace tenon::ops {
 
 Result<Types> infer(const TreeEnsemble& op, const Types& in) {
+  if (!op.forest) return shape_error("there are no trees");
   const kernels::TreesParams& p = op.forest->params();
   TENON_TRY(expect_inputs(in, 1));
   TENON_TRY(expect_plain(in));

@@ -43,7 +43,7 @@ def A(name, value):
 
 def M(nodes, inputs, outputs, inits=(), opset=17, doms=(), funcs=(), ir=8, sparse=()):
     graph = helper.make_graph(nodes, "g", inputs, outputs, list(inits), sparse_initializer=list(sparse))
-    imports = [helper.make_opsetid("", opset)] + [helper.make_opsetid(d, 1) for d in doms]
+    imports = [helper.make_opsetid("", opset)] + [helper.make_opsetid(*(d if isinstance(d, tuple) else (d, 1))) for d in doms]
     return helper.make_model(graph, opset_imports=imports, ir_version=ir, functions=list(funcs))
 
 

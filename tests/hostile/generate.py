@@ -10,6 +10,7 @@ import cases
 import loader_cases  # noqa: F401
 import operator_cases  # noqa: F401
 import structure_cases  # noqa: F401
+import tree_cases  # noqa: F401
 
 
 def main(out):
