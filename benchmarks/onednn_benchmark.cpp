@@ -1,7 +1,8 @@
 // The rows of oneDNN beside the engine's own, one thread, interleaved and paired: what kernels/onednn/choice.cc is made from. Shapes are
 // those of the zoo's convolutions and products, with the epilogues they have there. `own/onednn` is the median of the ratios; above 1
 // oneDNN is the faster one. TENON_MAX_ISA=avx2 measures the other tier.
-//   onednn_benchmark [part of a name]
+//   onednn_benchmark [--json] [part of a name]
+// --json: a line of JSON for every row, with the nanoseconds of every round.
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
@@ -20,6 +21,8 @@ namespace {
 using namespace tenon;
 using namespace tenon::kernels;
 
+bool as_json = false;
+
 /// CPU time of this thread, which another program's turn on the core does not lengthen.
 double now() {
   timespec t;
@@ -36,6 +39,12 @@ double median(std::vector<double> v) {
   return v[v.size() / 2];
 }
 
+std::string list(const std::vector<double>& v) {
+  std::string text;
+  for (const double x : v) text += (text.empty() ? "" : ", ") + std::to_string(x * 1e9);
+  return "[" + text + "]";
+}
+
 void report(const std::string& name, double work, const char* row, const char* refusal, const std::function<void()>& own,
             const std::function<void()>& other) {
   std::vector<double> a, b, ratio;
@@ -47,6 +56,12 @@ void report(const std::string& name, double work, const char* row, const char* r
     a.push_back(i % 2 == 0 ? first : second);
     b.push_back(i % 2 == 0 ? second : first);
     ratio.push_back(a.back() / b.back());
+  }
+  if (as_json) {
+    std::printf(R"({"case": "%s", "kernel": "%s", "refusal": "%s", "own": %s, "onednn": %s})"
+                "\n",
+                name.c_str(), row, refusal != nullptr ? refusal : "", list(a).c_str(), list(b).c_str());
+    return;
   }
   std::printf("%-34s %-15s %9.1f us %6.1f | oneDNN %9.1f us %6.1f gmac | own/onednn %5.2f  %s\n", name.c_str(), row, median(a) * 1e6,
               work / median(a) / 1e9, median(b) * 1e6, work / median(b) / 1e9, median(ratio), refusal != nullptr ? refusal : "chosen");
@@ -175,7 +190,7 @@ void conv_case(const ConvShape& s, const std::string& filter) {
     other.format = takes_plain_input(format) ? ConvFormat::kOneDnnPlainInput : ConvFormat::kOneDnn;
     const auto slices = onednn::convolution(other);
     if (slices == nullptr) {
-      std::printf("%-34s oneDNN has no kernel for it\n", name.c_str());
+      if (!as_json) std::printf("%-34s oneDNN has no kernel for it\n", name.c_str());
       continue;
     }
     other.slices = slices.get();
@@ -307,8 +322,15 @@ void product_case(int64_t m, int64_t n, int64_t k, bool bfloat16, const std::str
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string filter = argc > 1 && argv[1][0] != '-' ? argv[1] : "";
-  std::printf("%s, blocks of %d\n", onednn::description().c_str(), static_cast<int>(channel_block()));
+  std::string filter;
+  for (int i = 1; i < argc; ++i) {
+    if (std::string(argv[i]) == "--json") {
+      as_json = true;
+    } else if (argv[i][0] != '-') {
+      filter = argv[i];
+    }
+  }
+  if (!as_json) std::printf("%s, blocks of %d\n", onednn::description().c_str(), static_cast<int>(channel_block()));
   if (onednn::module() == nullptr) return 0;
   for (const ConvShape& s : kConvs) conv_case(s, filter);
   transposed_case(512, 256, 16, 2, 2, 0, filter);

@@ -82,7 +82,7 @@ def measure(options):
     results = report.kept(options.out, tier(options.avx2)) | {"cpus": len(os.sched_getaffinity(0)), "cap": os.environ.get("TENON_MAX_ISA", ""),
                                                               "hidden": options.avx2}
     session = Session(list(versions), effort, options.threads, Weather(), folder)
-    tried = list(trials(session, models)) if set(options.sections) - {"operators", "kernels"} else []
+    tried = list(trials(session, models)) if set(options.sections) - {"operators", "kernels", "onednn"} else []
     begin = time.monotonic()
     for name in options.sections:
         session.weather.restart()

@@ -4,7 +4,7 @@ import json
 import subprocess
 import typing
 
-from . import roofs
+from . import roofs, stats
 from .process import DEADLINE, ROOT, EngineFailed, interleave
 from .stats import OURS, cells, median
 
@@ -122,6 +122,21 @@ def rows_of(session, target):
         row = {"target": target.title, "case": case.label, "same_as": case.operator, "threads": target.threads, "limit": target.limit,
                "aim": target.aim, "engines": engines, "left_out": left_out}
         yield row | ({"roof": case.roof(machine, usual(found[OURS]))} if OURS in found else {})
+
+
+def onednn(session, _):
+    """The rows of oneDNN beside the engine's own kernels, and which of them is chosen."""
+    session.weather.usual(1)
+    try:
+        done = subprocess.run([PROGRAMS / "onednn_benchmark", "--json"], capture_output=True, text=True, check=True, timeout=DEADLINE)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        yield {"case": "every row", "threads": 1, "left_out": {PEER: f"onednn_benchmark: {str(error).splitlines()[-1][:150]}"}}
+        return
+    for row in rows:
+        gain = stats.as_dict(stats.ratio(row["onednn"], row["own"]))
+        yield {"case": row["case"], "threads": 1, "kernel": row["kernel"], "refusal": row["refusal"], "gain": gain, "left_out": {},
+               "own": median(row["own"]).value * 1e-9, "onednn": median(row["onednn"]).value * 1e-9}
 
 
 def kernels(session, _):

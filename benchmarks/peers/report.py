@@ -11,7 +11,8 @@ from .tables import left_out, losers, mark, sizes
 HEAD = Path(__file__).with_name("head.md")
 TITLES = {"latency": "Latency", "load": "Load time and memory", "throughput": "Throughput of concurrent callers",
           "scaling": "Batch and sequence length", "shapes": "Changing shapes",
-          "overhead": "Cost of a run and of a node", "operators": "Operators", "kernels": "Kernels against the machine"}
+          "overhead": "Cost of a run and of a node", "operators": "Operators", "kernels": "Kernels against the machine",
+          "onednn": "oneDNN's place"}
 
 
 class Page:

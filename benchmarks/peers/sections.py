@@ -15,7 +15,7 @@ import zoo
 from . import models as models_of
 from . import parts, reference, stats
 from .engines import ENGINES, Engine, Setup, files_of
-from .kernels import kernels
+from .kernels import kernels, onednn
 from .process import ROOT, EngineFailed, Process, interleave, started
 from .stats import OURS, cells
 
@@ -351,4 +351,4 @@ def operators(session, _):
 
 
 SECTIONS = {"latency": latency, "load": load, "throughput": throughput, "scaling": scaling, "shapes": shapes, "overhead": overhead,
-            "operators": operators, "kernels": kernels}
+            "operators": operators, "kernels": kernels, "onednn": onednn}

@@ -82,6 +82,7 @@ std::span<const Operator> elementwise_operators();
 std::span<const Operator> reduction_operators();
 std::span<const Operator> normalization_operators();
 std::span<const Operator> linear_operators();
+std::span<const Operator> attention_operators();
 std::span<const Operator> convolution_operators();
 std::span<const Operator> recurrent_operators();
 std::span<const Operator> quantization_operators();
@@ -89,6 +90,8 @@ std::span<const Operator> movement_operators();
 std::span<const Operator> indexing_operators();
 std::span<const Operator> shape_operators();
 std::span<const Operator> vision_operators();
+std::span<const Operator> tree_operators();
 std::span<const Operator> control_operators();
+std::span<const Operator> fused_operators();
 
 }  // namespace tenon::onnx

@@ -7,9 +7,9 @@ namespace tenon::onnx {
 
 std::vector<const Operator*> all_operators() {
   std::vector<const Operator*> all;
-  for (const auto family :
-       {elementwise_operators, reduction_operators, normalization_operators, linear_operators, convolution_operators, recurrent_operators,
-        quantization_operators, movement_operators, indexing_operators, shape_operators, vision_operators, control_operators}) {
+  for (const auto family : {elementwise_operators, reduction_operators, normalization_operators, linear_operators, attention_operators,
+                            convolution_operators, recurrent_operators, quantization_operators, movement_operators, indexing_operators,
+                            shape_operators, vision_operators, tree_operators, control_operators, fused_operators}) {
     for (const Operator& op : family()) all.push_back(&op);
   }
   return all;

@@ -7,7 +7,15 @@
 
 namespace tenon::kernels {
 
-/// Calls block(src, dst, k, l) for every block of the parts in `range`: k by l elements at these addresses.
+/// Copies turns of an outer loop that stays in place in the source from the turn before them, which ends at dst: as many of `turns` as lie
+/// within `left` units, when the `done` units before hold a whole turn.
+struct Repeated {
+  int64_t turns, units;
+};
+Repeated repeat_turns(const CopyParams& p, int loop, int64_t turns, int64_t done, int64_t left, std::byte* dst);
+
+/// Calls block(src, dst, k, l) for every block of the parts in `range`: k by l elements at these addresses. What repeats
+/// a turn of a loop that is one run of bytes in the destination is copied from there instead.
 template <class Block>
 inline void for_each_block(const CopyParams& p, const Call& call, Range range, Block&& block) {
   const int64_t begin = range.begin * p.units_per_part;
@@ -43,7 +51,15 @@ inline void for_each_block(const CopyParams& p, const Call& call, Range range, B
     for (int i = p.loops - 1; i >= 0; --i) {
       src_at += p.outer[i].src;
       dst_at += p.outer[i].dst;
-      if (++index[i] < p.outer[i].count) break;
+      ++index[i];
+      if (p.outer[i].src == 0 && i >= p.dense) {
+        const Repeated repeated = repeat_turns(p, i, p.outer[i].count - index[i], unit - begin, end - unit, dst + dst_at);
+        unit += repeated.units;
+        if (unit == end) return;
+        index[i] += repeated.turns;
+        dst_at += repeated.turns * p.outer[i].dst;
+      }
+      if (index[i] < p.outer[i].count) break;
       src_at -= p.outer[i].src * p.outer[i].count;
       dst_at -= p.outer[i].dst * p.outer[i].count;
       index[i] = 0;

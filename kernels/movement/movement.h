@@ -33,6 +33,7 @@ struct CopyParams {
   int32_t output = 0;
   int32_t loops = 0;    ///< outer loops
   int32_t element = 1;  ///< bytes: 1, 2, 4, 8 or 16
+  int32_t dense = 0;    ///< a turn of this outer loop, and of those inside it, is one run of bytes in the destination
   CopyLoop outer[kMaxLoops];
   CopyLoop k, l;  ///< the two inner loops; l is the innermost
   int64_t src_offset = 0;

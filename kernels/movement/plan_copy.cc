@@ -1,8 +1,9 @@
-// The simplest form of a copy, and how it is cut into parts.
+// The simplest form of a copy, how it is cut into parts, and what parts have in common.
 #include <algorithm>
 #include <cstdlib>
 
-#include "kernels/movement/movement.h"
+#include "kernels/movement/blocks.h"
+#include "kernels/movement/run_copy.h"
 
 namespace tenon::kernels {
 
@@ -30,6 +31,16 @@ void cut(CopyParams& p) {
   p.units = p.l_blocks * p.k_blocks;
   for (int i = 0; i < p.loops; ++i) p.units *= p.outer[i].count;
   p.units_per_part = std::max<int64_t>(1, kPartBytes / (p.l_block * p.k_block * e));
+}
+
+/// The first of the outer loops that go through the destination from end to end.
+int32_t first_dense(const CopyParams& p) {
+  int64_t run = p.l.count * p.element;
+  int32_t first = p.loops;
+  if (p.l.dst != p.element || (p.k.count > 1 && p.k.dst != run)) return first;
+  run *= p.k.count;
+  for (; first > 0 && p.outer[first - 1].dst == run; --first) run *= p.outer[first - 1].count;
+  return first;
 }
 
 }  // namespace
@@ -68,8 +79,19 @@ bool plan_copy(std::span<const CopyLoop> loops, int64_t element, int64_t src_off
   }
   p.loops = n;
   std::copy(merged, merged + n, p.outer);
+  p.dense = first_dense(p);
   cut(p);
   return true;
+}
+
+Repeated repeat_turns(const CopyParams& p, int loop, int64_t turns, int64_t done, int64_t left, std::byte* dst) {
+  int64_t units = p.l_blocks * p.k_blocks;
+#pragma GCC unroll 1
+  for (int i = loop + 1; i < p.loops; ++i) units *= p.outer[i].count;
+  turns = done < units ? 0 : std::min(turns, left / units);
+  const int64_t bytes = p.outer[loop].dst;
+  repeat_bytes(dst - bytes, bytes, (turns + 1) * bytes);
+  return {turns, turns * units};
 }
 
 double copy_nanoseconds(const CopyParams& p) {

@@ -23,9 +23,10 @@ constexpr int64_t kLongRun = 1024;
 /// The innermost loop is contiguous on both sides.
 void CopyRuns(const CopyParams& p, const Call& call, Range range) {
   const Bytes d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), dst_stride = p.k.dst, src_stride = p.k.src;
-  for_each_block(p, call, range, [&](const std::byte* src, std::byte* dst, int64_t k, int64_t l) HWY_ATTR {
-    const int64_t n = l * p.element;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  for_each_block(p, call, range, [&p, d, lanes](const std::byte* src, std::byte* dst, int64_t k, int64_t l) HWY_ATTR {
+    // In registers: what is read from memory between stores may wait for them.
+    const int64_t n = l * p.element, dst_stride = p.k.dst, src_stride = p.k.src;
     if (n < lanes || n >= kLongRun || (n == dst_stride && n == src_stride)) return copy_rows(dst, dst_stride, src, src_stride, k, n);
     const auto* from = reinterpret_cast<const uint8_t*>(src);
     auto* to = reinterpret_cast<uint8_t*>(dst);

@@ -1,6 +1,7 @@
 // Copying short runs of bytes without a call.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -60,6 +61,16 @@ inline void copy_rows(std::byte* dst, int64_t dst_stride, const std::byte* src, 
   }
 }
 
+/// The `total` bytes at dst, of which the first `period` are there, repeat these.
+inline void repeat_bytes(std::byte* dst, int64_t period, int64_t total) {
+  constexpr int64_t kPiece = 16 << 10;  // what is read again and again stays in L1
+  for (int64_t done = period; done < total;) {
+    const int64_t n = std::min({done, total - done, std::max(period, kPiece / period * period)});
+    std::memcpy(dst + done, dst, static_cast<size_t>(n));
+    done += n;
+  }
+}
+
 /// N divides 16.
 template <size_t N>
 inline void fill_of(std::byte* dst, const std::byte* value, int64_t count) {
@@ -85,13 +96,8 @@ inline void fill_elements(std::byte* dst, const std::byte* value, int64_t size, 
     case 16: return fill_of<16>(dst, value, count);
     default: break;
   }
-  const int64_t total = size * count;
   std::memcpy(dst, value, static_cast<size_t>(size));
-  for (int64_t done = size; done < total;) {
-    const int64_t n = done < total - done ? done : total - done;  // doubles what is there
-    std::memcpy(dst + done, dst, static_cast<size_t>(n));
-    done += n;
-  }
+  repeat_bytes(dst, size, size * count);
 }
 
 }  // namespace tenon::kernels

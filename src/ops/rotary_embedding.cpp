@@ -7,8 +7,8 @@ namespace tenon::ops {
 
 namespace {
 
-/// Cosines or sines against the output they are multiplied with.
-Status expect_angles(const Types& in, int input, const Shape& y) {
+/// Cosines or sines against the output they are multiplied with, of which `turned` elements of every head are.
+Status expect_angles(const Types& in, int input, const Shape& y, const Dim& turned) {
   const Type& t = in[static_cast<size_t>(input)];
   if (!t.ranked()) return {};
   bool fits = t.rank() >= 1 && t.rank() <= 4;
@@ -17,12 +17,12 @@ Status expect_angles(const Types& in, int input, const Shape& y) {
     fits = have.is(1) || dims_equal(have, y[static_cast<size_t>(3 - i)]).value_or(true);
   }
   if (fits) {
-    const Dim &width = t.shape[static_cast<size_t>(t.rank() - 1)], &size = y[3];
-    fits = !width.is_const() || !size.is_const() || width == size || width.value() * 2 == size.value();
+    const Dim& width = t.shape[static_cast<size_t>(t.rank() - 1)];
+    fits = !width.is_const() || !turned.is_const() || width == turned || width.value() == turned.value() / 2;
   }
   if (fits) return {};
-  return input_error(input, "has shape ", t.shape.str(), ", which does not broadcast to the output's shape ", y.str(),
-                     " with all or half of its last dim");
+  return input_error(input, "has shape ", t.shape.str(), ", which does not broadcast to the output's shape ", y.str(), " with ",
+                     turned.str(), " elements a head or half of them");
 }
 
 }  // namespace
@@ -35,9 +35,13 @@ Result<Types> infer(const RotaryEmbedding& op, const Types& in) {
   TENON_TRY(expect_rank(in, 0, 4));
   Shape y = in[0].shape;
   if (op.swap) std::swap(y[1], y[2]);
-  if (y[3].is_const() && y[3].value() % 2 != 0) return input_error(0, "has ", y[3].str(), " elements a head, expected an even number");
-  TENON_TRY(expect_angles(in, 1, y));
-  TENON_TRY(expect_angles(in, 2, y));
+  if (op.rotary_dim < 0 || op.rotary_dim % 2 != 0 || (y[3].is_const() && op.rotary_dim > y[3].value())) {
+    return shape_error("attribute 'rotary_dim' is ", op.rotary_dim, ", expected an even number up to the elements of a head, ", y[3].str());
+  }
+  const Dim turned = op.rotary_dim != 0 ? Dim(op.rotary_dim) : y[3];
+  if (turned.is_const() && turned.value() % 2 != 0) return input_error(0, "has ", y[3].str(), " elements a head, expected an even number");
+  TENON_TRY(expect_angles(in, 1, y, turned));
+  TENON_TRY(expect_angles(in, 2, y, turned));
   if (in[1].ranked() && in[2].ranked() && dims_equal(in[1].shape.dims().back(), in[2].shape.dims().back()) == false) {
     return input_error(2, "has shape ", in[2].shape.str(), ", expected as many elements a head as input 1 of shape ", in[1].shape.str());
   }
@@ -47,9 +51,11 @@ Result<Types> infer(const RotaryEmbedding& op, const Types& in) {
 Result<Step> bind(const RotaryEmbedding& op, const BindContext& ctx) {
   const Dims& y = ctx.out_dims(0);
   kernels::RotaryParams p;
-  p.half = y[3] / 2;
+  p.size = y[3];
+  p.half = (op.rotary_dim != 0 ? op.rotary_dim : y[3]) / 2;
+  p.interleaved = op.interleaved;
   if (count_of(y) == 0) return Step{};
-  p.second = ctx.dims(1).back() == y[3] ? p.half : 0;
+  p.paired_angles = ctx.dims(1).back() == 2 * p.half;
   const auto angle_strides = [](Dims dims, int64_t* strides) {
     dims.insert(dims.begin(), 4 - dims.size(), 1);
     int64_t step = dims[3];

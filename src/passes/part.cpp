@@ -46,6 +46,35 @@ std::optional<Part> part_of(const Graph& graph, ValueId value, int axis) {
   return Part{source, extent.first, extent.count};
 }
 
+std::optional<Part> every_second(const Graph& graph, ValueId value) {
+  const NodeId id = producer(graph, value);
+  if (id == kNone || !graph.type(value).ranked() || graph.type(value).rank() == 0) return std::nullopt;
+  const int rank = graph.type(value).rank();
+  const auto of_last_dim = [&graph](ValueId source) -> std::optional<int64_t> {
+    const Type& type = graph.type(source);
+    if (!type.ranked() || type.rank() == 0 || !type.layout.plain() || !type.shape.dims().back().is_const()) return std::nullopt;
+    return type.shape.dims().back().value();
+  };
+  if (std::holds_alternative<ops::Slice>(graph.node(id).op)) {
+    const Node& node = graph.node(id);
+    const auto start = one_int(graph, node, 1), end = one_int(graph, node, 2), along = one_int(graph, node, 3),
+               step = one_int(graph, node, 4), size = of_last_dim(node.inputs[0]);
+    if (!start || !end || !along || !step || *step != 2 || !size || !same_axis(*along, -1, rank)) return std::nullopt;
+    const ops::SliceExtent extent = ops::slice_extent(*start, *end, 2, *size);
+    return Part{node.inputs[0], extent.first, extent.count};
+  }
+  const auto element = element_of(graph, value, rank);
+  if (!element || graph.producer_as<ops::Reshape>(element->source) == nullptr) return std::nullopt;
+  const ValueId source = graph.node(producer(graph, element->source)).inputs[0];
+  const auto size = of_last_dim(source);
+  if (!size || *size % 2 != 0) return std::nullopt;
+  DimList dims = graph.type(source).shape.dims();
+  dims.back() = Dim(*size / 2);
+  dims.emplace_back(2);
+  return graph.type(element->source).shape == Shape(std::move(dims)) ? std::optional(Part{source, element->first, *size / 2})
+                                                                     : std::nullopt;
+}
+
 std::optional<Part> element_of(const Graph& graph, ValueId value, int axis) {
   const NodeId id = producer(graph, value);
   if (id == kNone || !graph.type(value).ranked()) return std::nullopt;
@@ -62,7 +91,7 @@ std::optional<Part> element_of(const Graph& graph, ValueId value, int axis) {
   if (!std::holds_alternative<ops::Squeeze>(node.op) && !std::holds_alternative<ops::Reshape>(node.op)) return std::nullopt;
   const auto part = part_of(graph, node.inputs[0], axis);
   if (!part || part->count != 1) return std::nullopt;
-  std::vector<Dim> rest = graph.type(node.inputs[0]).shape.dims();
+  DimList rest = graph.type(node.inputs[0]).shape.dims();
   rest.erase(rest.begin() + axis);
   return graph.type(value).shape == Shape(std::move(rest)) ? part : std::nullopt;
 }

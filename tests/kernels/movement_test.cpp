@@ -81,9 +81,14 @@ void check(const Problem& p, const char* what) {
       for (int64_t part = params.parts(); part-- > 0;) row.pointer()(params, call, {part, part + 1});
       EXPECT_EQ(0, std::memcmp(got.data() + shift, expected.data(), expected.size()))
           << what << " by " << row.name << " on target " << targets[t];
-      std::fill(got.begin(), got.end(), std::byte{0});
-      row.pointer()(params, call, {0, params.parts()});
-      EXPECT_EQ(0, std::memcmp(got.data() + shift, expected.data(), expected.size())) << what << " by " << row.name << " at once";
+      for (const int64_t middle : {int64_t{0}, params.parts() / 3, params.parts() / 2}) {
+        std::fill(got.begin(), got.end(), std::byte{0});
+        row.pointer()(params, call, {middle, params.parts()});
+        row.pointer()(params, call, {0, middle});
+        EXPECT_EQ(0, std::memcmp(got.data() + shift, expected.data(), expected.size()))
+            << what << " by " << row.name << " on target " << targets[t] << " cut at " << middle;
+        if (params.parts() == 1) break;
+      }
     }
   }
   force_target(0);
@@ -186,6 +191,31 @@ TEST(Copy, BroadcastsAndRuns) {
     check({{{300000, e, e}}, e, 0}, "one run");
     check({{{1, e, e}}, e, 0}, "one element");
     check({{}, e, 0}, "a scalar");
+  }
+}
+
+TEST(Copy, TilesOfSeveralParts) {
+  /// A dense tensor, each dim repeated: loops as Tile makes them, rows of the destination `gap` bytes apart.
+  const auto tiled = [](const std::vector<int64_t>& dims, const std::vector<int64_t>& repeats, int64_t element, int64_t gap) {
+    Problem p{std::vector<CopyLoop>(2 * dims.size()), element, 0};
+    int64_t src = element, dst = element;
+    for (size_t i = dims.size(); i-- > 0; src *= dims[i], dst *= dims[i] * repeats[i]) {
+      if (i + 2 == dims.size()) dst += gap;
+      p.loops[2 * i] = {repeats[i], 0, dst * dims[i]};
+      p.loops[2 * i + 1] = {dims[i], src, dst};
+    }
+    return p;
+  };
+  for (const int64_t e : {1, 4, 16}) {
+    for (const int64_t gap : {int64_t{0}, 3 * e}) {
+      check(tiled({64, 16}, {9, 8}, e, gap), "both dims");
+      check(tiled({30, 41}, {30, 5}, e, gap), "rows of odd lengths");
+      check(tiled({7, 3}, {200, 3}, e, gap), "short rows");
+      check(tiled({3, 100, 40}, {5, 4, 3}, e, gap), "three dims");
+      check(tiled({3, 50, 2, 11}, {3, 2, 7, 2}, e, gap), "four dims");
+      check(tiled({6, 1}, {40, 70}, e, gap), "columns");
+      check(tiled({2, 70000 / e}, {3, 3}, e, gap), "long rows");
+    }
   }
 }
 

@@ -145,7 +145,7 @@ TEST(Pool, Windows) {
       Check(p, 2, 21);
     }
   }
-  for (const int64_t stride : {1, 2, 3}) {  // lines longer than any vector, and odd ends
+  for (const int64_t stride : {1, 2, 3, 4}) {  // lines longer than any vector, and odd ends
     for (const PoolKind kind : {PoolKind::kMax, PoolKind::kAverage}) {
       PoolParams p{};
       p.kind = kind, p.spatial = 2;
@@ -155,6 +155,12 @@ TEST(Pool, Windows) {
         p.out[i] = (p.in[i] + 3 - 3) / stride + 1;
       }
       Check(p, 1, 3);
+    }
+  }
+  for (const PoolKind kind : {PoolKind::kMax, PoolKind::kAverage}) {
+    for (const int64_t stride : {2, 4}) {
+      for (const int64_t kernel : {1, 2, 4, 5, 7, 8, 10}) Check(Square(kind, 11, 150, kernel, stride, kernel / 2), 1, 3);
+      Check(Square(kind, 11, 150, 3, stride, 1, 2), 1, 3);  // taps that are no neighbours
     }
   }
   PoolParams one{};
@@ -192,7 +198,7 @@ TEST(Pool, WindowsThatMoveByOne) {
 }
 
 TEST(Pool, Bytes) {
-  for (const int64_t stride : {1, 2, 3}) {
+  for (const int64_t stride : {1, 2, 3, 4}) {
     for (const int64_t width : {5, 31, 150}) {
       CheckBytes<uint8_t>(Square(PoolKind::kMax, 17, width, 3, stride, 1));
       CheckBytes<int8_t>(Square(PoolKind::kMax, 17, width, 3, stride, 1));

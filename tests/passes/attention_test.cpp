@@ -236,7 +236,13 @@ class RotaryPasses : public AttentionOfOneProduct {
   ValueId half(ValueId x, bool second) {
     return add(ops::Slice{}, {x, ints({second ? 4 : 0}), ints({second ? INT64_MAX : 4}), ints({3}), ints({1})});
   }
+  ValueId part(ValueId x, int64_t start, int64_t end, int64_t step = 1) {
+    return add(ops::Slice{}, {x, ints({start}), ints({end}), ints({-1}), ints({step})});
+  }
   ValueId concat(ValueId a, ValueId b) { return add(ops::Concat{-1}, {a, b}); }
+  ValueId unsqueeze(ValueId x) { return add(ops::Unsqueeze{}, {x, ints({-1})}); }
+  ValueId stack(ValueId a, ValueId b, const std::vector<int64_t>& dims) { return reshape(concat(unsqueeze(a), unsqueeze(b)), dims); }
+  ValueId negative(ValueId x) { return add(ops::Unary{ops::Unary::Kind::kNeg}, {x}); }
   ValueId rotated(ValueId x) { return concat(add(ops::Unary{ops::Unary::Kind::kNeg}, {half(x, true)}), half(x, false)); }
 };
 
@@ -259,6 +265,64 @@ TEST_F(RotaryPasses, ByHalves) {
   const ValueId a = half(x, false), b = half(x, true);
   output(concat(sub(times(a, cos), times(b, sin)), plus(times(a, sin), times(cos, b))));
   expect(passes::fuse_rotary_embedding, 1, 1);
+}
+
+TEST_F(RotaryPasses, NeighboursByRotation) {
+  const ValueId x = input({2, 3, 9, 8}), cos = input({9, 8}), sin = input({9, 8});
+  const ValueId turned = stack(negative(part(x, 1, INT64_MAX, 2)), part(x, 0, INT64_MAX, 2), {2, 3, 9, 8});
+  output(plus(times(x, cos), times(turned, sin)));
+  expect(passes::fuse_rotary_embedding, 1, 1);
+}
+
+TEST_F(RotaryPasses, NeighboursOneByOne) {
+  const ValueId x = input({2, 9, 3, 8}), cos = input({9, 4}), sin = input({9, 4});
+  const ValueId pairs = reshape(transpose(x, {0, 2, 1, 3}), {2, 3, 9, 4, 2});
+  const auto element = [&](int64_t i) {
+    return add(ops::Gather{.axis = 4}, {pairs, graph_.add_constant(0, "index", Tensor::scalar<int64_t>(i))});
+  };
+  const ValueId a = element(0), b = element(1);
+  output(stack(sub(times(a, cos), times(b, sin)), plus(times(a, sin), times(b, cos)), {2, 3, 9, 8}));
+  expect(passes::fuse_rotary_embedding, 1, 1);
+}
+
+TEST_F(RotaryPasses, FirstElementsOnly) {
+  for (const bool interleaved : {false, true}) {
+    graph_ = Graph();
+    inputs_.clear();
+    const ValueId x = input({2, 9, 3, 12}), cos = input({9, 8}), sin = input({9, 8});
+    const ValueId heads = transpose(x, {0, 2, 1, 3}), first = part(heads, 0, 8);
+    const ValueId turned =
+        interleaved ? stack(negative(part(first, 1, INT64_MAX, 2)), part(first, 0, INT64_MAX, 2), {2, 3, 9, 8}) : rotated(first);
+    output(concat(plus(times(first, cos), times(turned, sin)), part(heads, 8, 12)));
+    expect(passes::fuse_rotary_embedding, 2, 1);
+  }
+}
+
+TEST_F(RotaryPasses, FirstElementsOfHalves) {
+  const auto cast = [&](ValueId x, DType to) { return add(ops::Cast{to}, {x}); };
+  const ValueId x = cast(input({2, 3, 9, 12}), DType::kFloat16), cos = cast(input({9, 8}), DType::kFloat16), first = part(x, 0, 8);
+  const ValueId sin = cast(input({9, 8}), DType::kFloat16);
+  output(cast(concat(plus(times(first, cos), times(rotated(first), sin)), part(x, 8, 12)), DType::kFloat32));
+  expect(passes::fuse_rotary_embedding, 2, 9, 2e-2f);
+}
+
+TEST_F(RotaryPasses, OtherPartsAreNotJoined) {
+  const ValueId x = input({2, 3, 9, 12}), z = input({2, 3, 9, 12}), cos = input({9, 8}), sin = input({9, 8});
+  const auto turned = [&](ValueId first) { return plus(times(first, cos), times(rotated(first), sin)); };
+  output(concat(turned(part(x, 0, 8)), part(z, 8, 12)));  // of another tensor
+  output(concat(turned(part(x, 0, 8)), part(x, 7, 11)));  // not what follows
+  output(concat(part(x, 8, 12), turned(part(x, 0, 8))));  // the other way round
+  output(concat(turned(part(x, 4, 12)), part(x, 0, 4)));
+  expect(passes::fuse_rotary_embedding, 4, 16);
+}
+
+TEST_F(RotaryPasses, NeighboursInAnotherOrderStay) {
+  const ValueId x = input({2, 3, 9, 8}), cos = input({9, 8}), sin = input({9, 8});
+  const ValueId even = part(x, 0, INT64_MAX, 2), odd = part(x, 1, INT64_MAX, 2);
+  output(plus(times(x, cos), times(stack(negative(even), odd, {2, 3, 9, 8}), sin)));
+  output(plus(times(x, cos), times(concat(negative(odd), even), sin)));  // taken apart one way and joined another
+  output(plus(times(x, cos), times(stack(negative(half(x, true)), half(x, false), {2, 3, 9, 8}), sin)));
+  expect(passes::fuse_rotary_embedding, 0, static_cast<int>(graph_.live_nodes()));
 }
 
 TEST_F(RotaryPasses, HalvesAreComputedInFloat32) {

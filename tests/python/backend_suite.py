@@ -76,14 +76,23 @@ def collect():
     return cases
 
 
+def rounds_often(data):
+    """Whether a model is several steps of float16, each of which rounds: as many roundings as passes fuse away, which the tolerances do not
+    allow for."""
+    graph = onnx.ModelProto.FromString(data).graph
+    half = any(v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT16 for v in graph.output)
+    return half and sum(node.op_type != "Constant" for node in graph.node) > 1
+
+
 def run_case(case, tenon):
-    """None when the test passes, otherwise why not."""
+    """None when the test passes with every pass and with none, otherwise why not."""
     try:
         data, input_names, output_names, sets = case.load()
-        model = tenon.load(data, threads=1)
-        for inputs, expected in sets:
-            results = model.run(dict(zip(input_names, inputs)))
-            Runner.assert_similar_outputs(expected, [results[name] for name in output_names], case.rtol, case.atol)
+        for optimize in (True, False)[: 1 if rounds_often(data) else 2]:
+            model = tenon.load(data, threads=1, optimize=optimize)
+            for inputs, expected in sets:
+                results = model.run(dict(zip(input_names, inputs)))
+                Runner.assert_similar_outputs(expected, [results[name] for name in output_names], case.rtol, case.atol)
     except BaseException as error:  # the reason is the result, whatever it is
         if isinstance(error, KeyboardInterrupt):
             raise

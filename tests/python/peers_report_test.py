@@ -49,6 +49,10 @@ def results(tmp_path_factory):
                        kernel("9 x 9", "Products", 95, {"tenon": cell(96.0)}, left_out={"onednn": "no kernel for it"}),
                        kernel("8 x 8", "On two", 93, {"tenon": cell(50.0, at_once=55.0)}, threads=2),
                        kernel("Relu", "Copies", 85, {"tenon": cell(90.0)}, limit="copy", same_as="Relu")]
+    own = {"threads": 1, "kernel": "Own", "left_out": {}, "own": 2e-6, "onednn": 3e-6}
+    rows["onednn"] = [own | {"case": "not asked for", "refusal": "not faster", "gain": ratio},
+                      own | {"case": "kept apart", "refusal": "cut in another way", "gain": slower},
+                      own | {"case": "taken", "refusal": "", "gain": slower}]
     rows["latency"][0]["left_out"]["tract"] = "not asked"
     for name in rows:
         kept["sections"][name] = {"rows": rows[name], "quick": True, "weather": weather,
@@ -62,7 +66,7 @@ def test_report(results, tmp_path):
     text = report.write(tmp_path).read_text()
     for title in ("## AVX2", "### Where Tenon is slower", "### Latency", "#### 2 threads over one", "### Load time and memory",
                   "#### onnxruntime over each way", "### Throughput", "### Batch", "### Changing shapes", "### Cost of a run",
-                  "### Operators", "### Kernels against the machine"):
+                  "### Operators", "### Kernels against the machine", "### oneDNN's place"):
         assert title in text
     pictures = re.findall(r"\(benchmarks/(\S+\.svg)\)", text)
     assert pictures
@@ -70,6 +74,8 @@ def test_report(results, tmp_path):
         assert ElementTree.parse(tmp_path / "benchmarks" / name).getroot().tag.endswith("svg")
     tables_in = [block.split("\n") for block in re.findall(r"(?:^\|.*\n)+", text, re.M) for block in [block.strip()]]
     assert tables_in and all(len({line.count("|") for line in table}) == 1 for table in tables_in)
+    assert re.search(r"\| taken +\| +Own \| +2.00 µs \| +3.00 µs \| +\*0.80\* \[0.70, 0.90\] \| +oneDNN \|", text)
+    assert "chosen in 1 of 3 rows" in " ".join(text.split())
     assert "- Odd: not implemented" in text and "- tract for digits: not asked" in text
     assert "| Relu     | 2.00 µs |     3.00 µs | **1.50** [1.40, 1.60] |" in text
     # The digits have no tables: all their weights are needed, and no engine holds less.

@@ -35,6 +35,11 @@ class Builder:
     def weight(self, *dims):
         return self.value(np.random.default_rng(len(self.initializers)).standard_normal(dims) / dims[0] ** 0.5)
 
+    def scalar(self, i):
+        name = next(self.names)
+        self.initializers.append((name, np.array(i, np.int64)))
+        return name
+
     def __getattr__(self, op):
         def node(*inputs, outputs=1, **attributes):
             names = [next(self.names) for _ in range(outputs)]
@@ -432,7 +437,45 @@ def rotary_by_halves(b, x, cos, sin):
     return b.Concat(b.Sub(b.Mul(first, cos), b.Mul(second, sin)), b.Add(b.Mul(second, cos), b.Mul(first, sin)), axis=-1)
 
 
-@pytest.mark.parametrize("spelling", [rotary_slices, rotary_split, rotary_by_halves])
+def every_second(b, x):
+    return [b.Slice(x, [i], [2 ** 63 - 1], [3], [2]) for i in range(2)]
+
+
+def stack(b, first, second, size=SIZE):
+    """Neighbours of one tensor, as torch.stack(..., -1).flatten(-2) is exported."""
+    pairs = b.Concat(b.Unsqueeze(first, [-1]), b.Unsqueeze(second, [-1]), axis=-1)
+    return b.Reshape(pairs, [0, 0, 0, size])
+
+
+def rotary_every_two(b, x, cos, sin):
+    even, odd = every_second(b, x)
+    return b.Add(b.Mul(x, cos), b.Mul(stack(b, b.Neg(odd), even), sin))
+
+
+def rotary_pairs(b, x, cos, sin):
+    """As complex numbers are exported."""
+    pairs = b.Reshape(x, [0, 0, 0, SIZE // 2, 2])
+    a, c = (b.Gather(pairs, b.scalar(i), axis=4) for i in range(2))
+    cos, sin = (halves(b, angles)[0] for angles in (cos, sin))
+    return stack(b, b.Sub(b.Mul(a, cos), b.Mul(c, sin)), b.Add(b.Mul(a, sin), b.Mul(c, cos)))
+
+
+def rotary_first_half(b, x, cos, sin):
+    first, rest = b.Split(x, [SIZE // 2] * 2, outputs=2, axis=-1)
+    cos, sin = (halves(b, angles)[0] for angles in (cos, sin))
+    a, c = b.Split(first, [SIZE // 4] * 2, outputs=2, axis=-1)
+    return b.Concat(b.Add(b.Mul(first, cos), b.Mul(b.Concat(b.Neg(c), a, axis=-1), sin)), rest, axis=-1)
+
+
+def rotary_first_half_every_two(b, x, cos, sin):
+    first, rest = halves(b, x)
+    cos, sin = (halves(b, angles)[0] for angles in (cos, sin))
+    even, odd = every_second(b, first)
+    return b.Concat(b.Add(b.Mul(first, cos), b.Mul(stack(b, b.Neg(odd), even, SIZE // 2), sin)), rest, axis=-1)
+
+
+@pytest.mark.parametrize("spelling", [rotary_slices, rotary_split, rotary_by_halves, rotary_every_two, rotary_pairs,
+                                      rotary_first_half, rotary_first_half_every_two])
 def test_rotary_embedding(spelling):
     b = Builder()
     x = heads(b, b.input(BATCH, ROWS, WIDTH, symbolic=(0, 1)))

@@ -1,4 +1,5 @@
-"""The graphs of the model zoo against onnxruntime: 1 and 2 threads, fixed shapes, and changing shapes through one loaded model."""
+"""The graphs of the model zoo against onnxruntime: 1 and 2 threads, fixed shapes, changing shapes through one loaded model, and without
+the passes that change them."""
 from functools import lru_cache
 
 import numpy as np
@@ -59,3 +60,12 @@ def test_zoo(name):
         fixed = tenon.load(zoo.path(name), dims=sizes, threads=2)
         assert all(isinstance(d, int) for value in fixed.inputs for d in value.shape)
         check(fixed(**arrays), wanted, f"{name} fixed at {sizes}")
+
+
+@pytest.mark.parametrize("name", list(zoo.SIZES))
+def test_zoo_without_passes(name):
+    """With each pass switched off that changes the model, one at a time, and without any."""
+    sizes, arrays, wanted = next(cases(name))
+    for off in [p.name for p in tenon.load(zoo.path(name)).passes if p.rewrites]:
+        check(tenon.load(zoo.path(name), disabled_passes=[off]).run(arrays), wanted, f"{name} {sizes} without {off}")
+    check(tenon.load(zoo.path(name), optimize=False).run(arrays), wanted, f"{name} {sizes} without passes")

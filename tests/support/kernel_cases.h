@@ -303,6 +303,7 @@ void movement(int64_t rows, int64_t n, F&& f) {
   };
   copy("transpose", {{n, 4, rows * 4}, {rows, n * 4, 4}});
   copy("repeat", {{rows, n * 4, n * 4}, {n, 0, 4}});
+  copy("tile", {{8, 0, count / 8 * 4}, {rows / 8, n / 8 * 4, n * 4}, {8, 0, n / 8 * 4}, {n / 8, 4, 4}});
   copy("channels_last", {{count / 3, 4, 12}, {3, count / 3 * 4, 4}});
   copy("heads", {{8, n / 8 * 4, rows * (n / 8) * 4}, {rows, n * 4, n / 8 * 4}, {n / 8, 4, 4}});
   GatherParams g{.axis = rows, .indices = rows, .inner = n * 4};
