@@ -293,7 +293,7 @@ func withOptions(c *config, cancel unsafe.Pointer, load func(*C.tenon_load_optio
 	for flag, on := range map[C.uint32_t]bool{
 		C.TENON_LOAD_MAP_WEIGHTS: c.mapWeights, C.TENON_LOAD_NO_OPTIMIZE: c.noOptimize,
 		C.TENON_LOAD_OVERRIDABLE: c.overridable, C.TENON_LOAD_NO_ONEDNN: c.noOneDNN,
-		C.TENON_LOAD_VERIFY_CHECKSUMS: c.verifyChecksums,
+		C.TENON_LOAD_STRICT: c.strict, C.TENON_LOAD_VERIFY_CHECKSUMS: c.verifyChecksums,
 	} {
 		if on {
 			o.flags |= flag

@@ -21,6 +21,7 @@ type config struct {
 	verifyChecksums bool
 	overridable     bool
 	noOneDNN        bool
+	strict          bool
 	disabledPasses  []string
 	extraOutputs    []string
 	dims            []dimBinding
@@ -86,6 +87,9 @@ func WithoutPass(names ...string) Option {
 
 // WithoutOneDNN never chooses a oneDNN kernel.
 func WithoutOneDNN() Option { return func(c *config) { c.noOneDNN = true } }
+
+// WithStrict keeps to methods of convolution whose rounding error is that of the direct sum: no Winograd.
+func WithStrict() Option { return func(c *config) { c.strict = true } }
 
 // WithOverridableInitializers makes inputs that have a default in the file optional inputs; otherwise they are constants.
 func WithOverridableInitializers() Option { return func(c *config) { c.overridable = true } }

@@ -261,7 +261,7 @@ func TestOptions(t *testing.T) {
 	x := numbers(16, 5)
 	for name, options := range map[string][]Option{
 		"threads": {WithThreads(1)}, "mapped": {WithMappedWeights()}, "plain": {WithoutOptimization()}, "memory": {WithMemoryLimit(64 << 20)},
-		"dim": {WithDim("batch", 2)}, "plans": {WithMaxPlans(1)}, "one": {WithMaxConcurrency(1), WithoutOneDNN()}, "deadline": {WithLoadDeadline(time.Minute)},
+		"dim": {WithDim("batch", 2)}, "plans": {WithMaxPlans(1)}, "one": {WithMaxConcurrency(1), WithoutOneDNN()}, "strict": {WithStrict()}, "deadline": {WithLoadDeadline(time.Minute)},
 	} {
 		if m := open(t, "mlp.onnx", options...); !slices.Equal(run(t, m, x), mlp(x)) {
 			t.Error(name)

@@ -315,7 +315,9 @@ enum tenon_load_flags {
   TENON_LOAD_NO_ONEDNN = 1 << 3,   /* never choose a kernel of oneDNN, and do not open its module */
   TENON_LOAD_OPENMP = 1 << 4,      /* take threads from OpenMP instead of the library's own pool */
   /* compare files of external data with the SHA-1 the model gives, where it does: takes seconds a gigabyte */
-  TENON_LOAD_VERIFY_CHECKSUMS = 1 << 5
+  TENON_LOAD_VERIFY_CHECKSUMS = 1 << 5,
+  /* only methods of convolution whose rounding error is that of the direct sum: no Winograd */
+  TENON_LOAD_STRICT = 1 << 6
 };
 
 typedef struct tenon_load_options {

@@ -99,6 +99,7 @@ class Options {
   Options& optimize(bool on) { return flag(TENON_LOAD_NO_OPTIMIZE, !on); }
   Options& overridable_initializers(bool on = true) { return flag(TENON_LOAD_OVERRIDABLE, on); }
   Options& onednn(bool on) { return flag(TENON_LOAD_NO_ONEDNN, !on); }
+  Options& strict(bool on = true) { return flag(TENON_LOAD_STRICT, on); }
   Options& openmp(bool on = true) { return flag(TENON_LOAD_OPENMP, on); }
   Options& verify_checksums(bool on = true) { return flag(TENON_LOAD_VERIFY_CHECKSUMS, on); }
   Options& disable_pass(std::string name) {

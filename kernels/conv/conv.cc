@@ -67,7 +67,7 @@ int64_t plan_conv(ConvParams& p) {
   const int64_t block = channel_block();
   const int64_t group_channels = p.channels / p.groups;
   const bool grouped = p.format == ConvFormat::kGrouped;
-  if (p.format == ConvFormat::kWinograd4) return plan_winograd(p);
+  if (winograd_tile(p.format) != 0) return plan_winograd(p);
   if (p.slices != nullptr) {
     p.scratch = static_cast<int64_t>(p.slices->scratch_bytes());
     return p.out_rows() * p.out[2] == 0 ? 0 : p.batch * p.slices->count();
@@ -126,7 +126,7 @@ int64_t plan_conv(ConvParams& p) {
 
 namespace {
 /// Whether weights are packed as [block of filters][channel][tap][filter of the block].
-bool packs_blocks(const ConvParams& p) { return p.format == ConvFormat::kGrouped || p.format == ConvFormat::kWinograd4; }
+bool packs_blocks(const ConvParams& p) { return p.format == ConvFormat::kGrouped || winograd_tile(p.format) != 0; }
 }  // namespace
 
 int64_t packed_conv_weights(const ConvParams& p) {

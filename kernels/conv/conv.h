@@ -29,15 +29,26 @@ struct Epilogue {
 /// How convolution weights are packed. Values of Layout::format.
 enum class ConvFormat : uint16_t {
   kNone = 0,
-  kDirect = 100,      ///< blocked input, blocked output
-  kPlainInput,        ///< plain input (few channels), blocked output
-  kGrouped,           ///< blocked; groups that do not fill whole blocks, depthwise above all
-  kWinograd4,         ///< blocked, 3x3 with stride 1: output tiles of 4x4; the weights are packed as they are and transformed while running
+  kDirect = 100,  ///< blocked input, blocked output
+  kPlainInput,    ///< plain input (few channels), blocked output
+  kGrouped,       ///< blocked; groups that do not fill whole blocks, depthwise above all
+  /// Blocked, 3x3 with stride 1, output tiles of 2x2, 4x4 or 6x6; the weights are packed as they are and transformed while running.
+  kWinograd2,
+  kWinograd4,
+  kWinograd6,
   kOneDnn,            ///< blocked; oneDNN's own (kernels/onednn)
   kOneDnnPlainInput,  ///< plain input, blocked output; oneDNN's own
 };
 
 inline bool takes_plain_input(ConvFormat f) { return f == ConvFormat::kPlainInput || f == ConvFormat::kOneDnnPlainInput; }
+
+/// Width of the output tiles of Winograd's method, 0 of others.
+inline int64_t winograd_tile(ConvFormat f) {
+  return f == ConvFormat::kWinograd2 ? 2 : f == ConvFormat::kWinograd4 ? 4 : f == ConvFormat::kWinograd6 ? 6 : 0;
+}
+
+/// The method that is measured to be fastest for a 3x3 convolution with stride 1 of an image of height x width: kDirect or Winograd's.
+ConvFormat winograd_format(int64_t channels, int64_t filters, int64_t height, int64_t width);
 
 /// Channels a block of the blocked layout for the instruction set in use: 8 or 16.
 int channel_block();
@@ -63,14 +74,14 @@ struct ConvParams {
   const onednn::Slices* slices = nullptr;
   const char* no_onednn = "weights are packed otherwise";
 
-  int64_t rows = 1;   ///< output rows (depth x height) a part; kWinograd4: patches a group
+  int64_t rows = 1;   ///< output rows (depth x height) a part; Winograd: patches a group
   int64_t chunk = 1;  ///< input channels whose weights (a multiple of the block) or lines (kGrouped) stay near while a part's rows pass by
   bool rows_first = false;   ///< parts are numbered rows by rows with all filters within, else the other way round
-  int64_t filter_parts = 1;  ///< kWinograd4: parts a group of patches
+  int64_t filter_parts = 1;  ///< Winograd: parts a group of patches
   int64_t tile_blocks = 0;   ///< blocks of the widest filter tile; 0: as wide as registers allow
-  int64_t tiles = 1;         ///< kWinograd4: filter tiles of a part whose sums are kept at once
+  int64_t tiles = 1;         ///< Winograd: filter tiles of a part whose sums are kept at once
   int64_t scratch = 0;       ///< bytes a thread needs
-  int64_t patches = 0;       ///< kWinograd4: bytes of Call::shared for transformed patches, which a phase before the convolution fills
+  int64_t patches = 0;       ///< Winograd: bytes of Call::shared for transformed patches, which a phase before the convolution fills
   int64_t lacking = 0;       ///< kDirect, folded: pixels that the last row has less than the others
 
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }

@@ -1,6 +1,6 @@
-// 3x3 convolution with stride 1 by Winograd's minimal filtering F(4x4, 3x3) (Lavin and Gray, "Fast algorithms for convolutional neural
-// networks"): every 6x6 patch of the input becomes 36 numbers, each of which meets its own matrix of transformed weights, and 36 sums
-// become a 4x4 patch of the output: 36 products instead of 144.
+// 3x3 convolution with stride 1 by Winograd's minimal filtering F(n x n, 3x3) with n of 2, 4 or 6 (Lavin and Gray, "Fast algorithms for
+// convolutional neural networks"): every patch of n + 2 by n + 2 of the input becomes as many numbers, each of which meets its own matrix of
+// transformed weights, and as many sums become a patch of n by n of the output. With n = 4 these are 36 products instead of 144.
 //
 // Weights stay 3x3 in memory. One row of points, one chunk of channels and one tile of filters of them is transformed at a time, into
 // scratch that stays in the nearest caches while all patches of the part pass by. A part is a group of patches of one image and a run of
@@ -22,82 +22,110 @@ namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 namespace {
 
-constexpr int kIn = 6, kOut = 4, kTaps = 3, kPoints = kIn * kIn;
+constexpr int kTaps = 3;
 /// Most patches of a register tile of v vectors of filters: its sums, the weights and a broadcast fill the registers.
 constexpr int MaxPatches(int v) { return std::min(12, MaxPixels(v)); }
 
-/// One dim of the filter transform: o = G i.
-HWY_INLINE void TransformFilter(VF i0, VF i1, VF i2, VF* HWY_RESTRICT o) {
-  const DF d;
-  const VF sixth = hn::Set(d, 1.0f / 6), twelfth = hn::Set(d, 1.0f / 12);
-  o[0] = hn::Mul(hn::Set(d, 0.25f), i0);
-  const VF a = hn::Mul(sixth, hn::Add(i0, i2));
-  o[1] = hn::NegMulSub(sixth, i1, a);
-  o[2] = hn::MulSub(sixth, i1, a);
-  const VF b = hn::MulAdd(hn::Set(d, 1.0f / 24), i0, hn::Mul(sixth, i2));
-  o[3] = hn::MulAdd(twelfth, i1, b);
-  o[4] = hn::NegMulAdd(twelfth, i1, b);
-  o[5] = i2;
-}
+/// The method of Toom and Cook for kOut outputs: polynomials are multiplied at 0, at a and -a for the first kOut / 2 of these, and at infinity.
+/// All transforms follow from the points. These round least: sums and quotients of theirs are small, and most are powers of 2.
+constexpr float kPoints[] = {1.0f, 2.0f, 0.5f};
 
-/// Row y of G times a column.
-template <int Y>
-HWY_INLINE VF FilterRow(VF i0, VF i1, VF i2) {
-  const DF d;
-  if constexpr (Y == 0) return hn::Mul(hn::Set(d, 0.25f), i0);
-  if constexpr (Y == 1) return hn::Mul(hn::Set(d, -1.0f / 6), hn::Add(hn::Add(i0, i2), i1));
-  if constexpr (Y == 2) return hn::Mul(hn::Set(d, -1.0f / 6), hn::Sub(hn::Add(i0, i2), i1));
-  if constexpr (Y == 3 || Y == 4) {
-    const VF even = hn::MulAdd(hn::Set(d, 1.0f / 24), i0, hn::Mul(hn::Set(d, 1.0f / 6), i2));
-    return hn::MulAdd(hn::Set(d, Y == 3 ? 1.0f / 12 : -1.0f / 12), i1, even);
+/// Coefficients of the product of (x - a * a) over the first `pairs` points but the one numbered `without`. The highest is 1.
+struct Polynomial {
+  float c[4] = {1, 0, 0, 0};
+  constexpr Polynomial(int pairs, int without) {
+    int degree = 0;
+    for (int i = 0; i < pairs; ++i) {
+      if (i == without) continue;
+      const float root = kPoints[i] * kPoints[i];
+      ++degree;
+      for (int j = degree; j >= 0; --j) c[j] = (j > 0 ? c[j - 1] : 0) - root * c[j];
+    }
   }
-  return i2;
+  constexpr float at(float x) const { return ((c[3] * x + c[2]) * x + c[1]) * x + c[0]; }
+};
+
+template <int kOut>
+constexpr Polynomial kAll = {kOut / 2, -1};
+template <int kOut>
+constexpr Polynomial kAllBut[] = {{kOut / 2, 0}, {kOut / 2, 1}, {kOut / 2, 2}};
+
+/// Row y of the filter transform, G, times a column.
+template <int kOut>
+HWY_INLINE VF FilterRow(int y, VF i0, VF i1, VF i2) {
+  const DF d;
+  if (y == 0) return hn::Mul(hn::Set(d, 1 / kAll<kOut>.c[0]), i0);
+  if (y == kOut + 1) return i2;
+  const float a = kPoints[(y - 1) / 2], scale = 1 / (2 * a * a * kAllBut<kOut>[(y - 1) / 2].at(a * a));
+  const VF even = hn::MulAdd(hn::Set(d, scale), i0, hn::Mul(hn::Set(d, a * a * scale), i2));
+  return hn::MulAdd(hn::Set(d, y % 2 == 1 ? a * scale : -a * scale), i1, even);
 }
 
 /// Row Y of the transformed weights of one block of filters: g [channel][tap][block] becomes u [point of the row][channel][block], where
 /// channels lie `width` floats apart.
-template <int Y>
+template <int kOut, int Y>
 HWY_NOINLINE void TransformFilters(int64_t channels, const float* HWY_RESTRICT g, int64_t width, float* HWY_RESTRICT u) {
   const DF d;
   for (int64_t c = 0; c < channels; ++c, g += kTaps * kTaps * kBlock, u += width) {
     for (int lane = 0; lane < kBlock; lane += kLanes) {
       const auto column = [&](int x) HWY_ATTR {
         const float* from = g + x * kBlock + lane;
-        return FilterRow<Y>(hn::LoadU(d, from), hn::LoadU(d, from + kTaps * kBlock), hn::LoadU(d, from + 2 * kTaps * kBlock));
+        return FilterRow<kOut>(Y, hn::LoadU(d, from), hn::LoadU(d, from + kTaps * kBlock), hn::LoadU(d, from + 2 * kTaps * kBlock));
       };
-      VF out[kIn];
-      TransformFilter(column(0), column(1), column(2), out);
-#pragma GCC unroll 6
-      for (int x = 0; x < kIn; ++x) hn::StoreU(out[x], d, u + x * channels * width + lane);
+      const VF i0 = column(0), i1 = column(1), i2 = column(2);
+#pragma GCC unroll 8
+      for (int x = 0; x < kOut + 2; ++x) hn::StoreU(FilterRow<kOut>(x, i0, i1, i2), d, u + x * channels * width + lane);
     }
   }
 }
 
 /// One dim of the input transform: o = B^T i.
-HWY_INLINE void TransformIn(VF i0, VF i1, VF i2, VF i3, VF i4, VF i5, VF* HWY_RESTRICT o, int step) {
+template <int kOut>
+HWY_INLINE void TransformIn(const VF* HWY_RESTRICT i, VF* HWY_RESTRICT o) {
   const DF d;
-  const VF two = hn::Set(d, 2.0f), four = hn::Set(d, 4.0f), five = hn::Set(d, 5.0f);
-  o[0 * step] = hn::MulAdd(four, i0, hn::NegMulAdd(five, i2, i4));
-  const VF a = hn::NegMulAdd(four, i2, i4), b = hn::NegMulAdd(four, i1, i3);
-  o[1 * step] = hn::Add(a, b);
-  o[2 * step] = hn::Sub(a, b);
-  const VF c = hn::Sub(i4, i2), e = hn::Mul(two, hn::Sub(i3, i1));
-  o[3 * step] = hn::Add(c, e);
-  o[4 * step] = hn::Sub(c, e);
-  o[5 * step] = hn::MulAdd(four, i1, hn::NegMulAdd(five, i3, i5));
+  constexpr int kPairs = kOut / 2;
+  const auto sum = [&](const Polynomial& p, int degree, const VF* from) HWY_ATTR {
+    VF value = from[2 * degree];
+#pragma GCC unroll 3
+    for (int j = degree - 1; j >= 0; --j) value = hn::MulAdd(hn::Set(d, p.c[j]), from[2 * j], value);
+    return value;
+  };
+  o[0] = sum(kAll<kOut>, kPairs, i);
+#pragma GCC unroll 3
+  for (int k = 0; k < kPairs; ++k) {
+    const VF even = sum(kAllBut<kOut>[k], kPairs - 1, i + 2), odd = sum(kAllBut<kOut>[k], kPairs - 1, i + 1);
+    const VF a = hn::Set(d, kPoints[k]);
+    o[1 + 2 * k] = hn::MulAdd(a, odd, even);
+    o[2 + 2 * k] = hn::NegMulAdd(a, odd, even);
+  }
+  o[kOut + 1] = sum(kAll<kOut>, kPairs, i + 1);
 }
 
 /// One dim of the output transform: o = A^T i.
-HWY_INLINE void TransformOut(VF i0, VF i1, VF i2, VF i3, VF i4, VF i5, VF& o0, VF& o1, VF& o2, VF& o3) {
+template <int kOut>
+HWY_INLINE void TransformOut(const VF* HWY_RESTRICT i, VF* HWY_RESTRICT o) {
   const DF d;
-  const VF a = hn::Add(i1, i2), b = hn::Sub(i1, i2), c = hn::Add(i3, i4), e = hn::Sub(i3, i4);
-  o0 = hn::Add(hn::Add(i0, a), c);
-  o1 = hn::MulAdd(hn::Set(d, 2.0f), e, b);
-  o2 = hn::MulAdd(hn::Set(d, 4.0f), c, a);
-  o3 = hn::Add(hn::MulAdd(hn::Set(d, 8.0f), e, b), i5);
+  constexpr int kPairs = kOut / 2;
+  VF even[kPairs], odd[kPairs];
+#pragma GCC unroll 3
+  for (int k = 0; k < kPairs; ++k) even[k] = hn::Add(i[1 + 2 * k], i[2 + 2 * k]), odd[k] = hn::Sub(i[1 + 2 * k], i[2 + 2 * k]);
+  float power[] = {1, 1, 1};
+#pragma GCC unroll 6
+  for (int j = 0; j < kOut; ++j) {
+    VF value = j % 2 == 0 ? even[0] : odd[0];
+#pragma GCC unroll 3
+    for (int k = 1; k < kPairs; ++k) {
+      value = hn::MulAdd(hn::Set(d, power[k]), j % 2 == 0 ? even[k] : odd[k], value);
+      power[k] *= kPoints[k];
+    }
+    if (j == 0) value = hn::Add(value, i[0]);
+    if (j == kOut - 1) value = hn::Add(value, i[kOut + 1]);
+    o[j] = value;
+  }
 }
 
 /// A group of patches of one image.
+template <int kOut>
 struct Patches {
   int64_t across;  ///< in one row of patches
   int64_t begin, count;
@@ -105,8 +133,9 @@ struct Patches {
   int64_t x(int64_t i) const { return (begin + i) % across * kOut; }
 };
 
-Patches patches_of(const ConvParams& p, int64_t group) {
-  Patches patches;
+template <int kOut>
+Patches<kOut> patches_of(const ConvParams& p, int64_t group) {
+  Patches<kOut> patches;
   patches.across = (p.out[2] + kOut - 1) / kOut;
   const int64_t total = WinogradLayout(p).patches;
   patches.begin = group * p.rows;
@@ -115,35 +144,39 @@ Patches patches_of(const ConvParams& p, int64_t group) {
 }
 
 /// One block of channels. plane: its first pixel; v: first point, first patch.
-void TransformPatches(const ConvParams& p, const float* plane, const Patches& patches, int64_t point, float* HWY_RESTRICT v) {
+template <int kOut>
+void TransformPatches(const ConvParams& p, const float* plane, const Patches<kOut>& patches, int64_t point, float* HWY_RESTRICT v) {
+  constexpr int kIn = kOut + 2;
   const DF d;
   const int64_t height = p.in[1], width = p.in[2];
   for (int64_t i = 0; i < patches.count; ++i) {
     const int64_t y0 = patches.y(i) - p.pad[1], x0 = patches.x(i) - p.pad[2];
     const bool inside = y0 >= 0 && x0 >= 0 && y0 + kIn <= height && x0 + kIn <= width;
     for (int lane = 0; lane < kBlock; lane += kLanes) {
-      VF rows[kPoints];  // after the transform along x
+      VF rows[kIn * kIn];  // after the transform along x
       for (int y = 0; y < kIn; ++y) {
         VF in[kIn];
         const int64_t iy = y0 + y;
         const float* line = plane + (iy * width + x0) * kBlock + lane;
         if (inside) {
-#pragma GCC unroll 6
+#pragma GCC unroll 8
           for (int x = 0; x < kIn; ++x) in[x] = hn::LoadU(d, line + x * kBlock);
         } else {
-#pragma GCC unroll 6
+#pragma GCC unroll 8
           for (int x = 0; x < kIn; ++x) {
             const bool real = iy >= 0 && iy < height && x0 + x >= 0 && x0 + x < width;
             in[x] = real ? hn::LoadU(d, line + x * kBlock) : hn::Zero(d);
           }
         }
-        TransformIn(in[0], in[1], in[2], in[3], in[4], in[5], rows + y * kIn, 1);
+        TransformIn<kOut>(in, rows + y * kIn);
       }
       float* to = v + i * kBlock + lane;
       for (int x = 0; x < kIn; ++x) {
-        VF out[kIn];
-        TransformIn(rows[x], rows[kIn + x], rows[2 * kIn + x], rows[3 * kIn + x], rows[4 * kIn + x], rows[5 * kIn + x], out, 1);
-#pragma GCC unroll 6
+        VF in[kIn], out[kIn];
+#pragma GCC unroll 8
+        for (int y = 0; y < kIn; ++y) in[y] = rows[y * kIn + x];
+        TransformIn<kOut>(in, out);
+#pragma GCC unroll 8
         for (int y = 0; y < kIn; ++y) hn::StoreU(out[y], d, to + (y * kIn + x) * point);
       }
     }
@@ -151,7 +184,8 @@ void TransformPatches(const ConvParams& p, const float* plane, const Patches& pa
 }
 
 /// Block `block` of the input of image `image` for group `patches`. v: the group.
-void TransformBlock(const ConvParams& p, const Call& call, int64_t image, int64_t block, const Patches& patches, float* v) {
+template <int kOut>
+void TransformBlock(const ConvParams& p, const Call& call, int64_t image, int64_t block, const Patches<kOut>& patches, float* v) {
   const WinogradLayout layout(p);
   const int64_t blocks = (p.channels + kBlock - 1) / kBlock, chunk = p.chunk / kBlock;
   const float* plane = Operand(call, 0, p.shared_input) + (image * blocks + block) * p.in[1] * p.in[2] * kBlock;
@@ -195,6 +229,23 @@ HWY_INLINE PointFunction Select(int64_t r) {
     return r == R ? PointFunction(PointTiles<R, V>) : Select<V, R + 1>(r);
   }
 }
+HWY_NOINLINE PointFunction PointFunctionOf(int64_t vectors, int64_t r) {
+  if constexpr (kVectorsABlock == 1) {
+    if (vectors == 1) return Select<1>(r);
+    if (vectors == 3) return Select<3>(r);
+  }
+  return vectors == 2 ? Select<2>(r) : Select<4>(r);
+}
+
+using FilterFunction = void (*)(int64_t, const float*, int64_t, float*);
+template <int kOut, int Y = 0>
+HWY_INLINE FilterFunction FilterFunctionOf(int y) {
+  if constexpr (Y == kOut + 1) {
+    return TransformFilters<kOut, Y>;
+  } else {
+    return y == Y ? FilterFunction(TransformFilters<kOut, Y>) : FilterFunctionOf<kOut, Y + 1>(y);
+  }
+}
 
 /// The weights of one chunk of channels for one tile of filters, as they lie in memory: [block][channel][tap][filter of the block].
 struct FilterChunk {
@@ -203,64 +254,61 @@ struct FilterChunk {
   int64_t pitch;  ///< floats from one block to the next
 
   int64_t size() const { return channels * kTaps * kTaps * kBlock; }  ///< of one block
-  /// Asks for a 36th of the chunk.
-  HWY_INLINE void Fetch(int64_t piece) const {
+  /// Floats of one of `pieces` equal pieces of a block, in whole cache lines.
+  HWY_INLINE int64_t Piece(int64_t pieces) const { return (size() + 16 * pieces - 1) / (16 * pieces) * 16; }
+  /// Asks for the floats [begin, end) of every block.
+  HWY_INLINE void Fetch(int64_t begin, int64_t end) const {
+    if (end > size()) end = size();
     for (int64_t b = 0; b < blocks; ++b) {
-      for (int64_t i = size() * piece / kPoints; i < size() * (piece + 1) / kPoints; i += 16) __builtin_prefetch(g + b * pitch + i, 0, 2);
+      for (int64_t i = begin; i < end; i += 16) __builtin_prefetch(g + b * pitch + i, 0, 2);
     }
   }
 };
 
-/// Multiplies the patches of a group with chunks of a tile of V vectors of filters.
-template <int V>
+/// Multiplies the patches of a group with chunks of a tile of filters.
+template <int kOut>
 class TileProducts {
  public:
-  /// u: scratch for a row of points of transformed weights.
-  TileProducts(int64_t patches, float* u) : plane_(patches * kBlock), u_(u) {
-    const Pieces pieces(patches, MaxPatches(V));
+  /// vectors: of the tile; u: scratch for a row of points of transformed weights.
+  TileProducts(int64_t vectors, int64_t patches, float* u) : plane_(patches * kBlock), width_(vectors * kLanes), u_(u) {
+    const Pieces pieces(patches, MaxPatches(static_cast<int>(vectors)));
     small_ = patches / pieces.count;
     large_tiles_ = patches % pieces.count;
     small_tiles_ = pieces.count - large_tiles_;
-    small_function_ = Select<V>(small_), large_function_ = Select<V>(small_ + 1);
+    small_function_ = PointFunctionOf(vectors, small_), large_function_ = PointFunctionOf(vectors, small_ + 1);
   }
 
   /// v, m: the first point, with points v_point and m_point floats apart. Meanwhile fetches `next`, the chunk wanted after this one.
   void Chunk(const FilterChunk& chunk, const float* v, int64_t v_point, float* m, int64_t m_point, bool first,
              const FilterChunk& next) const {
-    Row<0>(chunk, v, v_point, m, m_point, first, next);
-    Row<1>(chunk, v, v_point, m, m_point, first, next);
-    Row<2>(chunk, v, v_point, m, m_point, first, next);
-    Row<3>(chunk, v, v_point, m, m_point, first, next);
-    Row<4>(chunk, v, v_point, m, m_point, first, next);
-    Row<5>(chunk, v, v_point, m, m_point, first, next);
-  }
-
- private:
-  template <int Y>
-  void Row(const FilterChunk& chunk, const float* v, int64_t v_point, float* m, int64_t m_point, bool first,
-           const FilterChunk& next) const {
-    for (int64_t b = 0; b < chunk.blocks; ++b) TransformFilters<Y>(chunk.channels, chunk.g + b * chunk.pitch, V * kLanes, u_ + b * kBlock);
-    for (int x = 0; x < kIn; ++x) {
-      const int point = Y * kIn + x;
-      next.Fetch(point);
-      const float* from = v + point * v_point;
-      float* to = m + point * m_point;
-      const float* u = u_ + x * chunk.channels * V * kLanes;
-      small_function_(small_tiles_, chunk.channels, plane_, from, u, to, first);
-      const int64_t done = small_tiles_ * small_ * kBlock;
-      if (large_tiles_ > 0) large_function_(large_tiles_, chunk.channels, plane_, from + done, u, to + done, first);
+    const int64_t piece = next.Piece(kIn * kIn), row = chunk.channels * width_, done = small_tiles_ * small_ * kBlock;
+    int64_t fetched = 0;
+    for (int y = 0; y < kIn; ++y) {
+      const FilterFunction transform = FilterFunctionOf<kOut>(y);
+      for (int64_t b = 0; b < chunk.blocks; ++b) transform(chunk.channels, chunk.g + b * chunk.pitch, width_, u_ + b * kBlock);
+      const float* u = u_;
+      for (int x = 0; x < kIn; ++x, v += v_point, m += m_point, u += row, fetched += piece) {
+        next.Fetch(fetched, fetched + piece);
+        small_function_(small_tiles_, chunk.channels, plane_, v, u, m, first);
+        if (large_tiles_ > 0) large_function_(large_tiles_, chunk.channels, plane_, v + done, u, m + done, first);
+      }
     }
   }
 
-  int64_t plane_, small_, small_tiles_, large_tiles_;
+ private:
+  static constexpr int kIn = kOut + 2;
+
+  int64_t plane_, width_, small_, small_tiles_, large_tiles_;
   PointFunction small_function_, large_function_;
   float* u_;
 };
 
-/// The 4x4 output patches of one tile of filters, with epilogue. m: points `point` floats apart; dst, residual: first block of the tile.
-void FinishPatches(const ConvParams& p, const Patches& patches, const float* m, int64_t point, int64_t tile_blocks, const float* bias,
+/// The output patches of one tile of filters, with epilogue. m: points `point` floats apart; dst, residual: first block of the tile.
+template <int kOut>
+void FinishPatches(const ConvParams& p, const Patches<kOut>& patches, const float* m, int64_t point, int64_t tile_blocks, const float* bias,
                    float* dst, const float* residual) {
   const DF d;
+  constexpr int kIn = kOut + 2;
   const int64_t height = p.out[1], width = p.out[2];
   const VF low = hn::Set(d, p.epilogue.low), high = hn::Set(d, p.epilogue.high);
   for (int64_t block = 0; block < tile_blocks; ++block) {
@@ -272,16 +320,17 @@ void FinishPatches(const ConvParams& p, const Patches& patches, const float* m, 
         const float* from = m + (block * patches.count + i) * kBlock + lane;
         VF half[kOut * kIn];  // after the transform along y
         for (int x = 0; x < kIn; ++x) {
-          VF in[kIn];
-#pragma GCC unroll 6
+          VF in[kIn], out[kOut];
+#pragma GCC unroll 8
           for (int y = 0; y < kIn; ++y) in[y] = hn::LoadU(d, from + (y * kIn + x) * point);
-          TransformOut(in[0], in[1], in[2], in[3], in[4], in[5], half[x], half[kIn + x], half[2 * kIn + x], half[3 * kIn + x]);
+          TransformOut<kOut>(in, out);
+#pragma GCC unroll 6
+          for (int y = 0; y < kOut; ++y) half[y * kIn + x] = out[y];
         }
         const VF b = hn::LoadU(d, bias + block * kBlock + lane);
         for (int64_t y = 0; y < rows; ++y) {
-          const VF* in = half + y * kIn;
           VF out[kOut];
-          TransformOut(in[0], in[1], in[2], in[3], in[4], in[5], out[0], out[1], out[2], out[3]);
+          TransformOut<kOut>(half + y * kIn, out);
           const int64_t at = corner + y * width * kBlock + lane;
           for (int64_t x = 0; x < columns; ++x) {
             VF value = hn::Add(out[x], b);
@@ -302,7 +351,8 @@ void FinishPatches(const ConvParams& p, const Patches& patches, const float* m, 
 }
 
 /// Tiles [begin, end) of filters with one group of patches. v: the transformed patches of the group; u, m: scratch.
-void FilterPart(const ConvParams& p, const Call& call, int64_t image, const Patches& patches, const float* v, float* u, float* m,
+template <int kOut>
+void FilterPart(const ConvParams& p, const Call& call, int64_t image, const Patches<kOut>& patches, const float* v, float* u, float* m,
                 int64_t begin, int64_t end) {
   const FilterTiles tiles = filter_tiles(p);
   const WinogradLayout layout(p);
@@ -320,17 +370,9 @@ void FilterPart(const ConvParams& p, const Call& call, int64_t image, const Patc
 
   for (int64_t channel = 0; channel < p.channels; channel += p.chunk) {
     for (int64_t t = begin; t < end; ++t) {
-      const auto products = [&](auto tile) {
-        tile.Chunk(chunk_of(t, channel), v + channel / p.chunk * layout.chunk, layout.point, m + (t - begin) * layout.sums, m_point(t),
-                   channel == 0, t + 1 < end ? chunk_of(t + 1, channel) : chunk_of(begin, channel + p.chunk));
-      };
-      const int64_t vectors = blocks(t) * kVectorsABlock;
-      if constexpr (kVectorsABlock == 1) {
-        if (vectors == 1) products(TileProducts<1>(patches.count, u));
-        if (vectors == 3) products(TileProducts<3>(patches.count, u));
-      }
-      if (vectors == 2) products(TileProducts<2>(patches.count, u));
-      if (vectors == 4) products(TileProducts<4>(patches.count, u));
+      TileProducts<kOut>(blocks(t) * kVectorsABlock, patches.count, u)
+          .Chunk(chunk_of(t, channel), v + channel / p.chunk * layout.chunk, layout.point, m + (t - begin) * layout.sums, m_point(t),
+                 channel == 0, t + 1 < end ? chunk_of(t + 1, channel) : chunk_of(begin, channel + p.chunk));
     }
   }
   const int64_t out_blocks = (p.filters + kBlock - 1) / kBlock, out_plane = p.out[1] * p.out[2] * kBlock;
@@ -344,10 +386,11 @@ void FilterPart(const ConvParams& p, const Call& call, int64_t image, const Patc
   }
 }
 
+template <int kOut>
 void WinogradPart(const ConvParams& p, const Call& call, int64_t part) {
   const WinogradLayout layout(p);
   const int64_t run = part % p.filter_parts, group = part / p.filter_parts % layout.groups, image = part / p.filter_parts / layout.groups;
-  const Patches patches = patches_of(p, group);
+  const Patches<kOut> patches = patches_of<kOut>(p, group);
   float* u = reinterpret_cast<float*>(call.scratch);
   float* m = u + layout.weights;
   const float* v;
@@ -364,20 +407,34 @@ void WinogradPart(const ConvParams& p, const Call& call, int64_t part) {
   }
 }
 
-}  // namespace
-
-void ConvWinograd(const ConvParams& p, const Call& call, Range range) {
-  for (int64_t part = range.begin; part < range.end; ++part) WinogradPart(p, call, part);
+template <int kOut>
+void WinogradParts(const ConvParams& p, const Call& call, Range range) {
+  for (int64_t part = range.begin; part < range.end; ++part) WinogradPart<kOut>(p, call, part);
 }
 
-void ConvWinogradPatches(const ConvParams& p, const Call& call, Range range) {
+template <int kOut>
+void PatchParts(const ConvParams& p, const Call& call, Range range) {
   const WinogradLayout layout(p);
   const int64_t blocks = (p.channels + kBlock - 1) / kBlock;
   for (int64_t part = range.begin; part < range.end; ++part) {
     const int64_t group = part / blocks;
-    TransformBlock(p, call, group / layout.groups, part % blocks, patches_of(p, group % layout.groups),
+    TransformBlock(p, call, group / layout.groups, part % blocks, patches_of<kOut>(p, group % layout.groups),
                    reinterpret_cast<float*>(call.shared + p.shared_patches) + group * layout.group);
   }
+}
+
+}  // namespace
+
+void ConvWinograd(const ConvParams& p, const Call& call, Range range) {
+  if (p.format == ConvFormat::kWinograd2) return WinogradParts<2>(p, call, range);
+  if (p.format == ConvFormat::kWinograd6) return WinogradParts<6>(p, call, range);
+  WinogradParts<4>(p, call, range);
+}
+
+void ConvWinogradPatches(const ConvParams& p, const Call& call, Range range) {
+  if (p.format == ConvFormat::kWinograd2) return PatchParts<2>(p, call, range);
+  if (p.format == ConvFormat::kWinograd6) return PatchParts<6>(p, call, range);
+  PatchParts<4>(p, call, range);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -7,6 +7,7 @@ namespace tenon::kernels {
 
 /// Sizes and distances in floats; p.rows, p.chunk and p.tile_blocks are set. Parts are [image][group of patches][run of filter tiles].
 struct WinogradLayout {
+  int64_t points;               ///< of a patch
   int64_t patches, groups;      ///< of one image
   int64_t point, chunk, group;  ///< transformed patches: [group][chunk of channels][point][channel block of the chunk][patch][block]
   int64_t weights;              ///< transformed weights of one tile and chunk: [point of a row][channel][filter of the tile]
@@ -17,17 +18,19 @@ struct WinogradLayout {
 
   explicit WinogradLayout(const ConvParams& p) {
     const int64_t tile = p.tile_blocks * channel_block();
-    patches = (p.out[1] + 3) / 4 * ((p.out[2] + 3) / 4);
+    const int64_t out = winograd_tile(p.format), in = out + 2;
+    points = in * in;
+    patches = (p.out[1] + out - 1) / out * ((p.out[2] + out - 1) / out);
     groups = (patches + p.rows - 1) / p.rows;
     point = p.chunk * p.rows + kPad;
-    chunk = 36 * point;
+    chunk = points * point;
     group = (p.channels + p.chunk - 1) / p.chunk * chunk;
-    weights = 6 * p.chunk * tile;
-    sums = 36 * (tile * p.rows + kPad);
+    weights = in * p.chunk * tile;
+    sums = points * (tile * p.rows + kPad);
   }
 };
 
-/// plan_conv for kWinograd4.
+/// plan_conv for Winograd's method.
 int64_t plan_winograd(ConvParams& p);
 
 }  // namespace tenon::kernels

@@ -18,7 +18,7 @@ double multiply_adds(const ConvParams& p) {
 
 const char* slower(const ConvParams& p) {
   if (float_lanes() < 8) return "not measured on this instruction set";
-  if (p.format == ConvFormat::kWinograd4) return "Winograd's method is faster";
+  if (winograd_tile(p.format) != 0) return "Winograd's method is faster";
   if (p.channels == p.groups && p.filters == p.groups && p.groups > 1) {
     // Our time by oneDNN's: 0.8 to 1.0, 1.1 in one case; AVX2 0.85 to 1.0.
     return "not faster for a depthwise convolution";

@@ -49,7 +49,7 @@ Options options_from(const py::dict& dims, const py::iterable& outputs, const py
   for (const py::handle name : disabled_passes) o.disable_pass(py::cast<std::string>(name));
   o.threads(py::cast<int>(rest["threads"])).optimize(py::cast<bool>(rest["optimize"])).map_weights(py::cast<bool>(rest["map_weights"]));
   o.overridable_initializers(py::cast<bool>(rest["overridable_initializers"])).onednn(py::cast<bool>(rest["onednn"]));
-  o.verify_checksums(py::cast<bool>(rest["verify_checksums"]));
+  o.strict(py::cast<bool>(rest["strict"])).verify_checksums(py::cast<bool>(rest["verify_checksums"]));
   o.openmp(py::cast<bool>(rest["openmp"])).memory_limit(py::cast<uint64_t>(rest["memory_limit"]));
   o.pass_step_limit(py::cast<int64_t>(rest["pass_step_limit"])).max_plans(py::cast<size_t>(rest["max_plans"]));
   o.deadline(std::chrono::milliseconds(milliseconds(py::cast<std::optional<double>>(rest["timeout"]))));

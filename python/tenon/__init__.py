@@ -21,7 +21,7 @@ __all__ = [
 
 
 def load(source, *, threads=0, dims=None, outputs=(), optimize=True, map_weights=False, overridable_initializers=False, onednn=True,
-         openmp=False, memory_limit=0, timeout=None, cancel=None, progress=None, base_directory=None, disabled_passes=(),
+         strict=False, openmp=False, memory_limit=0, timeout=None, cancel=None, progress=None, base_directory=None, disabled_passes=(),
          pass_step_limit=0, max_plans=0, verify_checksums=False, cache_directory=None):
     """Loads a model from a path, from bytes (or anything with the buffer protocol), from an object with read(), or from an
     onnx.ModelProto.
@@ -30,6 +30,7 @@ def load(source, *, threads=0, dims=None, outputs=(), optimize=True, map_weights
     dims: {name: size} for symbolic dims of the inputs.
     outputs: values inside the model that become outputs after its own.
     map_weights: view the weights in the mapped file, for a file that nobody changes while the model lives.
+    strict: only methods of convolution whose rounding error is that of the direct sum, so no Winograd.
     verify_checksums: compare files of external data with the SHA-1 the model gives, where it does; takes seconds a gigabyte.
     cache_directory: keep packed weights there, so that the next load of the same path maps them instead of packing again. Made when
         missing; whoever can write there decides about results. Model.cache_note says why nothing was kept, where nothing was.
@@ -45,6 +46,6 @@ def load(source, *, threads=0, dims=None, outputs=(), optimize=True, map_weights
         if hasattr(source, "SerializeToString"):
             source = source.SerializeToString()
     return _tenon._load(kind, source, dims or {}, outputs, disabled_passes, cancel, progress, threads=threads, optimize=optimize,
-                        map_weights=map_weights, overridable_initializers=overridable_initializers, onednn=onednn, openmp=openmp,
-                        memory_limit=memory_limit, timeout=timeout, base_directory=base_directory, pass_step_limit=pass_step_limit,
+                        map_weights=map_weights, overridable_initializers=overridable_initializers, onednn=onednn, strict=strict,
+                        openmp=openmp, memory_limit=memory_limit, timeout=timeout, base_directory=base_directory, pass_step_limit=pass_step_limit,
                         max_plans=max_plans, verify_checksums=verify_checksums, cache_directory=cache_directory)

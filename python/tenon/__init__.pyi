@@ -28,6 +28,7 @@ def load(
     map_weights: bool = False,
     overridable_initializers: bool = False,
     onednn: bool = True,
+    strict: bool = False,
     openmp: bool = False,
     memory_limit: int = 0,
     timeout: float | None = None,

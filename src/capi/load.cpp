@@ -52,7 +52,7 @@ Status read(const tenon_load_options* options, const char* function, Request& r)
   TENON_ASSIGN(r.c, read_options(options, function));
   const tenon_load_options& c = r.c;
   constexpr uint32_t kKnown = TENON_LOAD_MAP_WEIGHTS | TENON_LOAD_NO_OPTIMIZE | TENON_LOAD_OVERRIDABLE | TENON_LOAD_NO_ONEDNN |
-                              TENON_LOAD_OPENMP | TENON_LOAD_VERIFY_CHECKSUMS;
+                              TENON_LOAD_OPENMP | TENON_LOAD_VERIFY_CHECKSUMS | TENON_LOAD_STRICT;
   if (c.flags & ~kKnown) return error(Code::kArgument, function, ": unknown bits in options->flags: ", c.flags & ~kKnown);
   if (c.threads < 0 || c.threads > kMaxThreads) {
     return error(Code::kArgument, function, ": options->threads is ", c.threads, ", expected 0 to ", kMaxThreads);
@@ -121,7 +121,9 @@ Status open_cache(const std::string& path, Request& r) {
   std::string name = std::filesystem::canonical(path, failed).string();
   if (failed) return {};  // opening it will tell why
   const auto add = [&](std::string_view text) { name.append(1, '\0').append(text); };
-  add(std::to_string(r.c.flags & (TENON_LOAD_NO_OPTIMIZE | TENON_LOAD_OVERRIDABLE | TENON_LOAD_NO_ONEDNN | TENON_LOAD_MAP_WEIGHTS)));
+  constexpr uint32_t kPacking =
+      TENON_LOAD_NO_OPTIMIZE | TENON_LOAD_OVERRIDABLE | TENON_LOAD_NO_ONEDNN | TENON_LOAD_MAP_WEIGHTS | TENON_LOAD_STRICT;
+  add(std::to_string(r.c.flags & kPacking));
   add(std::to_string(r.model.passes.step_limit));
   for (const std::string& pass : r.model.passes.disabled) add(pass);
   for (const std::string& output : r.import.extra_outputs) add(output);
@@ -184,6 +186,7 @@ Result<std::shared_ptr<ModelState>> build(onnx::ImportedModel imported, Request&
   Graph& graph = imported.graph;
   if (r.c.source.size > 0) graph.source = view(r.c.source);
   graph.onednn = (r.c.flags & TENON_LOAD_NO_ONEDNN) == 0;
+  graph.strict = (r.c.flags & TENON_LOAD_STRICT) != 0;
   TENON_TRY(bind_dims(graph, r.c.dims, r.c.dim_count));
 
   state->name = graph.name;

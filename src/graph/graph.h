@@ -131,7 +131,8 @@ class Graph {
   std::unordered_map<std::string, std::string> metadata;
   std::string name, producer, domain, doc, source;  ///< model name, producer, ..., file name
   int64_t ir_version = 0;
-  bool onednn = true;  ///< whether passes may choose kernels of oneDNN
+  bool onednn = true;   ///< whether passes may choose kernels of oneDNN
+  bool strict = false;  ///< whether convolutions keep to methods whose rounding error is that of the direct sum
   std::vector<std::pair<std::string, int64_t>> opsets;
   std::shared_ptr<ReadFaults> faults;  ///< of late constants; null when there are none
 

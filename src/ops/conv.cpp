@@ -239,29 +239,23 @@ ConvFormat direct_format(const Conv& op, int64_t filters, int64_t channels) {
   return channels / op.group % block == 0 && filters / op.group % block == 0 ? ConvFormat::kDirect : ConvFormat::kGrouped;
 }
 
-/// Whether Winograd's method is the faster one: it needs a quarter of the multiplications but transforms patches, weights and sums.
-bool winograd_pays(const Conv& op, const Dims& w, const Shape& x) {
-  if (w.size() != 4 || w[2] != 3 || w[3] != 3 || op.group != 1 || w[0] < 16 || w[1] < 16) return false;
+/// The fastest method of a convolution without groups that Winograd's covers, for an image of the sizes of `x`.
+ConvFormat fastest_format(const Conv& op, const Dims& w, const Shape& x) {
+  if (w.size() != 4 || w[2] != 3 || w[3] != 3 || w[0] < 16 || w[1] < 16) return ConvFormat::kDirect;
   for (int i = 0; i < 2; ++i) {
-    if (op.window.stride(i) != 1 || op.window.dilation(i) != 1) return false;
+    if (op.window.stride(i) != 1 || op.window.dilation(i) != 1) return ConvFormat::kDirect;
   }
-  if (!x[2].is_const() || !x[3].is_const()) return true;
-  const double pixels = static_cast<double>(x[2].value()) * static_cast<double>(x[3].value());
-  const int64_t patch_rows = (x[2].value() + 3) / 4, patch_columns = (x[3].value() + 3) / 4;
-  const double patches = static_cast<double>(patch_rows) * static_cast<double>(patch_columns);
-  const double filters = static_cast<double>(w[0]), channels = static_cast<double>(w[1]);
-  // In multiply-adds of the same time, as measured: 140 a weight, 11 a number of a transformed patch or sum.
-  const double winograd = 36 * patches * (filters * channels + 11 * (filters + channels)) + 140 * filters * channels;
-  return winograd < 9 * pixels * filters * channels;
+  if (!x[2].is_const() || !x[3].is_const()) return ConvFormat::kWinograd4;
+  return kernels::winograd_format(w[1], w[0], x[2].value(), x[3].value());
 }
 
 }  // namespace
 
-ConvFormat conv_format(const Conv& op, const Dims& weights, const Shape& x, bool plain_input) {
+ConvFormat conv_format(const Conv& op, const Dims& weights, const Shape& x, bool plain_input, bool strict) {
   const int64_t filters = weights[0], channels = weights[1] * op.group, spatial = static_cast<int64_t>(weights.size()) - 2;
   if (spatial < 1 || spatial > 3 || channels == 0 || filters == 0) return ConvFormat::kNone;
   if (plain_input) return ConvFormat::kPlainInput;
-  return winograd_pays(op, weights, x) ? ConvFormat::kWinograd4 : direct_format(op, filters, channels);
+  return op.group == 1 && !strict ? fastest_format(op, weights, x) : direct_format(op, filters, channels);
 }
 
 namespace {
@@ -306,10 +300,8 @@ Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, ConvForm
 }
 
 Result<std::optional<OneDnnWeights>> pack_conv_weights_by_onednn(const Conv& op, const Tensor& weights, const Shape& x, const Shape& out,
-                                                                 bool plain_input, bool bias, bool residual,
+                                                                 ConvFormat own, bool bias, bool residual,
                                                                  std::shared_ptr<Allocator> allocator) {
-  const ConvFormat own = conv_format(op, weights.dims(), x, plain_input);
-  if (own == ConvFormat::kNone) return std::optional<OneDnnWeights>();
   Dims in{1}, result{1};  // primitives are for one image
   for (int i = 1; i < x.rank(); ++i) {
     if (!x[i].is_const() || !out[i].is_const()) return std::optional<OneDnnWeights>();
@@ -321,7 +313,7 @@ Result<std::optional<OneDnnWeights>> pack_conv_weights_by_onednn(const Conv& op,
   p.epilogue.bias = bias;
   p.epilogue.residual = residual;
   if (kernels::onednn::slower(p) != nullptr) return std::optional<OneDnnWeights>();
-  p.format = plain_input ? ConvFormat::kOneDnnPlainInput : ConvFormat::kOneDnn;
+  p.format = takes_plain_input(own) ? ConvFormat::kOneDnnPlainInput : ConvFormat::kOneDnn;
   const auto slices = kernels::onednn::convolution(p);
   if (slices == nullptr) return std::optional<OneDnnWeights>();
   TENON_ASSIGN(auto buffer, Buffer::allocate(slices->weights_bytes(), std::move(allocator)));

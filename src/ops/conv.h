@@ -44,16 +44,17 @@ inline constexpr double kConvSpeed = 50;
 /// The channel-blocked layout of the instruction set in use.
 Layout blocked_layout();
 /// How constant weights [M, C/group, kernel...] of a blocked float32 convolution of `x` are best packed; kNone when the blocked kernels do
-/// not cover it. `plain_input`: x is plain and has few channels. Of x only the rank need be known, its sizes help to choose.
-kernels::ConvFormat conv_format(const Conv& op, const Dims& weights, const Shape& x, bool plain_input);
+/// not cover it. `plain_input`: x is plain and has few channels. `strict`: only formats whose kernels round as the direct sum does. Of x only
+/// the rank need be known, its sizes help to choose.
+kernels::ConvFormat conv_format(const Conv& op, const Dims& weights, const Shape& x, bool plain_input, bool strict);
 /// Weights packed by oneDNN and as what. nullopt where the engine's own kernels are as fast (kernels/onednn/choice.h), where oneDNN has
-/// none, or when the sizes of the image x[2..] are not known. `out`: the shape of the result. `plain_input`, as for conv_format.
+/// none, or when the sizes of the image x[2..] are not known. `out`: the shape of the result. `own`: what conv_format chose, not kNone.
 struct OneDnnWeights {
   Tensor tensor;
   kernels::ConvFormat format;
 };
 Result<std::optional<OneDnnWeights>> pack_conv_weights_by_onednn(const Conv& op, const Tensor& weights, const Shape& x, const Shape& out,
-                                                                 bool plain_input, bool bias, bool residual,
+                                                                 kernels::ConvFormat own, bool bias, bool residual,
                                                                  std::shared_ptr<Allocator> allocator = nullptr);
 /// The weights [M, C/group, kernel...] packed as `format`; one dim, of as many floats as the packing takes.
 Result<Tensor> pack_conv_weights(const Conv& op, const Tensor& weights, kernels::ConvFormat format,

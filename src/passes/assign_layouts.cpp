@@ -69,14 +69,14 @@ Result<bool> convert_conv(Graph& graph, NodeId id, const ops::Conv& op) {
   const int64_t channels = weights->dims()[1] * op.group;
   Conversion c(graph, id);
   const bool plain_input = op.group == 1 && channels <= kFewChannels && c.twin(inputs[0]) == kNone;
-  const auto format = ops::conv_format(op, weights->dims(), x.shape, plain_input);
+  const auto format = ops::conv_format(op, weights->dims(), x.shape, plain_input, graph.strict);
   if (format == kernels::ConvFormat::kNone) return false;
   std::vector<ValueId> to = inputs;
   const auto given = [&](size_t i) { return to.size() > i && to[i] != kNone; };
   std::optional<ops::OneDnnWeights> other;
   if (graph.onednn) {
     const Shape& out = graph.type(graph.node(id).outputs[0]).shape;
-    TENON_ASSIGN(other, ops::pack_conv_weights_by_onednn(op, *weights, x.shape, out, plain_input, given(2), given(3)));
+    TENON_ASSIGN(other, ops::pack_conv_weights_by_onednn(op, *weights, x.shape, out, format, given(2), given(3)));
   }
   if (other) {
     to[1] = c.packed(std::move(other->tensor), *weights, other->format);

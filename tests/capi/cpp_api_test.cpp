@@ -119,7 +119,7 @@ TEST(CppApi, EveryWayToLoadGivesTheSame) {
   const auto input = Tensor::of(x, {5, 8});
   for (const Options& o : {Options(), Options().optimize(false), Options().map_weights(), Options().threads(1), Options().threads(4),
                            Options().dim("batch", 5), Options().max_plans(1), Options().memory_limit(64 << 20), Options().onednn(false),
-                           Options().cache_directory(testing::TempDir() + "tenon-cache")}) {
+                           Options().strict(), Options().cache_directory(testing::TempDir() + "tenon-cache")}) {
     EXPECT_EQ(Model::load(model_path("mlp.onnx"), o).run(input).to_vector<float>(), mlp(x));
   }
 }

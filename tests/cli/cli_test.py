@@ -357,6 +357,15 @@ def test_onednn_is_used_and_switched_off():
     assert off["kernel"] == "ConvPlainInput" and "ConvOneDnn: " in off["refusals"]
 
 
+def test_strict_switches_winograd_off(tmp_path):
+    w = numpy_helper.from_array(np.ones((32, 32, 3, 3), np.float32), "w")
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 32, 28, 28]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])], "g", [x], [y], [w])
+    onnx.save_model(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    assert kernels(tmp_path / "m.onnx")["kernel"] == "ConvWinograd"
+    assert kernels(tmp_path / "m.onnx", "--strict")["kernel"] == "ConvDirect"
+
+
 def test_without_the_onednn_module(tmp_path):
     for model in (FIRST_LAYER, MODEL):
         node = kernels(model, TENON_ONEDNN=str(tmp_path / "none.so"))

@@ -1,4 +1,5 @@
 // Blocked convolution kernels on every instruction set, against a plain double-precision convolution written here.
+#include <algorithm>
 #include <cmath>
 #include <random>
 #include <vector>
@@ -152,9 +153,12 @@ void CheckOnEveryTarget(const Case& c, std::initializer_list<ConvFormat> formats
   const auto x = Random(c.batch * c.channels * Pixels(p.in), 1), w = Random(c.filters * (c.channels / c.groups) * p.taps(), 2);
   const auto b = Random(c.filters, 3), res = Random(c.batch * c.filters * Pixels(p.out), 4);
   const auto want = Reference(p, x, w, b, res);
-  // Winograd's transforms cost a digit.
-  const bool winograd = *formats.begin() == ConvFormat::kWinograd4;
-  const double tolerance = (winograd ? 2e-5 : 3e-6) * std::sqrt(double(c.channels / c.groups * p.taps())) + 1e-5;
+  const double root = std::sqrt(double(c.channels / c.groups * p.taps()));
+  // Winograd's transforms cost a digit, those of 6x6 outputs half another.
+  const auto tolerance = [&](ConvFormat format) {
+    const int64_t tile = winograd_tile(format);
+    return (tile == 6 ? 4e-5 : tile == 4 ? 2e-5 : 3e-6) * root + 1e-5;
+  };
   int64_t targets[8];
   const int n = supported_targets(targets);
   for (int t = 0; t < n; ++t) {
@@ -165,7 +169,7 @@ void CheckOnEveryTarget(const Case& c, std::initializer_list<ConvFormat> formats
       const auto got = Run(c, format, x, w, b, res);
       ASSERT_EQ(got.size(), want.size());
       for (size_t i = 0; i < want.size(); ++i) {
-        ASSERT_NEAR(got[i], want[i], tolerance)
+        ASSERT_NEAR(got[i], want[i], tolerance(format))
             << "target " << hwy::TargetName(targets[t]) << " format " << int(format) << " element " << i;
       }
     }
@@ -251,14 +255,16 @@ TEST(Conv, Kernels) {
     }
   }
 }
+constexpr auto kWinograds = {ConvFormat::kWinograd2, ConvFormat::kWinograd4, ConvFormat::kWinograd6};
 TEST(Conv, Winograd) {
-  for (int64_t w : {1, 3, 4, 6, 13, 31}) CheckOnEveryTarget(Conv2d(19, 72, 9, w, 3, 1, 1), {ConvFormat::kWinograd4});
-  for (int64_t pad : {0, 2}) CheckOnEveryTarget(Conv2d(33, 20, 12, 30, 3, 1, pad), {ConvFormat::kWinograd4});
-  CheckOnEveryTarget(Conv2d(150, 104, 26, 25, 3, 1, 1),
-                     {ConvFormat::kWinograd4});                                 // wide tiles, several chunks, patches transformed before
-  CheckOnEveryTarget(Conv2d(70, 40, 8, 8, 3, 1, 1), {ConvFormat::kWinograd4});  // narrow tiles
-  CheckOnEveryTarget(Conv2d(17, 72, 90, 170, 3, 1, 1),
-                     {ConvFormat::kWinograd4});  // enough groups that each part transforms its own patches
+  for (int64_t w : {1, 2, 3, 4, 6, 7, 13, 31}) CheckOnEveryTarget(Conv2d(19, 72, 9, w, 3, 1, 1), kWinograds);
+  for (int64_t pad : {0, 2}) CheckOnEveryTarget(Conv2d(33, 20, 12, 30, 3, 1, pad), kWinograds);
+  // Wide tiles, several chunks, patches transformed before.
+  CheckOnEveryTarget(Conv2d(150, 104, 26, 25, 3, 1, 1), kWinograds);
+  CheckOnEveryTarget(Conv2d(70, 40, 8, 8, 3, 1, 1), kWinograds);  // narrow tiles
+  // Enough groups that each part transforms its own patches: of the smaller tiles, and of all.
+  CheckOnEveryTarget(Conv2d(17, 72, 90, 170, 3, 1, 1), kWinograds);
+  CheckOnEveryTarget(Conv2d(17, 24, 117, 118, 3, 1, 1), kWinograds);
   for (const bool tile : {false, true}) {
     Case c = Conv2d(8, 24, 40, 41, 3, 1, 1);
     c.batch = 2, c.residual = true, c.relu = true;
@@ -266,8 +272,43 @@ TEST(Conv, Winograd) {
       c.tile = [](float, float, const float* s, float* d, int64_t n) {
         for (int64_t i = 0; i < n; ++i) d[i] = s[i] * 2 + 1;
       };
-    CheckOnEveryTarget(c, {ConvFormat::kWinograd4});
+    CheckOnEveryTarget(c, kWinograds);
   }
+}
+/// The largest error of any output, as a part of the largest output.
+TEST(Conv, ErrorOfEachMethod) {
+  struct Bound {
+    ConvFormat format;
+    double error;
+  };
+  for (const int64_t channels : {64, 256, 512}) {
+    const Case c = Conv2d(channels, 16, 24, 24, 3, 1, 1);
+    const ConvParams p = ParamsOf(c, kDirect);
+    const auto x = Random(channels * Pixels(p.in), 1), w = Random(c.filters * channels * p.taps(), 2), b = Random(c.filters, 3);
+    const auto want = Reference(p, x, w, b, {});
+    double largest = 0;
+    for (const double v : want) largest = std::max(largest, std::abs(v));
+    tenon::test::for_each_target([&] {
+      for (const auto& [format, bound] : {Bound{kDirect, 3e-6}, Bound{ConvFormat::kWinograd2, 3e-6}, Bound{ConvFormat::kWinograd4, 2e-5},
+                                          Bound{ConvFormat::kWinograd6, 4e-5}}) {
+        const auto got = kernels::Run(c, format, x, w, b, {});
+        double error = 0;
+        for (size_t i = 0; i < want.size(); ++i) error = std::max(error, std::abs(got[i] - want[i]));
+        EXPECT_LT(error / largest, bound) << "format " << int(format) << ", " << channels << " channels";
+      }
+    });
+  }
+}
+TEST(Conv, FastestMethods) {
+  tenon::test::for_each_target([] {
+    EXPECT_EQ(winograd_tile(winograd_format(512, 512, 2, 2)), 0);
+    EXPECT_EQ(winograd_tile(winograd_format(256, 256, 4, 4)), 2);
+    EXPECT_EQ(winograd_tile(winograd_format(256, 256, 14, 14)), 4);
+    EXPECT_EQ(winograd_tile(winograd_format(128, 128, 112, 112)), 6);
+    EXPECT_EQ(winograd_tile(winograd_format(64, 64, 1, 64)), 0);
+    winograd_format(64, 64, int64_t{1} << 40, int64_t{1} << 40);  // overflows nothing
+    winograd_format(64, 64, 0, 0);
+  });
 }
 TEST(Conv, EveryRowLength) {
   for (int64_t w = 1; w < 30; ++w) CheckOnEveryTarget(Conv2d(9, 72, 2, w, 3, 1, 1), {kDirect, kPlainInput});
@@ -453,7 +494,7 @@ TEST(Conv, ClampsKeepNan) {
     ExpectNanKept(Conv2d(3, 32, 9, 11, 3), kPlainInput);
     ExpectNanKept(Conv2d(32, 32, 9, 11, 3, 1, 1, 8), kGrouped);
     ExpectNanKept(Conv2d(32, 32, 9, 11, 3, 1, 1, 32), kGrouped);
-    ExpectNanKept(Conv2d(32, 32, 9, 11, 3), ConvFormat::kWinograd4);
+    for (const ConvFormat format : kWinograds) ExpectNanKept(Conv2d(32, 32, 9, 11, 3), format);
   });
 }
 TEST(Conv, OneDnnRefusesPartsOfBlocks) {

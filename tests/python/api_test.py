@@ -180,6 +180,25 @@ assert opened == ({onednn} and there), info
     subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
 
 
+@pytest.mark.parametrize("size", [4, 14, 60])
+def test_strict_convolutions_round_as_the_direct_sum(size):
+    rng = np.random.default_rng(5)
+    x, w = rng.uniform(-1, 1, (1, 256, size, size)).astype(np.float32), rng.uniform(-1, 1, (32, 256, 3, 3)).astype(np.float32)
+    padded = np.pad(x[0].astype(np.float64), ((0, 0), (1, 1), (1, 1)))
+    expected = sum(np.einsum("fc,cyx->fyx", w[:, :, i, j].astype(np.float64), padded[:, i:i + size, j:j + size], optimize=True)
+                   for i in range(3) for j in range(3))
+    model = make_model([helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])], [("x", TensorProto.FLOAT, x.shape)],
+                       [("y", TensorProto.FLOAT, [1, 32, size, size])], [("w", w)])
+    errors = {}
+    for strict in (False, True):
+        loaded = tenon.load(model, strict=strict)
+        assert any(node.kernel == "ConvWinograd" for node in loaded.explain()) != strict
+        errors[strict] = np.abs(loaded.run({"x": x})["y"][0] - expected).max() / np.abs(expected).max()
+    assert errors[True] < 3e-6 and errors[False] < 4e-5
+    if size > 4:  # tiles of 2x2 outputs are as accurate
+        assert errors[True] < errors[False]
+
+
 def test_supported_operators():
     names = {op.name for op in tenon.supported_operators() if op.domain == ""}
     assert {"Conv", "MatMul", "Add", "LSTM", "If", "Loop", "Scan", "Resize"} <= names

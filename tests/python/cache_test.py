@@ -124,7 +124,7 @@ def test_mapped_models_use_it_too(path, tmp_path):
 
 
 def test_options_that_change_the_packing_have_files_of_their_own(path, tmp_path):
-    variants = [{}, {"disabled_passes": ["pack_weights"]}, {"dims": {"n": 4}}, {"onednn": False}, {"optimize": False}]
+    variants = [{}, {"disabled_passes": ["pack_weights"]}, {"dims": {"n": 4}}, {"onednn": False}, {"strict": True}, {"optimize": False}]
     files = {tenon.load(path, cache_directory=tmp_path, **v).cache_file for v in variants}
     assert len(files) == len(variants)
     expected = answers(tenon.load(path))

@@ -83,6 +83,7 @@ void ModelOptions::add_to(CLI::App& app) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_flag("--no-optimize", no_optimize, "Run the graph as the file has it");
   app.add_flag("--no-onednn", no_onednn, "Never choose a oneDNN kernel");
+  app.add_flag("--strict", strict, "Convolve only by methods whose rounding error is that of the direct sum: no Winograd");
   app.add_flag("--openmp", openmp, "Take threads from OpenMP");
   app.add_flag("--verify-checksums", verify_checksums, "Compare files of external data with the SHA-1 the model gives, where it does");
   app.add_option("--cache", cache, "Keep packed weights in this directory for the next load")->type_name("DIRECTORY");
@@ -105,7 +106,13 @@ std::map<std::string, int64_t> ModelOptions::dim_values() const {
 
 Options ModelOptions::load_options() const {
   Options o;
-  o.threads(threads).optimize(!no_optimize).onednn(!no_onednn).openmp(openmp).map_weights(map).verify_checksums(verify_checksums);
+  o.threads(threads)
+      .optimize(!no_optimize)
+      .onednn(!no_onednn)
+      .strict(strict)
+      .openmp(openmp)
+      .map_weights(map)
+      .verify_checksums(verify_checksums);
   if (!cache.empty()) o.cache_directory(cache);
   o.memory_limit(memory_mb << 20).pass_step_limit(pass_steps).cancel(interrupt_token());
   if (timeout > 0) o.deadline(std::chrono::milliseconds(static_cast<int64_t>(std::ceil(timeout * 1e3))));

@@ -35,7 +35,8 @@ struct ModelOptions {
   std::vector<std::string> extra_outputs;
   int64_t pass_steps = 0;
   uint64_t memory_mb = 0;
-  bool no_optimize = false, no_onednn = false, openmp = false, map = false, verify_checksums = false, json = false, quiet = false;
+  bool no_optimize = false, no_onednn = false, strict = false, openmp = false, map = false, verify_checksums = false, json = false,
+       quiet = false;
 
   void add_to(CLI::App& app);
   std::map<std::string, int64_t> dim_values() const;
