@@ -218,7 +218,7 @@ def test_a_cache_with_room_for_more():
 
 
 @pytest.mark.parametrize("op,inputs,attributes,expected", [
-    ("MultiHeadAttention", [floats(2, 5, 4, 3, 8)], {"num_heads": 4}, "input 1 is left out"),
+    ("MultiHeadAttention", [floats(2, 5, 4, 3, 8)], {"num_heads": 4}, "input 1 (key) is left out"),
     ("MultiHeadAttention", [floats(2, 5, 30)] * 3, {"num_heads": 4}, "multiple of 4 (attribute 'num_heads')"),
     ("MultiHeadAttention", [floats(2, 5, 32)] * 3 + [None, np.ones(2, np.int32)], {"num_heads": 4}, "expected rank 2 or 3"),
     ("GroupQueryAttention", [floats(1, 1, 32), floats(1, 1, 16), floats(1, 1, 16), floats(1, 2, 4, 8), floats(1, 2, 4, 8),
