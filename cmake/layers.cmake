@@ -73,6 +73,6 @@ add_dependencies(tenon_importer onnx_schema)
 target_include_directories(tenon_importer SYSTEM PUBLIC ${onnx_generated} ${Protobuf_INCLUDE_DIRS})
 target_link_libraries(tenon_importer PUBLIC protobuf::libprotobuf-lite)
 set_source_files_properties(${onnx_pb}.cc PROPERTIES COMPILE_OPTIONS -w)
-# Converters are many and long, and run once a load.
+# A converter runs once a node and load: what it takes in the library counts, not its speed. So it is with the layout of trees.
 file(GLOB converters CONFIGURE_DEPENDS importers/onnx/convert/*.cpp)
 set_source_files_properties(${converters} src/ops/forest.cpp PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-Os>")

@@ -136,12 +136,13 @@ bool plain_product(const Node& node) {
   return !op.trans_a && op.activation.none() && !op.matrices;
 }
 
-/// Broadcasts to the scores without making them larger.
+/// Broadcasts to the scores without making them larger. Along the keys, whose number that of the values tells, it cannot.
 bool fits(const Type& mask, const Type& scores) {
   if (!mask.ranked() || !scores.ranked() || mask.rank() > scores.rank() || !mask.layout.plain()) return false;
   for (int i = 0; i < mask.rank(); ++i) {
-    const Dim& have = mask.shape[static_cast<size_t>(mask.rank() - 1 - i)];
-    if (!have.is(1) && !(have == scores.shape[static_cast<size_t>(scores.rank() - 1 - i)])) return false;
+    const Dim &have = mask.shape[static_cast<size_t>(mask.rank() - 1 - i)],
+              &want = scores.shape[static_cast<size_t>(scores.rank() - 1 - i)];
+    if (!have.is(1) && !(have == want) && (i > 0 || ops::dims_equal(have, want) == false)) return false;
   }
   return true;
 }
@@ -182,9 +183,10 @@ std::optional<Masked> take_mask(const Graph& graph, ValueId value) {
     const auto fill = scalar_constant(graph, where->inputs[3 - side]);
     ValueId condition = where->inputs[0];
     if (const Node* expand = made_by<ops::Expand>(graph, condition)) condition = expand->inputs[0];
-    // A mask of 0 leaves the score; the type says that the fill does not add dims.
+    // A mask of 0 leaves the score, and the fill does not add dims.
     if (!fill || *fill != *fill || static_cast<float>(*fill) == 0 || !graph.type(scores).ranked() ||
-        !graph.type(value).same_as(graph.type(scores)) || !fits(graph.type(condition), graph.type(scores)) || !are_scores(graph, scores))
+        graph.type(where->inputs[3 - side]).rank() > graph.type(scores).rank() || !fits(graph.type(condition), graph.type(scores)) ||
+        !are_scores(graph, scores))
       continue;
     return Masked{scores, kNone, condition, static_cast<float>(*fill), side == 2};
   }

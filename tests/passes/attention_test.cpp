@@ -69,6 +69,30 @@ TEST_F(AttentionPasses, MaskedByAWhere) {
   }
 }
 
+/// What is past and present has a size of its own in the mask: only the keys may, since the values tell how many there are.
+TEST_F(AttentionPasses, MasksOfSizesWithNamesOfTheirOwn) {
+  for (const bool of_keys : {true, false}) {
+    for (const bool by_where : {true, false}) {
+      graph_ = Graph();
+      inputs_.clear();
+      const auto named = [&](const Dims& dims, size_t at, const char* name) {
+        const ValueId id = input(dims);
+        Type type = graph_.type(id);
+        type.shape[at] = Dim::symbol(name);
+        graph_.set_type(id, type);
+        return id;
+      };
+      const ValueId q = named({2, 3, 9, 8}, 2, "queries"), k = named({2, 3, 5, 8}, 2, "keys"), v = named({2, 3, 5, 8}, 2, "keys");
+      const ValueId mask = of_keys ? named({2, 1, 1, 5}, 3, "total") : named({2, 1, 9, 1}, 2, "total");
+      const ValueId scores = mul(matmul(q, transpose(k, {0, 1, 3, 2})), 0.3f);
+      const auto above = [&](ValueId x) { return add(ops::Binary{Binary::Kind::kGreater}, {x, constant(0.0f)}); };
+      output(matmul(softmax(by_where ? add(ops::Where{}, {above(mask), scores, constant(-2.0f)}) : plus(scores, mask)), v));
+      const int before = static_cast<int>(graph_.live_nodes());
+      expect(passes::fuse_attention, of_keys ? 1 : 0, of_keys ? (by_where ? 3 : 1) : before);
+    }
+  }
+}
+
 TEST_F(AttentionPasses, ChoicesThatAreNoMaskStay) {
   const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), other = input({2, 3, 9, 5}), one = input({2});
   const ValueId condition = add(ops::Binary{Binary::Kind::kGreater}, {other, constant(0.0f)});
