@@ -122,7 +122,7 @@ int main(int argc, char** argv) {
                                                      : ConvFormat::kDirect;
     if (s.kernel == 3 && s.stride == 1 && s.groups == 1 && s.channels >= 16) {
       benchmark::RegisterBenchmark((std::string(s.name) + "/winograd").c_str(), [s](benchmark::State& state) {
-        Run(state, s, ConvFormat::kWinograd4);
+        Run(state, s, winograd_format(s.channels, s.filters, s.size, s.size));
       })->Unit(benchmark::kMicrosecond);
     }
     if (s.groups == 1 && direct == ConvFormat::kDirect) {

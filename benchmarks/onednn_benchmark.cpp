@@ -176,7 +176,10 @@ void conv_case(const ConvShape& s, const std::string& filter) {
   std::vector<ConvFormat> formats{s.channels < 8                                                       ? ConvFormat::kPlainInput
                                   : s.groups == 1 || (!depthwise && s.filters / s.groups % block == 0) ? ConvFormat::kDirect
                                                                                                        : ConvFormat::kGrouped};
-  if (s.kernel == 3 && s.stride == 1 && s.groups == 1 && s.channels >= 16) formats.push_back(ConvFormat::kWinograd4);
+  if (s.kernel == 3 && s.stride == 1 && s.groups == 1 && s.channels >= 16) {
+    const ConvFormat fastest = winograd_format(s.channels, s.filters, s.size, s.size);
+    if (fastest != ConvFormat::kDirect) formats.push_back(fastest);
+  }
   for (const ConvFormat format : formats) {
     const std::string name = std::string(s.model) + " " + std::to_string(s.channels) + "-" + std::to_string(s.filters) + "-" +
                              std::to_string(s.size) + " k" + std::to_string(s.kernel) + "s" + std::to_string(s.stride) +
