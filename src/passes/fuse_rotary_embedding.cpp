@@ -172,8 +172,8 @@ Result<bool> take_rest(Graph& graph, NodeId id) {
 
 }  // namespace
 
-/// x * cos + (-b, a) * sin for the pairs (a, b) of x -> RotaryEmbedding(x, cos, sin), and the same with the elements of pairs worked out one
-/// by one; pairs are halves of the last dim, or neighbours. Of rank 4. What is joined to it from the same tensor goes in, and so does a
+/// x * cos + (-b, a) * sin for the pairs (a, b) of x -> RotaryEmbedding(x, cos, sin), and the same with the elements of pairs worked out
+/// one by one; pairs are halves of the last dim, or neighbours. Of rank 4. What is joined to it from the same tensor goes in, and so does a
 /// Transpose 0 2 1 3 in front. float16 and bfloat16 are computed in float32 and rounded once.
 Result<bool> fuse_rotary_embedding(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);

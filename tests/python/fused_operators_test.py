@@ -17,7 +17,10 @@ def floats(*dims):
 
 
 class Case:
-    """One node. Inputs are arrays, None where left out; those in `constant` are initializers. Dims of `symbolic` {input: axes} have names."""
+    """One node. Inputs are arrays, None where left out; those in `constant` are initializers.
+
+    Dims of `symbolic`, {input: axes}, have names.
+    """
 
     def __init__(self, op, inputs, outputs=1, domain="com.microsoft", constant=(), symbolic={}, opset=23, **attributes):
         names = [f"i{i}" if a is not None else "" for i, a in enumerate(inputs)]
@@ -174,7 +177,7 @@ def test_keys_of_another_sequence_in_heads():
 
 
 def grouped(past, new, buffer, lengths, **attributes):
-    """Two sequences of which `past` rows at most were there, in a cache of `buffer` rows, and `new` are added."""
+    """Sequences of these lengths, of which `past` rows at most were there, in a cache of `buffer` rows, and `new` are added."""
     batch, total, cache = len(lengths), past + new, floats(2, len(lengths), 2, buffer, 16)
     inputs = [floats(batch, new, 64), floats(batch, new, 32), floats(batch, new, 32), cache[0], cache[1],
               np.array(lengths, np.int32) - 1, np.array(total, np.int32)]
@@ -183,7 +186,8 @@ def grouped(past, new, buffer, lengths, **attributes):
     return Case("GroupQueryAttention", inputs, outputs=3, num_heads=4, kv_num_heads=2, constant=(7, 8), **attributes)
 
 
-@pytest.mark.parametrize("past,new,buffer,lengths", [(0, 5, 0, [5, 5]), (4, 1, 4, [5, 5]), (6, 1, 6, [7, 7]), (4, 3, 4, [7]), (4, 1, 4, [3, 5])])
+@pytest.mark.parametrize("past,new,buffer,lengths", [
+    (0, 5, 0, [5, 5]), (4, 1, 4, [5, 5]), (6, 1, 6, [7, 7]), (4, 3, 4, [7]), (4, 1, 4, [3, 5])])
 @pytest.mark.parametrize("attributes", [{}, {"do_rotary": 1}, {"do_rotary": 1, "rotary_interleaved": 1}, {"local_window_size": 3},
                                         {"softcap": 2.0, "scale": 0.2}])
 def test_group_query_attention(past, new, buffer, lengths, attributes):
