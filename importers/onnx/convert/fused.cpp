@@ -159,8 +159,8 @@ Status multi_head_attention(NodeContext& c) {
     const DType dtype = c.type(0).dtype;
     TENON_ASSIGN(const ValueId wide, c.add1(ops::Unsqueeze{}, {c.input(4), c.type(4).rank() == 2 ? c.ints({1, 2}) : c.ints({1})}));
     TENON_ASSIGN(const ValueId kept, c.add1(ops::Cast{DType::kBool}, {wide}));
-    TENON_ASSIGN(const ValueId mask, c.add1(ops::Where{}, {kept, c.constant(scalar_of(dtype, 0)),
-                                                           c.constant(scalar_of(dtype, static_cast<double>(masked)))}));
+    TENON_ASSIGN(const ValueId mask,
+                 c.add1(ops::Where{}, {kept, c.constant(scalar_of(dtype, 0)), c.constant(scalar_of(dtype, static_cast<double>(masked)))}));
     heads.bias = mask;
     if (c.has_input(5)) {
       TENON_ASSIGN(heads.bias, binary(c, B::kAdd, c.input(5), mask));
@@ -240,7 +240,8 @@ Status group_query_attention(NodeContext& c) {
   for (int i = 0; i < 3; ++i) {
     const int64_t count = i == 0 ? q_heads : kv_heads;
     if (rotary != 0 && i < 2) {
-      if (!c.has_input(7) || !c.has_input(8)) return load_error("input ", c.has_input(7) ? 8 : 7, " is left out, expected cosines and sines");
+      if (!c.has_input(7) || !c.has_input(8))
+        return load_error("input ", c.has_input(7) ? 8 : 7, " is left out, expected cosines and sines");
       for (int angles = 7; angles < 9; ++angles) TENON_TRY(expect_rank(c, angles, 2));
       Rotation r{.x = in[i], .cos = c.input(7), .sin = c.input(8), .heads = count};
       r.op.interleaved = interleaved != 0;
