@@ -35,8 +35,7 @@ struct MethodCost {
   ConvFormat format;
   double product, number, weight;
 };
-/// Fitted to benchmarks/winograd_benchmark. With AVX-512 the fastest method is chosen for 49 of its 54 shapes and at most 7 % are lost, with
-/// AVX2 for 44 and at most 6 %.
+/// Fitted to benchmarks/winograd_benchmark, which tells how often the fastest method is chosen and what is lost.
 constexpr MethodCost kWide[] = {{ConvFormat::kDirect, 1, 0, 8.7},
                                 {ConvFormat::kWinograd2, 1.23, 5.0, 6.9},
                                 {ConvFormat::kWinograd4, 1.40, 7.2, 4.5},

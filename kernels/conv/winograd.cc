@@ -237,16 +237,6 @@ HWY_NOINLINE PointFunction PointFunctionOf(int64_t vectors, int64_t r) {
   return vectors == 2 ? Select<2>(r) : Select<4>(r);
 }
 
-using FilterFunction = void (*)(int64_t, const float*, int64_t, float*);
-template <int kOut, int Y = 0>
-HWY_INLINE FilterFunction FilterFunctionOf(int y) {
-  if constexpr (Y == kOut + 1) {
-    return TransformFilters<kOut, Y>;
-  } else {
-    return y == Y ? FilterFunction(TransformFilters<kOut, Y>) : FilterFunctionOf<kOut, Y + 1>(y);
-  }
-}
-
 /// The weights of one chunk of channels for one tile of filters, as they lie in memory: [block][channel][tap][filter of the block].
 struct FilterChunk {
   const float* g;
@@ -254,13 +244,10 @@ struct FilterChunk {
   int64_t pitch;  ///< floats from one block to the next
 
   int64_t size() const { return channels * kTaps * kTaps * kBlock; }  ///< of one block
-  /// Floats of one of `pieces` equal pieces of a block, in whole cache lines.
-  HWY_INLINE int64_t Piece(int64_t pieces) const { return (size() + 16 * pieces - 1) / (16 * pieces) * 16; }
-  /// Asks for the floats [begin, end) of every block.
-  HWY_INLINE void Fetch(int64_t begin, int64_t end) const {
-    if (end > size()) end = size();
+  /// Asks for one of `pieces` of the chunk.
+  HWY_INLINE void Fetch(int64_t piece, int64_t pieces) const {
     for (int64_t b = 0; b < blocks; ++b) {
-      for (int64_t i = begin; i < end; i += 16) __builtin_prefetch(g + b * pitch + i, 0, 2);
+      for (int64_t i = size() * piece / pieces; i < size() * (piece + 1) / pieces; i += 16) __builtin_prefetch(g + b * pitch + i, 0, 2);
     }
   }
 };
@@ -281,22 +268,28 @@ class TileProducts {
   /// v, m: the first point, with points v_point and m_point floats apart. Meanwhile fetches `next`, the chunk wanted after this one.
   void Chunk(const FilterChunk& chunk, const float* v, int64_t v_point, float* m, int64_t m_point, bool first,
              const FilterChunk& next) const {
-    const int64_t piece = next.Piece(kIn * kIn), row = chunk.channels * width_, done = small_tiles_ * small_ * kBlock;
-    int64_t fetched = 0;
-    for (int y = 0; y < kIn; ++y) {
-      const FilterFunction transform = FilterFunctionOf<kOut>(y);
-      for (int64_t b = 0; b < chunk.blocks; ++b) transform(chunk.channels, chunk.g + b * chunk.pitch, width_, u_ + b * kBlock);
-      const float* u = u_;
-      for (int x = 0; x < kIn; ++x, v += v_point, m += m_point, u += row, fetched += piece) {
-        next.Fetch(fetched, fetched + piece);
-        small_function_(small_tiles_, chunk.channels, plane_, v, u, m, first);
-        if (large_tiles_ > 0) large_function_(large_tiles_, chunk.channels, plane_, v + done, u, m + done, first);
-      }
-    }
+    Row<0>(chunk, v, v_point, m, m_point, first, next);
   }
 
  private:
   static constexpr int kIn = kOut + 2;
+
+  /// Row Y of the points and those after it.
+  template <int Y>
+  HWY_INLINE void Row(const FilterChunk& chunk, const float* v, int64_t v_point, float* m, int64_t m_point, bool first,
+                      const FilterChunk& next) const {
+    const int64_t done = small_tiles_ * small_ * kBlock;
+    for (int64_t b = 0; b < chunk.blocks; ++b) {
+      TransformFilters<kOut, Y>(chunk.channels, chunk.g + b * chunk.pitch, width_, u_ + b * kBlock);
+    }
+    const float* u = u_;
+    for (int x = 0; x < kIn; ++x, v += v_point, m += m_point, u += chunk.channels * width_) {
+      next.Fetch(Y * kIn + x, kIn * kIn);
+      small_function_(small_tiles_, chunk.channels, plane_, v, u, m, first);
+      if (large_tiles_ > 0) large_function_(large_tiles_, chunk.channels, plane_, v + done, u, m + done, first);
+    }
+    if constexpr (Y + 1 < kIn) Row<Y + 1>(chunk, v, v_point, m, m_point, first, next);
+  }
 
   int64_t plane_, width_, small_, small_tiles_, large_tiles_;
   PointFunction small_function_, large_function_;
