@@ -6,6 +6,7 @@ import shutil
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import attention_cases  # noqa: F401
 import cases
 import loader_cases  # noqa: F401
 import operator_cases  # noqa: F401
