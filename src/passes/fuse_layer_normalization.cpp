@@ -11,15 +11,7 @@ namespace tenon::passes {
 /// has no other reader.
 Result<bool> fuse_layer_normalization(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
-  if (const ValueId x = narrowed(graph, id); x != kNone) {
-    const auto* norm = graph.producer_as<ops::LayerNormalization>(node.inputs[0]);
-    if (norm == nullptr) return false;
-    const int64_t axes = norm->axis < 0 ? -norm->axis : graph.type(x).rank() - norm->axis;
-    const ops::LayerNormalization half = *norm;
-    Patch patch(graph, id);
-    const ValueId scale = patch.constant(ones_for(graph, x, axes));
-    return patch.apply(half, {x, scale});
-  }
+  if (std::holds_alternative<ops::Cast>(node.op)) return narrow_normalization<ops::LayerNormalization>(graph, id);
   const auto* op = std::get_if<ops::Binary>(&node.op);
   if (!op || node.outputs[0] == kNone) return false;
   if (const Normalized n = normalized(graph, id); n.x != kNone && n.centred) {
@@ -35,7 +27,7 @@ Result<bool> fuse_layer_normalization(Graph& graph, NodeId id) {
     const Node& source = graph.node(producer(graph, y));
     if (source.outputs[0] != y || source.region != node.region || given(source, 2)) continue;
     const ValueId x = source.inputs[0];
-    const int64_t axes = norm->axis < 0 ? -norm->axis : graph.type(x).rank() - norm->axis;
+    const int64_t axes = axes_from(norm->axis, graph.type(x).rank());
     if (!within_last_axes(graph, other, x, axes) || graph.type(other).dtype != graph.type(x).dtype) continue;
     if (op->kind == ops::Binary::Kind::kMul && !all_ones(graph, source.inputs[1])) continue;
     std::vector<ValueId> inputs{x, source.inputs[1], other};

@@ -9,15 +9,7 @@ namespace tenon::passes {
 /// The scale reaches no further than the normalised axes; the value in between has no other reader.
 Result<bool> fuse_rms_normalization(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
-  if (const ValueId x = narrowed(graph, id); x != kNone) {
-    const auto* norm = graph.producer_as<ops::RMSNormalization>(node.inputs[0]);
-    if (norm == nullptr) return false;
-    const int64_t axes = norm->axis < 0 ? -norm->axis : graph.type(x).rank() - norm->axis;
-    const ops::RMSNormalization half = *norm;
-    Patch patch(graph, id);
-    const ValueId scale = patch.constant(ones_for(graph, x, axes));
-    return patch.apply(half, {x, scale});
-  }
+  if (std::holds_alternative<ops::Cast>(node.op)) return narrow_normalization<ops::RMSNormalization>(graph, id);
   const auto* op = std::get_if<ops::Binary>(&node.op);
   if (!op || node.outputs[0] == kNone) return false;
   if (const Normalized n = normalized(graph, id); n.x != kNone && !n.centred) {
@@ -33,7 +25,7 @@ Result<bool> fuse_rms_normalization(Graph& graph, NodeId id) {
     const Node& source = graph.node(producer(graph, y));
     const ValueId x = source.inputs[0];
     if (source.region != node.region || !graph.type(x).ranked() || !all_ones(graph, source.inputs[1])) continue;
-    const int64_t axes = norm->axis < 0 ? -norm->axis : graph.type(x).rank() - norm->axis;
+    const int64_t axes = axes_from(norm->axis, graph.type(x).rank());
     if (!within_last_axes(graph, scale, x, axes) || graph.type(scale).dtype != graph.type(y).dtype) continue;
     return become(graph, id, *norm, {x, scale});
   }

@@ -26,6 +26,9 @@ struct Regrouped {
 };
 Regrouped regrouped(const Graph& graph, NodeId id);
 
+/// The number of axes from `axis`, which may be negative, to the last of `rank`.
+inline int64_t axes_from(int64_t axis, int rank) { return axis < 0 ? -axis : rank - axis; }
+
 /// x of Cast(f(Cast(x), ones)) where both casts are between float32 and the half type of x, and nothing else reads f; else kNone.
 ValueId narrowed(const Graph& graph, NodeId id);
 
@@ -35,5 +38,17 @@ Tensor ones_for(const Graph& graph, ValueId x, int64_t axes);
 bool all_ones(const Graph& graph, ValueId value);
 /// Its dims are static and reach no further than the last `axes` dims of x.
 bool within_last_axes(const Graph& graph, ValueId value, ValueId x, int64_t axes);
+
+/// Cast(Norm(Cast(x), ones)) -> Norm(x, ones) of a half x, which is computed in float32 as well.
+template <class Norm>
+Result<bool> narrow_normalization(Graph& graph, NodeId id) {
+  const ValueId x = narrowed(graph, id);
+  const auto* found = x != kNone ? graph.producer_as<Norm>(graph.node(id).inputs[0]) : nullptr;
+  if (found == nullptr) return false;
+  const Norm norm = *found;
+  Patch patch(graph, id);
+  const ValueId scale = patch.constant(ones_for(graph, x, axes_from(norm.axis, graph.type(x).rank())));
+  return patch.apply(norm, {x, scale});
+}
 
 }  // namespace tenon

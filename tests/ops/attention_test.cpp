@@ -199,20 +199,17 @@ TEST(Attention, WindowsMustLieInside) {
   EXPECT_FALSE(status({0, 6}, false).ok());
 }
 
+Case masked(int64_t queries, int64_t keys, const Dims& mask) {
+  return {
+      .batch = 2, .heads = 4, .kv_heads = 4, .queries = queries, .keys = keys, .size = 16, .value_size = 32, .mask = mask, .masked = true};
+}
+
 TEST(Attention, Masks) {
   test::for_each_target([] {
     for (int64_t queries : {3, 17}) {
       for (const Dims& mask :
            std::vector<Dims>{{2, 4, queries, 21}, {2, 1, 1, 21}, {1, 1, queries, 21}, {queries, 21}, {21}, {1, 4, 1, 1}, {}}) {
-        check({.batch = 2,
-               .heads = 4,
-               .kv_heads = 4,
-               .queries = queries,
-               .keys = 21,
-               .size = 16,
-               .value_size = 32,
-               .mask = mask,
-               .masked = true});
+        check(masked(queries, 21, mask));
       }
     }
   });
@@ -228,16 +225,8 @@ TEST(Attention, MasksThatReplaceScores) {
         for (const float fill : {0.5f, -1e4f, -std::numeric_limits<float>::max(), -INFINITY}) {
           std::vector<float> values(static_cast<size_t>(count), fill);
           for (size_t i = 0; i < values.size(); i += 2) values[i] = 0;
-          const Case c{.batch = 2,
-                       .heads = 4,
-                       .kv_heads = 4,
-                       .queries = queries,
-                       .keys = 213,
-                       .size = 16,
-                       .value_size = 32,
-                       .mask = mask,
-                       .masked = true,
-                       .op = {.mask_replaces = true}};
+          Case c = masked(queries, 213, mask);
+          c.op.mask_replaces = true;
           check(c, &values);
           std::fill(values.begin(), values.end(), fill);
           check(c, &values);
