@@ -1,6 +1,8 @@
 // How Winograd's convolution is cut into parts and lies in scratch and shared memory.
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/conv/conv.h"
 
 namespace tenon::kernels {
@@ -18,7 +20,7 @@ struct WinogradLayout {
 
   explicit WinogradLayout(const ConvParams& p) {
     const int64_t tile = p.tile_blocks * channel_block();
-    const int64_t out = winograd_tile(p.format), in = out + 2;
+    const int64_t out = std::max<int64_t>(winograd_tile(p.format), 1), in = out + 2;
     points = in * in;
     patches = (p.out[1] + out - 1) / out * ((p.out[2] + out - 1) / out);
     groups = (patches + p.rows - 1) / p.rows;

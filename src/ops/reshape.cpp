@@ -43,7 +43,7 @@ Result<Dim> quotient(DimList above, DimList below, const Shape& from) {
 
 /// A product of const dims that is sure to fit, or an error.
 Result<Dim> checked_count(const DimList& dims, const char* name) {
-  const Dim n = Shape(dims).count();
+  Dim n = Shape(dims).count();
   const bool all_const = std::all_of(dims.begin(), dims.end(), [](const Dim& d) { return d.is_const(); });
   if (all_const && !n.is_const()) return shape_error(name, ": the product of ", Shape(dims).str(), " overflows");
   return n;

@@ -16,7 +16,7 @@ Result<Types> infer(const ScatterND& op, const Types& in) {
     TENON_TRY(expect_rank_at_least(in, i, 1));
     TENON_TRY(expect_index_rank(in, i));
   }
-  const Types out{Type::of(in[0].dtype, in[0].shape)};
+  Types out{Type::of(in[0].dtype, in[0].shape)};
   if (!in[0].ranked() || !in[1].ranked()) return out;
   const int r = in[0].rank(), q = in[1].rank();
   const Dim& depth = in[1].shape[q - 1];
