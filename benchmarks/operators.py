@@ -32,13 +32,15 @@ class Case:
     """inputs: (name, dtype, dims) fed at run time; constants: name -> array; version: of a domain; types: of the outputs there, where they
     are not that of the first input; dynamic: the sizes of the outputs depend on values."""
 
-    def __init__(self, label, op, inputs, constants=None, order=None, outputs=("y",), domain="", version=1, types=None, dynamic=False, **attributes):
+    def __init__(self, label, op, inputs, constants=None, order=None, outputs=("y",), domain="", version=1, types=None, dynamic=False,
+                 **attributes):
         self.label, self.dynamic, self.constants = label, dynamic, {name: np.asarray(array) for name, array in (constants or {}).items()}
         names = order or [i[0] for i in inputs] + list(constants or {})
         node = helper.make_node(op, names, list(outputs), domain=domain, **attributes)
         # Types of ONNX's own operators are inferred.
         types = types or [inputs[0][1]] * len(outputs)
-        made = [helper.make_tensor_value_info(o, t, None) if domain else helper.make_value_info(o, onnx.TypeProto()) for o, t in zip(outputs, types) if o]
+        made = [helper.make_tensor_value_info(o, t, None) if domain else helper.make_value_info(o, onnx.TypeProto())
+                for o, t in zip(outputs, types) if o]
         graph = helper.make_graph([node], label, [helper.make_tensor_value_info(n, t, d) for n, t, d in inputs], made,
                                   [numpy_helper.from_array(a, n) for n, a in (constants or {}).items()])
         opsets = [helper.make_opsetid("", OPSET)] + ([helper.make_opsetid(domain, version)] if domain else [])
@@ -253,18 +255,16 @@ def cases():
     yield Case("Resize nearest bytes", "Resize", [("x", U8, [1, 64, 48, 48])], {"s": np.array([1, 1, 2, 2], np.float32)},
                order=["x", "", "s"], mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
     yield Case("NonZero", "NonZero", [("x", BOOL, [512, 512])], dynamic=True)
+    for count, rows in ((100, 1), (100, 1000), (1000, 1000)):
+        yield Case(f"TreeEnsembleRegressor {count} trees {rows} rows", "TreeEnsembleRegressor", [("x", F, [rows, 30])], domain="ai.onnx.ml",
+                   version=3, n_targets=1, **trees(count, 6, 30, "target"))
+    for rows in (1, 100):
+        yield Case(f"TreeEnsembleClassifier 500 trees {rows} rows", "TreeEnsembleClassifier", [("x", F, [rows, 30])], outputs=("label", "y"),
+                   domain="ai.onnx.ml", version=3, types=(I64, F), classlabels_int64s=[0, 1], post_transform="LOGISTIC",
+                   **trees(500, 6, 30, "class"))
 
 
 # ----------------------------------------------------------------------------------------------------------------------- timing
-    for rows in (1, 1000):
-        yield Case(f"TreeEnsembleRegressor 100 trees {rows} rows", "TreeEnsembleRegressor", [("x", F, [rows, 30])], domain="ai.onnx.ml", version=3, n_targets=1,
-                   **trees(100, 6, 30, "target"))
-    yield Case("TreeEnsembleRegressor 1000 trees 1000 rows", "TreeEnsembleRegressor", [("x", F, [1000, 30])], domain="ai.onnx.ml", version=3, n_targets=1,
-               **trees(1000, 6, 30, "target"))
-    for rows in (1, 100):
-        yield Case(f"TreeEnsembleClassifier 500 trees {rows} rows", "TreeEnsembleClassifier", [("x", F, [rows, 30])], outputs=("label", "y"), domain="ai.onnx.ml",
-                   version=3, types=(I64, F), classlabels_int64s=[0, 1], post_transform="LOGISTIC", **trees(500, 6, 30, "class"))
-
 
 def bound(engine, case, threads, arrays):
     """A caller of an engine that has run once."""

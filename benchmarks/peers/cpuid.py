@@ -52,7 +52,8 @@ def write_sites(folders, but, out):
     """
     memory = out.with_suffix(".json")
     known = json.loads(memory.read_text()) if memory.is_file() else {}
-    files = {file.resolve() for folder in folders for file in folder.rglob("*") if file.is_file() and (".so" in file.name or file.stat().st_mode & 0o100)}
+    found = (file for folder in folders for file in folder.rglob("*") if file.is_file())
+    files = {file.resolve() for file in found if ".so" in file.name or file.stat().st_mode & 0o100}
     lines, kept = [], {}
     while files:
         file = files.pop()

@@ -306,13 +306,14 @@ def kernels(page, section):
 
 
 def onednn(page, section):
-    page.prose("Convolutions and products of the zoo on one thread, by the engine's own kernel and by oneDNN, in turn. The ratio is oneDNN's time over "
-               "that of the own kernel; where oneDNN is *chosen*, models run its kernel. Bfloat16 products count with their weights in that type.")
+    page.prose("Convolutions and products of the zoo on one thread, by the engine's own kernel and by oneDNN, in turn. The ratio is oneDNN's "
+               "time over that of the own kernel; where oneDNN is *chosen*, models run its kernel. Bfloat16 products count with their weights "
+               "in that type.")
     rows = [r for r in section["rows"] if "gain" in r]
     chosen = [r for r in rows if not r["refusal"]]
     ahead = [r for r in rows if r["refusal"] and r["gain"]["verdict"] == "slower"]
-    page.prose(f"oneDNN is chosen in {len(chosen)} of {len(rows)} rows, where its time is {middle(chosen)} of the own kernel's; in "
-               f"{len(rows) - len(chosen) - len(ahead)} others it is not faster, and in {len(ahead)} it is, by a ratio of {middle(ahead)}, and is not chosen.")
+    page.prose(f"Of {len(rows)} rows oneDNN is chosen in {len(chosen)}{middle(chosen)}, is ahead but not chosen in {len(ahead)}{middle(ahead)}, and "
+               "is not ahead in the others.")
     table = Table("case", "own kernel", "its time", "oneDNN", "ratio", "choice")
     for r in sorted(rows, key=lambda r: (bool(r["refusal"]), r["gain"]["value"])):
         table.row(r["case"], r["kernel"], seconds(r["own"]), seconds(r["onednn"]), ratio({"ratio": r["gain"]}), r["refusal"] or "oneDNN")
@@ -321,8 +322,8 @@ def onednn(page, section):
 
 
 def middle(rows):
-    """The geometric mean of the ratios."""
-    return f"{statistics.geometric_mean([r['gain']['value'] for r in rows]):.2f}" if rows else "-"
+    """The geometric mean of the ratios, in brackets; nothing without rows."""
+    return f" (mean ratio {statistics.geometric_mean([r['gain']['value'] for r in rows]):.2f})" if rows else ""
 
 
 def best_peer(row, sections):

@@ -47,5 +47,6 @@ def load(source, *, threads=0, dims=None, outputs=(), optimize=True, map_weights
             source = source.SerializeToString()
     return _tenon._load(kind, source, dims or {}, outputs, disabled_passes, cancel, progress, threads=threads, optimize=optimize,
                         map_weights=map_weights, overridable_initializers=overridable_initializers, onednn=onednn, strict=strict,
-                        openmp=openmp, memory_limit=memory_limit, timeout=timeout, base_directory=base_directory, pass_step_limit=pass_step_limit,
-                        max_plans=max_plans, verify_checksums=verify_checksums, cache_directory=cache_directory)
+                        openmp=openmp, memory_limit=memory_limit, timeout=timeout, base_directory=base_directory,
+                        pass_step_limit=pass_step_limit, max_plans=max_plans, verify_checksums=verify_checksums,
+                        cache_directory=cache_directory)

@@ -75,7 +75,7 @@ def test_report(results, tmp_path):
     tables_in = [block.split("\n") for block in re.findall(r"(?:^\|.*\n)+", text, re.M) for block in [block.strip()]]
     assert tables_in and all(len({line.count("|") for line in table}) == 1 for table in tables_in)
     assert re.search(r"\| taken +\| +Own \| +2.00 µs \| +3.00 µs \| +\*0.80\* \[0.70, 0.90\] \| +oneDNN \|", text)
-    assert "chosen in 1 of 3 rows" in " ".join(text.split())
+    assert "Of 3 rows oneDNN is chosen in 1 (mean ratio 0.80), is ahead but not chosen in 1 (mean ratio 0.80), and is not" in " ".join(text.split())
     assert "- Odd: not implemented" in text and "- tract for digits: not asked" in text
     assert "| Relu     | 2.00 µs |     3.00 µs | **1.50** [1.40, 1.60] |" in text
     # The digits have no tables: all their weights are needed, and no engine holds less.
