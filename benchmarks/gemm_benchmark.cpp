@@ -15,14 +15,15 @@ using Floats = Numbers<float>;
 template <class T>
 class Product {
  public:
-  Product(int64_t m, int64_t n, int64_t k, int threads = 1, bool trans_b = false, bool gelu = false)
-      : params(sizes(m, n, k, trans_b, gelu)),
+  /// B as weights are packed, or else as an operand of a run.
+  Product(int64_t m, int64_t n, int64_t k, int threads = 1, bool trans_b = false, bool gelu = false, bool weights = true)
+      : params(sizes(m, n, k, trans_b, gelu, weights)),
         a(m * k),
         b(k * n),
         c(m * n),
         bias(n),
-        panels(packed_elements(gemm_format(), k, n, params.dtype) * packed_bytes(params.dtype)),
-        packing{.dtype = params.dtype, .format = gemm_format(), .k = k, .n = n, .b_k = params.b_k, .b_n = params.b_n},
+        panels(panels_bytes()),
+        packing{.dtype = params.dtype, .format = params.format, .k = k, .n = n, .b_k = params.b_k, .b_n = params.b_n},
         scratch_bytes((gemm_scratch(params) + 63) / 64 * 64),
         scratch(scratch_bytes * threads) {
     pack();
@@ -38,10 +39,12 @@ class Product {
   void run(Kernel<GemmParams> kernel, Range parts, int thread = 0) {
     kernel(params, {.src = src, .dst = dst, .scratch = scratch.data + thread * scratch_bytes, .fault = &fault}, parts);
   }
-  int64_t panels_bytes() const { return packed_elements(params.format, params.k, params.n, params.dtype) * packed_bytes(params.dtype); }
+  int64_t panels_bytes() const {
+    return packed_elements(params.format, params.k, params.n, params.dtype) * packed_bytes(params.format, params.dtype);
+  }
 
-  static GemmParams sizes(int64_t m, int64_t n, int64_t k, bool trans_b, bool gelu) {
-    GemmParams p{.dtype = dtype_of<T>, .format = gemm_format(), .m = m, .n = n, .k = k};
+  static GemmParams sizes(int64_t m, int64_t n, int64_t k, bool trans_b, bool gelu, bool weights) {
+    GemmParams p{.dtype = dtype_of<T>, .format = weights ? weights_format(dtype_of<T>) : gemm_format(), .m = m, .n = n, .k = k};
     p.a_m = k;
     p.b_k = trans_b ? 1 : n;
     p.b_n = trans_b ? k : 1;
@@ -88,7 +91,7 @@ void time_product(benchmark::State& state, int64_t m, int64_t n, int64_t k, int6
 /// Args: m, n, k; `packed`: weights packed ahead, else B packed on every call as for two dynamic operands.
 template <class T>
 void product(benchmark::State& state, T, bool packed, bool trans_b, bool gelu) {
-  Product<T> product(state.range(0), state.range(1), state.range(2), 1, trans_b, gelu);
+  Product<T> product(state.range(0), state.range(1), state.range(2), 1, trans_b, gelu, packed);
   const GemmParams& p = product.params;
   const auto kernel = benchmarks::chosen(state, gemm, p);
   time_product(state, p.m, p.n, p.k, packed_bytes(p.dtype), product.panels.data, product.panels_bytes(), [&] {
@@ -181,7 +184,12 @@ BENCHMARK_CAPTURE(product, dynamic_transposed, float(), false, true, false)
 BENCHMARK_CAPTURE(product, packed_float64, double(), true, false, false)
     ->Args({128, 128, 128})->Args({512, 512, 512})->Args({1024, 1024, 1024})->Args({64, 768, 768})->Args({17, 1000, 512})->Args({1, 2048, 2048});
 BENCHMARK_CAPTURE(product, dynamic_float64, double(), false, false, false)->Args({128, 64, 128})->Args({512, 512, 512})->Args({1024, 1024, 1024});
-BENCHMARK_CAPTURE(product, packed_float16, Float16(), true, false, false)->Args({128, 768, 768})->Args({512, 512, 512});
+BENCHMARK_CAPTURE(product, packed_float16, Float16(), true, false, false)
+    ->Args({128, 768, 768})->Args({512, 512, 512})->Args({8, 768, 3072})->Args({16, 768, 3072})->Args({1, 768, 3072})->Args({1, 4096, 4096})
+    ->Args({4, 4096, 4096});
+BENCHMARK_CAPTURE(product, packed_bfloat16, BFloat16(), true, false, false)
+    ->Args({128, 768, 768})->Args({512, 512, 512})->Args({8, 768, 3072})->Args({16, 768, 3072})->Args({1, 768, 3072})->Args({1, 4096, 4096})
+    ->Args({4, 4096, 4096});
 BENCHMARK_CAPTURE(product, dynamic_float16, Float16(), false, false, false)->Args({128, 64, 128})->Args({512, 512, 512});
 // clang-format on
 

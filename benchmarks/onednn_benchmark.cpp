@@ -166,6 +166,8 @@ struct Buffer {
   explicit Buffer(int64_t floats) : memory(static_cast<size_t>(floats) + 32) {
     for (size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<float>(i % 7) / 8 - 0.25f;
   }
+  /// Both halves of every float.
+  void fill(uint32_t bits) { std::fill(memory.begin(), memory.end(), std::bit_cast<float>(bits)); }
   float* data() { return memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64 / 4; }
 };
 
@@ -278,12 +280,15 @@ void product_case(int64_t m, int64_t n, int64_t k, bool bfloat16, const std::str
   const std::string name =
       "product " + std::to_string(m) + "x" + std::to_string(n) + "x" + std::to_string(k) + (bfloat16 ? " bfloat16" : " float32");
   if (name.find(filter) == std::string::npos || onednn::module() == nullptr) return;
-  GemmParams own{.dtype = bfloat16 ? DType::kBFloat16 : DType::kFloat32, .format = gemm_format(), .m = m, .n = n, .k = k};
+  const DType dtype = bfloat16 ? DType::kBFloat16 : DType::kFloat32;
+  GemmParams own{.dtype = dtype, .format = weights_format(dtype), .m = m, .n = n, .k = k};
   own.a_m = own.b_k = k, own.b_k = own.c_m = n;
-  const char* const why = onednn::slower(own);
   plan_gemm(own);
   const onednn::MatMulSizes sizes{m, n, k, k, n, n, 1, bfloat16};
-  Buffer a(m * k), b(k * n), w(packed_floats(own.format, k, n)), c(m * n), c2(m * n);
+  Buffer a(m * k), b(k * n), w(packed_elements(own.format, k, n, dtype) * packed_bytes(own.format, dtype) / 4), c(m * n), c2(m * n);
+  if (bfloat16) {
+    for (Buffer* buffer : {&a, &b, &w}) buffer->fill(0x3f003f80);  // 1 and a half
+  }
   const auto& row = row_of(gemm, own);
   const auto kernel = row.pointer();
   const auto measure = [&](int64_t scratch_bytes, const void* packed, const std::function<void(const Call&)>& other) {
@@ -294,25 +299,12 @@ void product_case(int64_t m, int64_t n, int64_t k, bool bfloat16, const std::str
     const Call call{in, out, reinterpret_cast<std::byte*>(scratch.data()), &fault},
         call2{in2, out2, reinterpret_cast<std::byte*>(scratch.data()), &fault};
     report(
-        name, static_cast<double>(m * n * k), row.name, why,
+        name, static_cast<double>(m * n * k), row.name, "no row",
         [&] {
           kernel(own, call, {0, own.parts()});
         },
         [&] { other(call2); });
   };
-  if (GemmParams p = own; bfloat16 && m <= kFewRows) {  // the row
-    p.format = GemmFormat::kOneDnn;
-    p.b_n = 1;
-    const auto slices = onednn::product(p);
-    if (slices == nullptr) return;
-    p.slices = slices.get();
-    plan_gemm(p);
-    Buffer packed(static_cast<int64_t>(slices->weights_bytes()) / 4);
-    slices->pack(b.data(), 2, packed.data(), {0, slices->count()});
-    measure(gemm_scratch(p), packed.data(), [&](const Call& call) { GemmOneDnnPointer()(p, call, {0, p.parts()}); });
-    return;
-  }
-  // Elsewhere there is none: the whole product as one primitive, with float32 results.
   onednn::Primitive* const primitive = onednn::module()->matmul(sizes);
   if (primitive == nullptr) return;
   Buffer packed(static_cast<int64_t>(onednn::module()->weights_bytes(primitive)) / 4);

@@ -276,38 +276,16 @@ void GemmFewBits(const GemmParams& p, const Call& call, Range range) {
   }
 }
 
-/// Many rows: a slice of a panel, kBlockDepth deep, is decoded once for all rows of a part, and stays near while they pass.
+/// More rows: slices of panels are decoded.
 void GemmBits(const GemmParams& p, const Call& call, Range range) {
   const BitsFormat format = bits_format(p.format);
-  const DecodeFunction decode = DecodeOf(format.bits);
-  const GemmScratch layout = gemm_scratch_layout(p);
-  float* const packed = reinterpret_cast<float*>(call.scratch);
-  float* const sums = packed + layout.a;
-  Finisher finisher(p, call, sums + layout.sums);
-  float* const slice = packed + layout.total();
-  int64_t held = -1;
-  Rows a;
-  for (int64_t index = range.begin; index < range.end; ++index) {
-    const GemmPart part = gemm_part(p, index);
-    const int64_t first = tile_row(p, part.tile_begin), rows = tile_row(p, part.tile_end) - first;
-    if (held != part.block) {
-      a = TakeRows(p, call.src[0], part.a, first, first + rows, packed);
-      held = part.block;
-    }
-    for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
-      const uint32_t* const b = call.in<uint32_t>(1) + panel * format.panel_words(p.k);
-      for (int64_t k = 0; k < p.k; k += kBlockDepth) {
-        TileArgs t;
-        t.k = std::min(kBlockDepth, p.k - k);
-        t.b = slice;
-        decode(format, p.k, b, k, k + t.k, slice);
-        // Where the codes of the next slice are, but for the scales between them.
-        const auto words = static_cast<uintptr_t>(format.panel_words(p.k)), depth = static_cast<uintptr_t>(p.k);
-        t.ahead = reinterpret_cast<uintptr_t>(b) + static_cast<uintptr_t>(k + t.k) * words / depth * 4;
-        MultiplySlice(p, part, panel, k, a, sums, static_cast<uintptr_t>(t.k) * words / depth * 4, t, finisher);
-      }
-    }
-  }
+  MultiplyDecoded(p, call, range,
+                  {.b = call.in<std::byte>(1),
+                   .panel_bytes = format.panel_words(p.k) * 4,
+                   .decode = [](const GemmParams& params, const std::byte* panel, int64_t begin, int64_t end, float* to) {
+                     const BitsFormat f = bits_format(params.format);
+                     DecodeOf(f.bits)(f, params.k, reinterpret_cast<const uint32_t*>(panel), begin, end, to);
+                   }});
 }
 
 }  // namespace tenon::kernels::HWY_NAMESPACE

@@ -26,9 +26,11 @@ inline int64_t tile_rows(const GemmParams& p) { return tile_rows(p.panel * packe
 inline bool is_native(DType dtype) { return dtype == DType::kFloat32 || dtype == DType::kFloat64; }
 
 inline bool takes_few_rows(const GemmParams& p) {
-  if (p.m > kFewRows || p.slices != nullptr || is_bits(p.format)) return false;
+  if (p.m > kFewRows || is_halves(p.format) || is_bits(p.format)) return false;
   return p.format != GemmFormat::kNone || (is_native(p.dtype) && p.b_n == 1 && p.n >= p.panel);
 }
+inline bool takes_few_halves(const GemmParams& p) { return is_halves(p.format) && p.m <= kFewRows; }
+inline bool takes_pairs(const GemmParams& p) { return is_halves(p.format) && p.dtype == DType::kBFloat16 && has_bfloat16_products(); }
 inline bool takes_dots(const GemmParams& p) {
   return p.format == GemmFormat::kNone && is_native(p.dtype) && p.m <= kFewRows && p.b_k == 1 && p.a_k == 1;
 }
@@ -46,6 +48,13 @@ inline bool rows_in_place(const GemmParams& p) {
     close += set <= 1 || set == kSets - 1;
   }
   return close <= 2 || capped_mul(close * bytes / 4, p.n) <= kCopied;
+}
+
+/// Rows of B that are decoded at a time, a whole number of times in kBlockDepth: those of 16 bits, which cost little, so few that they stay in
+/// L1 (128 or 256).
+inline int64_t decoded_rows(const GemmParams& p) {
+  constexpr int64_t kHeldByL1 = 4096;  // floats
+  return is_halves(p.format) ? kHeldByL1 / p.panel : kBlockDepth;
 }
 
 inline int64_t depth_blocks(int64_t k, int64_t depth) { return std::max<int64_t>(1, (k + depth - 1) / depth); }
@@ -82,7 +91,7 @@ inline GemmScratch gemm_scratch_layout(const GemmParams& p) {
   const int64_t rows = part_rows(p);
   if (!rows_in_place(p))
     s.a = depth_blocks(p.k, depth) * rows * row_stride(bytes);  // at least the m * k that few rows of A need when they are converted
-  if (p.k > depth) s.sums = rows * p.panel * group_panels(p);
+  if (p.k > (is_halves(p.format) ? decoded_rows(p) : depth)) s.sums = rows * p.panel * group_panels(p);
   return s;
 }
 

@@ -5,9 +5,10 @@
 
 namespace tenon::kernels {
 
-/// Output 0 [indices, n] = rows, or [indices, k] = columns, of the packed float32 matrix of input 0 that input 1 names. An index outside
-/// [-k, k), or [-n, n), is a fault.
+/// Output 0 [indices, n] = rows, or [indices, k] = columns, of the packed matrix of input 0 that input 1 names: of float32, or of float16 or
+/// bfloat16 in 16 bits. An index outside [-k, k), or [-n, n), is a fault.
 struct GatherPackedParams {
+  DType dtype = DType::kFloat32;
   GemmFormat format = GemmFormat::kNone;
   bool columns = false;
   bool wide = true;  ///< indices are int64, else int32

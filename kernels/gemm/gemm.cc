@@ -7,7 +7,6 @@
 #include "kernels/gemm/dot-inl.h"
 #include "kernels/gemm/part-inl.h"
 #include "kernels/gemm/tile-inl.h"
-#include "kernels/onednn/onednn.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
@@ -18,9 +17,49 @@ const T* PanelsOf(const GemmParams& p, const Call& call) {
   return p.shared_b ? reinterpret_cast<const T*>(call.shared) : call.in<T>(p.swapped ? 0 : 1);
 }
 
+/// What a product's tiles take for its operands: elements of T as they are.
 template <class T>
+struct Elements {
+  using Element = T;
+  using Product = MultiplyAdd;
+  /// How many make a row of A.
+  static int64_t Depth(const GemmParams& p) { return p.k; }
+  /// As many as so many elements of B.
+  static int64_t Offset(int64_t elements) { return elements; }
+  static bool InPlace(const GemmParams& p) { return IsOf<T>(p.dtype) && p.a_k == 1; }
+  static void LoadRow(const GemmParams& p, const void* a, int64_t from, T* to) { HWY_NAMESPACE::LoadRow(p.dtype, a, from, p.a_k, p.k, to); }
+  static RowsOf<T> Rows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, T* packed) {
+    return TakeRows(p, a, from, begin, end, packed);
+  }
+};
+
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+/// Pairs of bfloat16, each in the place of a float.
+struct Pairs {
+  using Element = float;
+  using Product = MultiplyAddPairs;
+  static int64_t Depth(const GemmParams& p) { return (p.k + 1) / 2; }
+  static int64_t Offset(int64_t elements) { return elements / 2; }
+  static bool InPlace(const GemmParams&) { return false; }
+  static void LoadRow(const GemmParams& p, const void* a, int64_t from, float* to) { LoadPairs(a, from, p.a_k, p.k, to); }
+  static RowsOf<float> Rows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, float* packed) {
+    const RowsOf<float> result{packed, kRowStride, (end - begin) * kRowStride};
+    for (int64_t r = begin; r < end; ++r, packed += kRowStride) {
+      float* to = packed;
+      for (int64_t k = 0; k < p.k; k += 2 * kBlockDepth, to += result.block) {
+        LoadPairs(a, from + r * p.a_m + k * p.a_k, p.a_k, std::min(2 * kBlockDepth, p.k - k), to);
+      }
+    }
+    return result;
+  }
+};
+#endif
+
+template <class Operands>
 void Panels(const GemmParams& p, const Call& call, Range range) {
+  using T = typename Operands::Element;
   constexpr int64_t kBlockDepth = block_depth(sizeof(T)), kPanel = kPanelOf<T>;
+  const int64_t depth = Operands::Depth(p);
   const GemmScratch layout = gemm_scratch_layout(p);
   T* const packed = reinterpret_cast<T*>(call.scratch);
   T* const sums = packed + layout.a;
@@ -33,32 +72,35 @@ void Panels(const GemmParams& p, const Call& call, Range range) {
     const GemmPart part = gemm_part(p, index);
     const int64_t first = tile_row(p, part.tile_begin), rows = tile_row(p, part.tile_end) - first;
     if (held != part.block) {
-      a = TakeRows(p, call.src[p.swapped ? 1 : 0], part.a, first, first + rows, packed);
+      a = Operands::Rows(p, call.src[p.swapped ? 1 : 0], part.a, first, first + rows, packed);
       held = part.block;
     }
-    const auto slice = [&](int64_t panel, int64_t k) { return panels + part.b + (panel * p.k + k) * kPanel; };
+    const auto slice = [&](int64_t panel, int64_t k) { return panels + Operands::Offset(part.b) + (panel * depth + k) * kPanel; };
     for (int64_t begin = part.panel_begin; begin < part.panel_end; begin += group) {
       const int64_t end = std::min(begin + group, part.panel_end);
-      for (int64_t k = 0; k == 0 || k < p.k; k += kBlockDepth) {
+      for (int64_t k = 0; k == 0 || k < depth; k += kBlockDepth) {
         for (int64_t panel = begin; panel < end; ++panel) {
           TileArgsOf<T> t;
-          t.k = std::min(kBlockDepth, p.k - k);
+          t.k = std::min(kBlockDepth, depth - k);
           t.b = slice(panel, k);
           const bool same = panel + 1 < end;  // slice of the next panel, or the next slice of the first one, or the next group's
-          t.ahead = reinterpret_cast<uintptr_t>(same                    ? slice(panel + 1, k)
-                                                : k + kBlockDepth < p.k ? slice(begin, k + kBlockDepth)
-                                                                        : slice(end, 0));
+          t.ahead = reinterpret_cast<uintptr_t>(same                      ? slice(panel + 1, k)
+                                                : k + kBlockDepth < depth ? slice(begin, k + kBlockDepth)
+                                                                          : slice(end, 0));
           const auto bytes = static_cast<uintptr_t>(t.k * kPanel) * sizeof(T);
-          MultiplySlice(p, part, panel, k, a, sums + (panel - begin) * part_rows(p) * kPanel, bytes, t, finisher);
+          MultiplySlice<typename Operands::Product>(p, part, panel, k, depth, a, sums + (panel - begin) * part_rows(p) * kPanel, bytes, t,
+                                                    finisher);
         }
       }
     }
   }
 }
 
-template <class T>
+template <class Operands>
 void FewRows(const GemmParams& p, const Call& call, Range range) {
+  using T = typename Operands::Element;
   constexpr int64_t kPanel = kPanelOf<T>;
+  const int64_t depth = Operands::Depth(p);
   const bool packed = p.format != GemmFormat::kNone;
   const void* const a = call.src[p.swapped ? 1 : 0];
   const T* const b = packed ? PanelsOf<T>(p, call) : call.in<T>(p.swapped ? 0 : 1);
@@ -69,24 +111,24 @@ void FewRows(const GemmParams& p, const Call& call, Range range) {
   for (int64_t index = range.begin; index < range.end; ++index) {
     const GemmPart part = gemm_part(p, index);
     TileArgsOf<T> t;
-    t.k = p.k;
+    t.k = depth;
     t.b_k = packed ? kPanel : p.b_k;
-    if (IsOf<T>(p.dtype) && p.a_k == 1) {
+    if (Operands::InPlace(p)) {
       t.a = static_cast<const T*>(a) + part.a;
       t.a_m = p.a_m;
     } else {
       t.a = rows;
-      t.a_m = p.k;
+      t.a_m = depth;
       if (held != part.block) {
-        for (int64_t r = 0; r < p.m; ++r) LoadRow(p.dtype, a, part.a + r * p.a_m, p.a_k, p.k, rows + r * p.k);
+        for (int64_t r = 0; r < p.m; ++r) Operands::LoadRow(p, a, part.a + r * p.a_m, rows + r * depth);
         held = part.block;
       }
     }
-    const TileFunctionOf<T> tile = kFewTilesOf<T>[p.m];
+    const TileFunctionOf<T> tile = kFewTilesOf<T, typename Operands::Product>[p.m];
     for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
       const int64_t col = panel * kPanel;
       if (packed) {
-        t.b = b + part.b + panel * p.k * kPanel;
+        t.b = b + Operands::Offset(part.b) + panel * depth * kPanel;
         finisher.Begin(part, 0, p.m, col, t);
         tile(t);
         finisher.End();
@@ -128,12 +170,12 @@ void DotProducts(const GemmParams& p, const Call& call, Range range) {
 
 /// B packed. The rows of a part are packed once and stay in L2; a slice of a panel, block_depth deep, stays near while they pass.
 void GemmPanels(const GemmParams& p, const Call& call, Range range) {
-  return p.dtype == DType::kFloat64 ? Panels<double>(p, call, range) : Panels<float>(p, call, range);
+  return p.dtype == DType::kFloat64 ? Panels<Elements<double>>(p, call, range) : Panels<Elements<float>>(p, call, range);
 }
 
 /// At most kFewRows rows: B is streamed once, A is read where it lies.
 void GemmFewRows(const GemmParams& p, const Call& call, Range range) {
-  return p.dtype == DType::kFloat64 ? FewRows<double>(p, call, range) : FewRows<float>(p, call, range);
+  return p.dtype == DType::kFloat64 ? FewRows<Elements<double>>(p, call, range) : FewRows<Elements<float>>(p, call, range);
 }
 
 /// At most kFewRows rows, and columns of B contiguous: one dot product an element.
@@ -141,28 +183,13 @@ void GemmDots(const GemmParams& p, const Call& call, Range range) {
   return p.dtype == DType::kFloat64 ? DotProducts<double>(p, call, range) : DotProducts<float>(p, call, range);
 }
 
-/// At most kFewRows rows of bfloat16: sums by oneDNN in float32, a slice of the columns a part; the rest as for every product.
-void GemmOneDnn(const GemmParams& p, const Call& call, Range range) {
-  const onednn::Slices& slices = *p.slices;
-  float* const products = reinterpret_cast<float*>(call.scratch + slices.scratch_bytes());
-  float* const tile = products + p.m * slices.largest();
-  Finisher finisher(p, call, tile + kTileRows * kPanel);
-  for (int64_t index = range.begin; index < range.end; ++index) {
-    GemmPart part;
-    const int64_t first = slices.begin(index), columns = slices.begin(index + 1) - first;
-    if (!slices.execute(index, {call.src[0], call.src[1], nullptr, products, call.scratch})) {
-      call.fault->report(Fault::kLength, p.m * columns, 0, -1);  // no memory for oneDNN's own few objects
-      return;
-    }
-    for (int64_t col = 0; col < columns; col += kPanel) {
-      for (int64_t r = 0; r < p.m; ++r) std::memcpy(tile + r * kPanel, products + r * columns + col, kPanel * sizeof(float));
-      TileArgs t;  // no product of its own, as in GemmDots
-      t.a = t.b = t.sums = tile;
-      finisher.Begin(part, 0, p.m, first + col, t);
-      kFewTiles[p.m](t);
-      finisher.End();
-    }
-  }
+/// bfloat16 B in pairs, multiplied as they are: half the bytes and twice the products of an instruction.
+void GemmPairs(const GemmParams& p, const Call& call, Range range) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  return p.m <= kFewRows ? FewRows<Pairs>(p, call, range) : Panels<Pairs>(p, call, range);
+#else
+  static_cast<void>(p), static_cast<void>(call), static_cast<void>(range);  // never taken (has_bfloat16_products)
+#endif
 }
 
 namespace {
@@ -223,9 +250,53 @@ void PackPanels(const GemmPackParams& p, const Call& call, Range range) {
   }
 }
 
+/// The same with elements of 16 bits, which stay as they are.
+void PackHalves(const GemmPackParams& p, const Call& call, Range range) {
+  const auto* const src = static_cast<const uint16_t*>(call.src[p.input]);
+  uint16_t* const dst = (p.to_shared ? reinterpret_cast<uint16_t*>(call.shared) : call.out<uint16_t>(0)) + p.to;
+  const bool pairs = p.dtype == DType::kBFloat16;
+  const int64_t panels = p.panels(), width = panel_width(p.format), rows = packed_rows(p.format, p.k);
+  const int64_t panel_step = p.panel_step >= 0 ? p.panel_step : rows * width;
+  const int64_t batch_step = p.batch_step >= 0 ? p.batch_step : panels * panel_step;
+  for (int64_t index = range.begin; index < range.end; ++index) {
+    const int64_t panel = index % panels;
+    int64_t batch = index / panels, from = p.from + panel * width * p.b_n;
+    uint16_t* const to = dst + batch * batch_step + panel * panel_step;
+    for (int i = p.batch_rank; i-- > 0;) {
+      from += batch % p.batch[i] * p.b_batch[i];
+      batch /= p.batch[i];
+    }
+    const int64_t columns = std::min(width, p.n - panel * width);
+    if (columns < width || rows != p.k) std::memset(to, 0, static_cast<size_t>(rows * width) * sizeof(uint16_t));
+    const uint16_t* const first = src + from;
+    constexpr int64_t kDepth = 64;  // rows of the panel that stay in L1 while columns are written into them
+    if (pairs && p.b_k == 1 && p.b_n % 2 == 0 && reinterpret_cast<uintptr_t>(first) % 4 == 0) {
+      const int64_t whole = p.k / 2;
+      auto* const words = reinterpret_cast<float*>(to);
+      for (int64_t k = 0; k < whole; k += kDepth) {
+        Transpose(reinterpret_cast<const float*>(first) + k, p.b_n / 2, std::min(kDepth, whole - k), columns, words + k * width, width);
+      }
+      for (int64_t i = 0; p.k % 2 != 0 && i < columns; ++i) to[(rows - 2) * width + 2 * i] = first[i * p.b_n + p.k - 1];
+    } else if (pairs) {
+      for (int64_t k = 0; k < p.k; ++k) {
+        uint16_t* const row = to + k / 2 * 2 * width + k % 2;
+        const uint16_t* const from_row = first + k * p.b_k;
+        for (int64_t i = 0; i < columns; ++i) row[2 * i] = from_row[i * p.b_n];
+      }
+    } else if (p.b_k == 1) {
+      for (int64_t k = 0; k < p.k; k += kDepth) {
+        Transpose(first + k, p.b_n, std::min(kDepth, p.k - k), columns, to + k * width, width);
+      }
+    } else {
+      for (int64_t k = 0; k < p.k; ++k) CopyRow(first + k * p.b_k, p.b_n, columns, to + k * width);
+    }
+  }
+}
+
 }  // namespace
 
 void GemmPack(const GemmPackParams& p, const Call& call, Range range) {
+  if (is_halves(p.format)) return PackHalves(p, call, range);
   return p.dtype == DType::kFloat64 ? PackPanels<double>(p, call, range) : PackPanels<float>(p, call, range);
 }
 
@@ -268,14 +339,14 @@ namespace {
 TENON_EXPORT(GemmFewRows);
 TENON_EXPORT(GemmDots);
 TENON_EXPORT(GemmPanels);
-TENON_EXPORT(GemmOneDnn);
+TENON_EXPORT(GemmPairs);
 TENON_EXPORT(GemmPack);
 TENON_EXPORT(GemmFewPlain);
 }  // namespace
 
 Kernel<GemmParams> GemmFewRowsPointer() { return TENON_POINTER(GemmFewRows); }
 Kernel<GemmParams> GemmDotsPointer() { return TENON_POINTER(GemmDots); }
-Kernel<GemmParams> GemmOneDnnPointer() { return TENON_POINTER(GemmOneDnn); }
+Kernel<GemmParams> GemmPairsPointer() { return TENON_POINTER(GemmPairs); }
 Kernel<GemmParams> GemmPanelsPointer() { return TENON_POINTER(GemmPanels); }
 Kernel<GemmPackParams> GemmPackPointer() { return TENON_POINTER(GemmPack); }
 GemmFew gemm_few() { return TENON_POINTER(GemmFewPlain); }

@@ -8,34 +8,42 @@
 
 namespace tenon::kernels {
 
-namespace onednn {
-class Slices;
-}
-
 /// How a matrix B of k rows and n columns is packed (values of Layout::format): panels two vectors wide, each panel k rows, the last panel
 /// padded with zeros. kPanels<w> is what the kernels of an instruction set with w/2 float lanes read: w columns of float32 to which float16
-/// and bfloat16 are widened too, or half as many of float64. kOneDnn is oneDNN's own, of bfloat16 (kernels/onednn). Values from 0x8000 on
-/// are weights of a few bits (bits.h).
-enum class GemmFormat : uint16_t { kNone = 0, kPanels8 = 1, kPanels16 = 2, kPanels32 = 3, kOneDnn = 4 };
+/// and bfloat16 are widened too, or half as many of float64. kHalves<w> keeps w columns of float16 or bfloat16 in 16 bits, with a row of
+/// zeros after an odd number of rows: float16 row by row, bfloat16 in pairs of rows, the two elements of a column side by side. Values from
+/// 0x8000 on are weights of a few bits (bits.h).
+enum class GemmFormat : uint16_t { kNone = 0, kPanels8 = 1, kPanels16 = 2, kPanels32 = 3, kHalves16 = 4, kHalves32 = 5 };
+inline bool is_halves(GemmFormat f) { return f == GemmFormat::kHalves16 || f == GemmFormat::kHalves32; }
+inline bool is_half(DType dtype) { return dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
 
-/// The format of the instruction set in use, and its width.
+/// Of the instruction set in use: the panels that operands are multiplied from, and how weights of `dtype` are kept: 16-bit ones as they
+/// are, where they can be widened in passing.
 GemmFormat gemm_format();
-/// Bytes of an element that operands of `dtype` are packed and multiplied as: float64 is its own, all others are float32.
+GemmFormat weights_format(DType dtype);
+/// Whether the instruction set in use multiplies pairs of bfloat16 and adds both products to a float32 (AVX512_BF16). Denormal operands count
+/// as zeros there.
+bool has_bfloat16_products();
+
+/// Bytes of an element that operands of `dtype` are multiplied as: float64 is its own, all others are float32.
 inline int64_t packed_bytes(DType dtype) { return dtype == DType::kFloat64 ? 8 : 4; }
+/// Bytes of an element of B packed as `f`, columns of a panel and elements of a matrix.
+inline int64_t packed_bytes(GemmFormat f, DType dtype) { return is_halves(f) ? 2 : packed_bytes(dtype); }
 inline int64_t panel_width(GemmFormat f, DType dtype = DType::kFloat32) {
+  if (is_halves(f)) return f == GemmFormat::kHalves16 ? 16 : 32;
   return (int64_t{16} << static_cast<int>(f)) / packed_bytes(dtype);
 }
-/// Elements of one packed matrix.
+inline int64_t packed_rows(GemmFormat f, int64_t k) { return is_halves(f) ? k + k % 2 : k; }
 inline int64_t packed_elements(GemmFormat f, int64_t k, int64_t n, DType dtype) {
   const int64_t w = panel_width(f, dtype);
-  return (n + w - 1) / w * w * k;
+  return (n + w - 1) / w * w * packed_rows(f, k);
 }
 inline int64_t packed_floats(GemmFormat f, int64_t k, int64_t n) { return packed_elements(f, k, n, DType::kFloat32); }
 
 inline constexpr int kGemmBatchDims = 8;
 
 /// Inputs: 0 A, 1 B, 2 D (the addend), 3 R (the residual, laid out as C). Output 0: C. Strides count elements.
-/// float16 and bfloat16 operands are computed in float32. Packed operands are float64 when `dtype` is, otherwise float32.
+/// float16 and bfloat16 operands are computed in float32.
 struct GemmParams {
   DType dtype = DType::kFloat32;
   GemmFormat format = GemmFormat::kNone;  ///< kNone: B is plain
@@ -58,10 +66,6 @@ struct GemmParams {
   int32_t batch_rank = 0;
   int64_t batch[kGemmBatchDims] = {}, a_batch[kGemmBatchDims] = {}, c_batch[kGemmBatchDims] = {}, d_batch[kGemmBatchDims] = {};
   int64_t b_batch[kGemmBatchDims] = {};  ///< of packed B: its elements
-
-  /// What computes the products when the format is kOneDnn; outlives the step. Otherwise why oneDNN does not, which is never null.
-  const onednn::Slices* slices = nullptr;
-  const char* no_onednn = "needs B packed by oneDNN";
 
   // Set by plan_gemm: rows are cut into row_tiles tiles of nearly equal height, columns into panels.
   int64_t panel = 0, row_tiles = 1, row_parts = 1, col_parts = 1;

@@ -53,12 +53,34 @@ HWY_NOINLINE RowsOf<T> TakeRows(const GemmParams& p, const void* a, int64_t from
   return result;
 }
 
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+/// Whole vectors of results to bfloat16 by one instruction (VCVTNEPS2BF16): as narrow_half does it, but that denormals become zeros, which
+/// sums are not while denormals are flushed. As an assembler line because none of this Highway's targets switches it on.
+HWY_NOINLINE inline void NarrowSums(const float* src, void* dst, int64_t n) {
+  const hn::Rebind<uint16_t, DF> d;
+  for (int64_t i = 0; i < n; i += kLanes) {
+    hn::Vec<decltype(d)> narrow;
+    asm("vcvtneps2bf16 %1, %0" : "=v"(narrow.raw) : "v"(hn::LoadU(DF(), src + i).raw));
+    hn::StoreU(narrow, d, static_cast<uint16_t*>(dst) + i);
+  }
+}
+#endif
+/// How tiles of results become `dtype`; null for float32.
+inline Narrow NarrowFor(DType dtype) {
+  if (!is_half(dtype)) return nullptr;
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+  if (dtype == DType::kBFloat16 && has_bfloat16_products()) return &NarrowSums;
+#endif
+  return narrow_half(dtype);
+}
+
 /// Gives each tile what is added to its sums and a place to put its results, and moves them on when that place is not C itself.
 class Finisher {
  public:
   /// `scratch`: two tiles and a row.
   Finisher(const GemmParams& p, const Call& call, float* scratch)
       : p_(p),
+        narrow_(NarrowFor(p.dtype)),
         addend_(p.addend ? call.src[2] : nullptr),
         residual_(p.residual ? call.src[3] : nullptr),
         c_(call.dst[0]),
@@ -123,7 +145,13 @@ class Finisher {
   HWY_NOINLINE void End(int64_t skip = 0) {
     if (direct_) return;
     if (p_.tile != nullptr) p_.tile(p_.tile_alpha, p_.tile_beta, out_, out_, rows_ * kPanel);
-    for (int64_t r = 0; r < rows_; ++r) StoreRow(p_.dtype, out_ + r * kPanel + skip, columns_ - skip, c_, at_ + r * p_.c_m + skip);
+    if (narrow_ == nullptr) {
+      StoreRows(out_ + skip, static_cast<float*>(c_) + skip, columns_ - skip);
+      return;
+    }
+    uint16_t narrowed[kTileRows * kPanel];
+    narrow_(out_, narrowed, rows_ * kPanel);
+    StoreRows(narrowed + skip, static_cast<uint16_t*>(c_) + skip, columns_ - skip);
   }
 
   /// Makes the next Begin..End go through the tile buffer even where C could be written directly.
@@ -134,7 +162,21 @@ class Finisher {
   }
 
  private:
+  /// `columns` of every row of a tile, to C.
+  template <class T>
+  HWY_INLINE void StoreRows(const T* HWY_RESTRICT tile, T* HWY_RESTRICT c, int64_t columns) const {
+    for (int64_t r = 0; r < rows_; ++r) {
+      T* const to = c + at_ + r * p_.c_m;
+      if (columns == kPanel) {
+        std::memcpy(to, tile + r * kPanel, kPanel * sizeof(T));
+      } else {
+        std::memcpy(to, tile + r * kPanel, static_cast<size_t>(columns) * sizeof(T));
+      }
+    }
+  }
+
   const GemmParams& p_;
+  const Narrow narrow_;  ///< null where C is float32
   const void* addend_;
   const void* residual_;
   void* c_;
@@ -215,18 +257,19 @@ class Finisher64 {
 template <class T>
 using FinisherOf = std::conditional_t<sizeof(T) == sizeof(double), Finisher64, Finisher>;
 
-/// Tiles of a part's rows with a slice of a panel that starts at row k of B: its rows are t.b, t.k of them. Sums wait in
+/// Tiles of a part's rows with a slice of a panel that starts at row k of `depth` of B: its rows are t.b, t.k of them. Sums wait in
 /// `sums` until the last slice. Each tile fetches its share of the `ahead` bytes from t.ahead on, so that what follows arrives at memory
 /// speed behind the multiplications.
-template <class T>
-HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t panel, int64_t k, const RowsOf<T>& from, T* sums,
-                              uintptr_t ahead, TileArgsOf<T> t, FinisherOf<T>& finisher) {
+template <class Product = MultiplyAdd, class T>
+HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t panel, int64_t k, int64_t depth, const RowsOf<T>& from,
+                              T* sums, uintptr_t ahead, TileArgsOf<T> t, FinisherOf<T>& finisher) {
   constexpr int64_t kBlockDepth = block_depth(sizeof(T)), kPanel = kPanelOf<T>;
   const int64_t first = tile_row(p, part.tile_begin);
-  const auto& tiles = p.n - panel * kPanel <= kLanesOf<T> ? kHalfTilesOf<T> : kPackedTilesOf<T>;
-  const T* const block = from.at + k / kBlockDepth * from.block;
+  constexpr bool kHasHalves = std::is_same_v<Product, MultiplyAdd>;
+  const auto& tiles = kHasHalves && p.n - panel * kPanel <= kLanesOf<T> ? kHalfTilesOf<T> : kPackedTilesOf<T, Product>;
+  const T* const block = from.at + k / kBlockDepth * from.block + k % kBlockDepth;
   t.a_m = from.step;
-  const bool last = k + kBlockDepth >= p.k;
+  const bool last = k + t.k >= depth;
   const auto share = ahead / static_cast<uintptr_t>(part.tile_end - part.tile_begin);
   t.ahead_k = share / static_cast<uintptr_t>(std::max<int64_t>(1, t.k));
   int64_t end = first;
@@ -248,6 +291,49 @@ HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t
       tiles[static_cast<size_t>(height)](t);
     }
     t.ahead += share;
+  }
+}
+
+/// Panels of B to be decoded.
+struct Coded {
+  const std::byte* b = nullptr;  ///< the first panel of a part's matrix 0
+  int64_t element_bytes = 0;     ///< of a packed matrix, where there are several
+  int64_t panel_bytes = 0;
+  /// Rows [begin, end) of the panel at `panel` as floats, kPanel apart.
+  void (*decode)(const GemmParams& p, const std::byte* panel, int64_t begin, int64_t end, float* to) = nullptr;
+};
+
+/// Products with panels that are decoded: a slice of a panel, decoded_rows(p) deep, once for all rows of a part, near which it stays while
+/// they pass. Scratch is that of gemm_scratch_layout, and a slice behind it.
+HWY_NOINLINE inline void MultiplyDecoded(const GemmParams& p, const Call& call, Range range, const Coded& coded) {
+  const GemmScratch layout = gemm_scratch_layout(p);
+  float* const packed = reinterpret_cast<float*>(call.scratch);
+  float* const sums = packed + layout.a;
+  Finisher finisher(p, call, sums + layout.sums);
+  float* const slice = packed + layout.total();
+  const int64_t step = decoded_rows(p);
+  int64_t held = -1;
+  Rows a;
+  for (int64_t index = range.begin; index < range.end; ++index) {
+    const GemmPart part = gemm_part(p, index);
+    const int64_t first = tile_row(p, part.tile_begin), rows = tile_row(p, part.tile_end) - first;
+    if (held != part.block) {
+      a = TakeRows(p, call.src[0], part.a, first, first + rows, packed);
+      held = part.block;
+    }
+    for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
+      const std::byte* const from = coded.b + part.b * coded.element_bytes + panel * coded.panel_bytes;
+      for (int64_t k = 0; k == 0 || k < p.k; k += step) {
+        TileArgs t;
+        t.k = std::min(step, p.k - k);
+        t.b = slice;
+        coded.decode(p, from, k, k + t.k, slice);
+        // Where the next slice is, but for what a panel has beside its rows.
+        const auto all = static_cast<uintptr_t>(coded.panel_bytes), depth = static_cast<uintptr_t>(std::max<int64_t>(1, p.k));
+        t.ahead = reinterpret_cast<uintptr_t>(from) + static_cast<uintptr_t>(k + t.k) * all / depth;
+        MultiplySlice(p, part, panel, k, p.k, a, sums, static_cast<uintptr_t>(t.k) * all / depth, t, finisher);
+      }
+    }
   }
 }
 

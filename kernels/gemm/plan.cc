@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "base/cpu.h"
 #include "kernels/dispatch.h"
 #include "kernels/gemm/blocking.h"
-#include "kernels/onednn/onednn.h"
 
 namespace tenon::kernels {
 
@@ -34,26 +34,33 @@ GemmFormat gemm_format() {
   }
 }
 
+GemmFormat weights_format(DType dtype) {
+  if (!is_half(dtype)) return gemm_format();
+  switch (float_lanes()) {
+    case 16: return GemmFormat::kHalves32;
+    case 8: return GemmFormat::kHalves16;
+    default: return gemm_format();
+  }
+}
+
+bool has_bfloat16_products() { return float_lanes() == 16 && cpu_extensions().avx512_bf16; }
+
 void plan_gemm(GemmParams& p) {
   p.panel = panel_width(gemm_format(), p.dtype);
   const int64_t height = tile_rows(p), bytes = packed_bytes(p.dtype);
   const int64_t panels = ceil_div(p.n, p.panel);
   p.row_tiles = std::max<int64_t>(1, ceil_div(p.m, height));
-  const bool streams = !is_bits(p.format) && capped_mul(capped_mul(p.k, p.n), bytes) > kHeldByNone;
+  const int64_t b_bytes = packed_bytes(p.format, p.dtype);
+  const bool streams = !is_bits(p.format) && capped_mul(capped_mul(p.k, p.n), b_bytes) > kHeldByNone;
   // A tile that is alone with its panel and tall fetches too little of the next one.
   if (streams && p.row_tiles == 1 && p.m > kShortTile) p.row_tiles = 2;
   if (p.m == 0 || p.n == 0) {
     p.row_parts = p.col_parts = 0;
     return;
   }
-  if (p.slices != nullptr) {
+  if (takes_few_rows(p) || takes_few_halves(p) || takes_dots(p)) {
     p.row_tiles = p.row_parts = 1;
-    p.col_parts = p.slices->count();
-    return;
-  }
-  if (takes_few_rows(p) || takes_dots(p)) {
-    p.row_tiles = p.row_parts = 1;
-    p.col_parts = ceil_div(panels, std::max<int64_t>(1, kStreamedBytes / capped_mul(std::max<int64_t>(1, p.k), p.panel * bytes)));
+    p.col_parts = ceil_div(panels, std::max<int64_t>(1, kStreamedBytes / capped_mul(std::max<int64_t>(1, p.k), p.panel * b_bytes)));
     return;
   }
   if (takes_few_bits(p)) {
@@ -72,7 +79,7 @@ void plan_gemm(GemmParams& p) {
   const int64_t work = capped_mul(capped_mul(capped_mul(p.m, p.n), p.k), p.batches());
   const int64_t wanted = std::min(kFewParts, work / kLeastWork);
   // Threads that each take some rows find them in their own caches when the product before was cut that way.
-  if (!is_bits(p.format) && p.row_parts * p.batches() < wanted && capped_mul(capped_mul(p.k, p.n), bytes) <= kHeldByAll) {
+  if (!is_bits(p.format) && p.row_parts * p.batches() < wanted && capped_mul(capped_mul(p.k, p.n), b_bytes) <= kHeldByAll) {
     p.row_parts = std::clamp(ceil_div(wanted, p.batches()), p.row_parts, std::max(p.row_parts, p.row_tiles / 2));
   }
   const int64_t strips = p.row_parts * p.batches();
@@ -94,15 +101,11 @@ GemmPart gemm_part(const GemmParams& p, int64_t index) {
 }
 
 int64_t gemm_scratch(const GemmParams& p) {
-  if (p.slices != nullptr) {
-    const int64_t products = p.m * p.slices->largest() + gemm_scratch_layout(GemmParams{.panel = p.panel}).total();
-    return products * 4 + static_cast<int64_t>(p.slices->scratch_bytes());
-  }
   const int64_t bytes = packed_bytes(p.dtype);
   if (p.format == GemmFormat::kNone && !takes_few_rows(p)) {
     return gemm_scratch_layout(GemmParams{.dtype = p.dtype, .panel = p.panel}).total() * bytes;
   }
-  return gemm_scratch_layout(p).total() * bytes + bits_scratch(p);
+  return gemm_scratch_layout(p).total() * bytes + bits_scratch(p) + (is_halves(p.format) ? kBlockDepth * p.panel * bytes : 0);
 }
 
 int64_t bits_scratch(const GemmParams& p) {
@@ -117,7 +120,8 @@ double gemm_nanoseconds(const GemmParams& p) {
   if (takes_few_bits(p))
     return static_cast<double>(p.n) * static_cast<double>(p.k) * static_cast<double>(p.m + 1) / (2 * static_cast<double>(p.panel));
   const bool fast = p.format != GemmFormat::kNone || takes_few_rows(p) || takes_dots(p);
-  return fast ? work / (p.m <= kFewRows ? 8 : 2 * static_cast<double>(p.panel)) : work;
+  if (!fast) return work;
+  return work / (p.m <= kFewRows ? 8 : (takes_pairs(p) ? 4 : 2) * static_cast<double>(p.panel));
 }
 
 }  // namespace tenon::kernels

@@ -7,6 +7,7 @@
 #endif
 
 #include <array>
+#include <type_traits>
 #include <utility>
 
 #include "hwy/highway.h"
@@ -105,6 +106,24 @@ HWY_INLINE void StoreTile(const TileArgsOf<T>& t, hn::Vec<TileTag<T>> (&acc)[R][
     for (int v = 0; v < NV; ++v) hn::StoreU(acc[r][v], d, t.c + r * t.c_m + v * kLanesOf<T>);
 }
 
+/// What a tile does with a lane of A, of a row of B and of its sums.
+struct MultiplyAdd {
+  template <class V>
+  static HWY_INLINE V Of(V x, V row, V sum) {
+    return hn::MulAdd(x, row, sum);
+  }
+};
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
+/// Lanes of A and B are pairs of bfloat16, of which both products are added (VDPBF16PS). As an assembler line because none of this Highway's
+/// targets switches the instruction on.
+struct MultiplyAddPairs {
+  static HWY_INLINE VF Of(VF x, VF row, VF sum) {
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum.raw) : "v"(row.raw), "v"(x.raw));
+    return sum;
+  }
+};
+#endif
+
 /// Adds the products of lane kLane of x, of a row of A each, and a row of B.
 template <class T, int kLane, int R, int NV, class V = hn::Vec<TileTag<T>>>
 HWY_INLINE void AddLane(const V (&x)[R], const T* HWY_RESTRICT b, V (&acc)[R][NV]) {
@@ -118,7 +137,7 @@ HWY_INLINE void AddLane(const V (&x)[R], const T* HWY_RESTRICT b, V (&acc)[R][NV
 }
 
 /// R rows of A times NV vectors of a packed panel.
-template <class T, int R, int NV>
+template <class T, class Product, int R, int NV>
 HWY_NOINLINE void PackedTile(const TileArgsOf<T>& t) {
   constexpr int64_t kLanes = kLanesOf<T>;
   const TileTag<T> d;
@@ -164,7 +183,7 @@ HWY_NOINLINE void PackedTile(const TileArgsOf<T>& t) {
     for (int r = 0; r < R; ++r) {
       const V x = hn::Set(d, a[r / 3][r % 3 * a_m + i]);
 #pragma GCC unroll 2
-      for (int v = 0; v < NV; ++v) acc[r][v] = hn::MulAdd(x, row[v], acc[r][v]);
+      for (int v = 0; v < NV; ++v) acc[r][v] = Product::Of(x, row[v], acc[r][v]);
     }
   };
   if constexpr (kTileRows == 14) {
@@ -196,7 +215,7 @@ HWY_NOINLINE void PackedTile(const TileArgsOf<T>& t) {
 
 /// R <= kFewRows rows of plain A times one panel whose rows are b_k floats apart. U rows of B at a time have sums of their own, so
 /// that one row of A keeps both multipliers busy.
-template <class T, int R, int U>
+template <class T, class Product, int R, int U>
 HWY_NOINLINE void FewTile(const TileArgsOf<T>& t) {
   constexpr int64_t kLanes = kLanesOf<T>;
   const TileTag<T> d;
@@ -217,8 +236,8 @@ HWY_NOINLINE void FewTile(const TileArgsOf<T>& t) {
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
         const V x = hn::Set(d, a[r * a_m + u]);
-        acc[u][r][0] = hn::MulAdd(x, b0, acc[u][r][0]);
-        acc[u][r][1] = hn::MulAdd(x, b1, acc[u][r][1]);
+        acc[u][r][0] = Product::Of(x, b0, acc[u][r][0]);
+        acc[u][r][1] = Product::Of(x, b1, acc[u][r][1]);
       }
     }
   }
@@ -227,8 +246,8 @@ HWY_NOINLINE void FewTile(const TileArgsOf<T>& t) {
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
       const V x = hn::Set(d, a[r * a_m]);
-      acc[0][r][0] = hn::MulAdd(x, b0, acc[0][r][0]);
-      acc[0][r][1] = hn::MulAdd(x, b1, acc[0][r][1]);
+      acc[0][r][0] = Product::Of(x, b0, acc[0][r][0]);
+      acc[0][r][1] = Product::Of(x, b1, acc[0][r][1]);
     }
   }
 #pragma GCC unroll 4
@@ -244,20 +263,20 @@ HWY_NOINLINE void FewTile(const TileArgsOf<T>& t) {
 template <class T>
 using TileFunctionOf = void (*)(const TileArgsOf<T>&);
 using TileFunction = TileFunctionOf<float>;
-template <class T, int NV, int... R>
+template <class T, class Product, int NV, int... R>
 constexpr std::array<TileFunctionOf<T>, sizeof...(R) + 1> PackedTiles(std::integer_sequence<int, R...>) {
-  return {nullptr, &PackedTile<T, R + 1, NV>...};
+  return {nullptr, &PackedTile<T, Product, R + 1, NV>...};
 }
 /// By number of rows: whole panels, and panels of which the first half holds all columns.
+template <class T, class Product = MultiplyAdd>
+inline constexpr auto kPackedTilesOf = PackedTiles<T, Product, 2>(std::make_integer_sequence<int, kTileRows>());
 template <class T>
-inline constexpr auto kPackedTilesOf = PackedTiles<T, 2>(std::make_integer_sequence<int, kTileRows>());
-template <class T>
-inline constexpr auto kHalfTilesOf = PackedTiles<T, 1>(std::make_integer_sequence<int, kTileRows>());
+inline constexpr auto kHalfTilesOf = PackedTiles<T, MultiplyAdd, 1>(std::make_integer_sequence<int, kTileRows>());
 inline constexpr auto& kPackedTiles = kPackedTilesOf<float>;
 inline constexpr auto& kHalfTiles = kHalfTilesOf<float>;
-template <class T>
-inline constexpr TileFunctionOf<T> kFewTilesOf[kFewRows + 1] = {nullptr, &FewTile<T, 1, 4>, &FewTile<T, 2, 2>, &FewTile<T, 3, 2>,
-                                                                &FewTile<T, 4, 1>};
+template <class T, class P = MultiplyAdd>
+inline constexpr TileFunctionOf<T> kFewTilesOf[kFewRows + 1] = {nullptr, &FewTile<T, P, 1, 4>, &FewTile<T, P, 2, 2>, &FewTile<T, P, 3, 2>,
+                                                                &FewTile<T, P, 4, std::is_same_v<P, MultiplyAdd> ? 1 : 2>};
 inline constexpr auto& kFewTiles = kFewTilesOf<float>;
 
 }  // namespace tenon::kernels::HWY_NAMESPACE

@@ -1,11 +1,8 @@
 #include <algorithm>
 
+#include "base/cpu.h"
 #include "kernels/dispatch.h"
 #include "kernels/integer/blocking.h"
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
 
 namespace tenon::kernels {
 
@@ -20,27 +17,11 @@ constexpr int64_t kBlockBytes = 512 << 10;
 }  // namespace
 
 bool has_byte_products() {
-#if defined(__x86_64__)
-  struct Features {
-    bool avx512_vnni = false, avx_vnni = false;
-  };
-  static const Features features = [] {
-    Features f;
-    unsigned a = 0, b = 0, c = 0, d = 0;
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return f;
-    f.avx512_vnni = (c & (1u << 11)) != 0;
-    const unsigned leaves = a;
-    if (leaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0) f.avx_vnni = (a & (1u << 4)) != 0;
-    return f;
-  }();
   switch (float_lanes()) {
-    case 16: return features.avx512_vnni;
-    case 8: return features.avx_vnni;
+    case 16: return cpu_extensions().avx512_vnni;
+    case 8: return cpu_extensions().avx_vnni;
     default: return false;
   }
-#else
-  return false;
-#endif
 }
 
 IntegerFormat integer_panels() {

@@ -158,7 +158,7 @@ Primitive* convolution_of(const ConvSizes& s, dnnl::algorithm algorithm) {
 Primitive* matmul_of(const MatMulSizes& s) {
   const auto type = s.bfloat16 ? memory::data_type::bf16 : memory::data_type::f32;
   const memory::desc src({s.m, s.k}, type, Dims{s.src_step, 1}), weights({s.k, s.n}, type, Tag::any);
-  const memory::desc dst({s.m, s.n}, memory::data_type::f32, Dims{s.dst_step, 1});
+  const memory::desc dst({s.m, s.n}, type, Dims{s.dst_step, 1});
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
 #if DNNL_VERSION_MAJOR >= 3

@@ -34,15 +34,6 @@ const char* slower(const ConvParams& p) {
   return "not faster for these sizes";
 }
 
-const char* slower(const GemmParams& p) {
-  // float32: 0.9 to 1.1 wherever B fits the cache.
-  if (p.dtype != DType::kBFloat16) return "not faster for this type";
-  if (float_lanes() < 16) return "not faster on this instruction set";
-  // Up to 4 rows, which live on reading B, 1.2 to 2.2: ours reads it as float32. With 16 rows and more 0.4 to 0.9.
-  if (p.m > kFewRows) return "not faster with more than 4 rows";
-  return nullptr;
-}
-
 const char* refusal(const char* slower) {
   if (slower != nullptr) return slower;
   if (module() == nullptr) return "the oneDNN module is not there (see `tenon version`)";

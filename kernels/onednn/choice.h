@@ -2,15 +2,12 @@
 #pragma once
 
 #include "kernels/conv/conv.h"
-#include "kernels/gemm/gemm.h"
 
 namespace tenon::kernels::onednn {
 
 /// Null where oneDNN is to be preferred, otherwise why not (a static string). Looks at sizes and the instruction set in use alone, so that
 /// the choice is the same on every run, and does not open the module. p.format: how the engine would pack the weights for itself.
 const char* slower(const ConvParams& p);
-/// For a product with constant B. p.format: how the engine would pack it for itself.
-const char* slower(const GemmParams& p);
 
 /// Why oneDNN does not do a node whose weights the engine packed for itself: `slower`, or what else stood against it. Opens the module when
 /// only its absence can explain it.

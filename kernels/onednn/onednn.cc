@@ -140,16 +140,4 @@ std::shared_ptr<const Slices> convolution(const ConvParams& p) {
   });
 }
 
-std::shared_ptr<const Slices> product(const GemmParams& p) {
-  MatMulSizes s{};
-  s.m = p.m, s.k = p.k, s.src_step = p.a_m, s.weights_k = p.b_k, s.weights_n = p.b_n, s.bfloat16 = true;
-  constexpr int64_t kColumns = 64;
-  const int64_t streamed = std::max<int64_t>(1, p.k * kColumns * 2);
-  const int64_t columns = std::max<int64_t>(1, (int64_t{128} << 10) / streamed) * kColumns;
-  return cut(p.n, kColumns, (p.n + columns - 1) / columns, float_lanes() == 16 ? "avx512_core_bf16" : nullptr, [&](int64_t n) {
-    s.n = s.dst_step = n;
-    return module()->matmul(s);
-  });
-}
-
 }  // namespace tenon::kernels::onednn

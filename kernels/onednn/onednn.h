@@ -6,7 +6,6 @@
 #include <string>
 
 #include "kernels/conv/conv.h"
-#include "kernels/gemm/gemm.h"
 #include "kernels/onednn/abi.h"
 
 namespace tenon::kernels::onednn {
@@ -53,8 +52,5 @@ class Slices {
 /// The primitives of a blocked convolution (p.format need not be set yet), null when the module is not there or has no kernel of the
 /// instruction set in use for it, or for channels that leave a part of a block. Weights with groups are cut at whole groups.
 std::shared_ptr<const Slices> convolution(const ConvParams& p);
-/// Those of a product of two bfloat16 matrices, with rows of A contiguous and p.b_k and p.b_n the strides of the plain weights; null as
-/// above.
-std::shared_ptr<const Slices> product(const GemmParams& p);
 
 }  // namespace tenon::kernels::onednn

@@ -52,10 +52,12 @@ void restore_float_mode(unsigned before) {
 #if defined(__x86_64__)
 namespace {
 
-/// What CPUID answers for a leaf, and its subleaf 0.
+/// What CPUID answers for a leaf and its subleaf.
 struct CpuId {
   uint32_t a = 0, b = 0, c = 0, d = 0;
-  explicit CpuId(uint32_t leaf) { __get_cpuid_count(leaf, 0, &a, &b, &c, &d); }  // zeros where the CPU lacks the leaf
+  explicit CpuId(uint32_t leaf, uint32_t subleaf = 0) {
+    __get_cpuid_count(leaf, subleaf, &a, &b, &c, &d);
+  }  // zeros where the CPU lacks the leaf
 };
 
 constexpr uint32_t bits(std::initializer_list<uint32_t> places) {
@@ -91,6 +93,18 @@ Isa best_isa() {
   return best;
 }
 
+const CpuExtensions& cpu_extensions() {
+  static const CpuExtensions extensions = [] {
+    constexpr uint32_t kAvx512Vnni = 11;               // leaf 7, c
+    constexpr uint32_t kAvxVnni = 4, kAvx512Bf16 = 5;  // leaf 7, subleaf 1, a
+    const CpuId first(7), second(7, 1);                // zeros where the CPU lacks the subleaf
+    return CpuExtensions{.avx_vnni = all_of(second.a, bits({kAvxVnni})),
+                         .avx512_vnni = all_of(first.c, bits({kAvx512Vnni})),
+                         .avx512_bf16 = all_of(second.a, bits({kAvx512Bf16}))};
+  }();
+  return extensions;
+}
+
 namespace {
 constexpr const char* kIsaNames[] = {"sse4", "avx2", "avx512"};
 }
@@ -111,6 +125,11 @@ Result<std::string> instruction_set() {
 }
 #else
 Isa best_isa() { return Isa::kBaseline; }
+
+const CpuExtensions& cpu_extensions() {
+  static const CpuExtensions none;
+  return none;
+}
 
 Result<Isa> allowed_isa() { return Isa::kBaseline; }
 

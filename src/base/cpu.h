@@ -16,6 +16,12 @@ Isa best_isa();
 /// The same, capped by the environment variable TENON_MAX_ISA on x86 (sse4, avx2, avx512). Asking there for one the CPU lacks, or by another
 /// word, is an error, never a silent fallback.
 Result<Isa> allowed_isa();
+/// Instructions that some CPUs with AVX2 or AVX-512 have beside them; not capped.
+struct CpuExtensions {
+  bool avx_vnni = false, avx512_vnni = false, avx512_bf16 = false;
+};
+const CpuExtensions& cpu_extensions();
+
 /// As a word: "avx512", "avx2", "sse4", or "neon", "scalar".
 Result<std::string> instruction_set();
 

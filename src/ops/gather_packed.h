@@ -13,8 +13,11 @@ struct GatherPacked {
   bool operator==(const GatherPacked&) const = default;
 };
 
-/// (b: float32[K, N] as pack_matmul_weights makes it, indices: int32 or int64) -> (output: float32, dims of the indices, then N, or K when
-/// columns are picked).
+/// Whether weights of `dtype` are packed without being widened on this CPU.
+bool can_gather_packed(DType dtype);
+
+/// (b: float32[K, N] as pack_matmul_weights makes it, or float16 or bfloat16 packed in 16 bits, indices: int32 or int64) -> (output: the type
+/// of b, dims of the indices, then N, or K when columns are picked).
 Result<Types> infer(const GatherPacked&, const Types& in);
 Result<Step> bind(const GatherPacked&, const BindContext&);
 

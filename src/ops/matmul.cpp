@@ -1,13 +1,8 @@
 #include "ops/matmul.h"
 
 #include <algorithm>
-#include <atomic>
-
-#include "base/parallel.h"
 #include "base/small_float.h"
 #include "kernels/gemm/bits.h"
-#include "kernels/onednn/choice.h"
-#include "kernels/onednn/onednn.h"
 
 namespace tenon::ops {
 namespace {
@@ -163,21 +158,13 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
     return limit_error("has ", batch.size(), " batch dims that cannot be merged, expected at most ", kernels::kGemmBatchDims);
   }
   set_batch(p, batch);
-  std::shared_ptr<const kernels::onednn::Slices> slices;
-  if (p.format == GemmFormat::kOneDnn) {
-    slices = kernels::onednn::product(p);
-    if (slices == nullptr || p.batch_rank != 0) return error(Code::kInternal, "oneDNN made no kernel for weights that it packed");
-    p.slices = slices.get();
-  } else if (p.format != GemmFormat::kNone && !kernels::is_bits(p.format) && ctx.want_refusals()) {
-    p.no_onednn = kernels::onednn::refusal(kernels::onednn::slower(p));
-  }
   kernels::plan_gemm(p);
   if (p.parts() == 0 || p.m == 0 || p.n == 0) {
     Step step;
     step.kernel = "GemmEmpty";
     return step;
   }
-  const bool halves = p.dtype == DType::kFloat16 || p.dtype == DType::kBFloat16;
+  const bool halves = kernels::is_half(p.dtype);
   bool pack = p.format == GemmFormat::kNone && (halves || p.dtype == DType::kFloat32 || p.dtype == DType::kFloat64);
   if (pack && !halves) {
     for (const auto& row : kernels::gemm) {  // rows before the reference are fast without packing
@@ -189,6 +176,7 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
   if (pack) {
     kernels::GemmPackParams q{
         .dtype = p.dtype, .format = kernels::gemm_format(), .input = p.swapped ? 0 : 1, .k = p.k, .n = p.n, .b_k = p.b_k, .b_n = p.b_n};
+    if (p.dtype == DType::kBFloat16 && kernels::has_bfloat16_products()) q.format = kernels::weights_format(p.dtype);
     int64_t elements = kernels::packed_elements(q.format, p.k, p.n, p.dtype);
     for (size_t i = batch.size(); i-- > 0;) {
       if (batch[i].b == 0) continue;
@@ -197,7 +185,7 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
       if (!total) return limit_error("packing input 1 overflows: ", elements, " elements times ", batch[i].size);
       elements = *total;
     }
-    const auto bytes = checked_mul(elements, kernels::packed_bytes(p.dtype));
+    const auto bytes = checked_mul(elements, kernels::packed_bytes(q.format, p.dtype));
     if (!bytes) return limit_error("packing input 1 overflows: ", elements, " elements");
     for (int i = 0; i < p.batch_rank; ++i) {
       if (p.b_batch[i] == 0) continue;
@@ -222,7 +210,6 @@ Result<Step> product_step(GemmParams p, std::vector<BatchDim> batch, const BindC
   if (!step.ok()) return step;
   step->scratch_bytes = static_cast<size_t>(kernels::gemm_scratch(p));
   step->shared_bytes = shared;
-  if (slices != nullptr) step->phases.back().keep(std::move(slices));
   if (pack) step->phases.insert(step->phases.begin(), std::move(packing));
   if (p.residual) step->in_place.push_back({0, 3});
   return step;
@@ -273,14 +260,14 @@ Result<Step> bind(const MatMul& op, const BindContext& ctx) {
   if (ctx.layout(1).kind == Layout::Kind::kPacked) {
     p.format = static_cast<GemmFormat>(ctx.layout(1).format);
     const GemmFormat panels = kernels::is_bits(p.format) ? kernels::bits_format(p.format).panels : p.format;
-    if (p.format == GemmFormat::kOneDnn || kernels::is_bits(p.format)) {
-      if (b.size() != 2) return error(Code::kInternal, "input 1 is a stack of matrices, which is not packed as ", ctx.layout(1).str());
+    if (kernels::is_bits(p.format) && b.size() != 2) {
+      return error(Code::kInternal, "input 1 is a stack of matrices, which is not packed as ", ctx.layout(1).str());
     }
-    if (p.format != GemmFormat::kOneDnn && panels != kernels::gemm_format()) {
-      return error(Code::kInternal, "input 1 is ", ctx.layout(1).str(), ", expected packed:", static_cast<int>(kernels::gemm_format()),
-                   " on this CPU");
+    const GemmFormat expected = kernels::is_halves(panels) ? kernels::weights_format(p.dtype) : kernels::gemm_format();
+    if (panels != expected) {
+      return error(Code::kInternal, "input 1 is ", ctx.layout(1).str(), ", expected packed:", static_cast<int>(expected), " on this CPU");
     }
-    matrix_b = panels != p.format || panels == GemmFormat::kOneDnn ? 0 : kernels::packed_elements(p.format, p.k, p.n, p.dtype);
+    matrix_b = kernels::is_bits(p.format) ? 0 : kernels::packed_elements(p.format, p.k, p.n, p.dtype);
   }
 
   const int rank = static_cast<int>(out.size()) - (a_vector ? 0 : 1) - (b_vector ? 0 : 1);
@@ -313,54 +300,6 @@ Result<Step> bind(const MatMul& op, const BindContext& ctx) {
   auto step = product_step(p, std::move(batch), ctx);
   if (step.ok() && same && p.addend && !step->phases.empty()) step->in_place.push_back({0, 2});
   return step;
-}
-
-namespace {
-
-/// The product of contiguous A with `rows` rows and a constant matrix.
-GemmParams params_with(const Tensor& b, bool trans_b, int64_t rows) {
-  GemmParams p{
-      .dtype = b.dtype(), .format = kernels::gemm_format(), .m = rows, .n = b.dims()[trans_b ? 0 : 1], .k = b.dims()[trans_b ? 1 : 0]};
-  p.a_m = p.k;
-  p.b_k = trans_b ? 1 : p.n;
-  p.b_n = trans_b ? p.k : 1;
-  return p;
-}
-
-}  // namespace
-
-int64_t rows_for_onednn(const MatMul& op, const Type& a, const Tensor& b, const Type& c) {
-  if (b.rank() != 2 || b.count() == 0 || !a.is_static() || a.rank() < 1 || (op.trans_a && a.rank() > 1)) return 0;
-  if (c.present()) {  // at most one row, so that all rows of A are those of one matrix
-    if (!c.is_static()) return 0;
-    const Dims dims = c.shape.to_ints();
-    if (dims.size() > 1 && std::any_of(dims.begin(), dims.end() - 1, [](int64_t d) { return d != 1; })) return 0;
-  }
-  const Dims dims = a.shape.to_ints();
-  int64_t rows = 1;
-  for (size_t i = 0; i + 1 < dims.size(); ++i) {
-    const auto more = checked_mul(rows, dims[i]);
-    if (!more) return 0;
-    rows = *more;
-  }
-  if (rows == 0) return 0;
-  const GemmParams p = params_with(b, op.trans_b, rows);
-  return kernels::onednn::slower(p) == nullptr && kernels::onednn::product(p) != nullptr ? rows : 0;
-}
-
-Result<std::optional<PackedWeights>> pack_matmul_weights_by_onednn(const Tensor& b, bool trans_b, int64_t rows,
-                                                                   std::shared_ptr<Allocator> allocator) {
-  const GemmParams p = params_with(b, trans_b, rows);
-  const auto slices = kernels::onednn::product(p);
-  if (slices == nullptr) return std::optional<PackedWeights>();
-  TENON_ASSIGN(auto buffer, Buffer::allocate(slices->weights_bytes(), std::move(allocator)));
-  std::atomic<bool> packed{true};
-  share_out(slices->count(), [&](int64_t begin, int64_t end, int) {
-    if (!slices->pack(b.data(), p.b_n * static_cast<int64_t>(sizeof(BFloat16)), buffer->data(), {begin, end})) packed = false;
-  });
-  if (!packed) return std::optional<PackedWeights>();
-  return std::optional<PackedWeights>({Tensor::view(p.dtype, {p.k, p.n}, std::move(buffer)),
-                                       {.kind = Layout::Kind::kPacked, .format = static_cast<uint16_t>(GemmFormat::kOneDnn)}});
 }
 
 }  // namespace tenon::ops

@@ -34,13 +34,6 @@ struct PackedWeights {
 /// nullopt when packing would not help: dtypes other than float32, float16, bfloat16 and float64, vectors, a single column, empty matrices.
 Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool trans_b, std::shared_ptr<Allocator> allocator = nullptr);
 
-/// For how many rows of A oneDNN should pack B: those of a product whose other inputs have these types (Type::none() where left out). 0
-/// where the engine's own kernels are as fast (kernels/onednn/choice.h), where oneDNN has none, or when the number is not known.
-int64_t rows_for_onednn(const MatMul& op, const Type& a, const Tensor& b, const Type& c);
-/// B packed by oneDNN for that many rows.
-Result<std::optional<PackedWeights>> pack_matmul_weights_by_onednn(const Tensor& b, bool trans_b, int64_t rows,
-                                                                   std::shared_ptr<Allocator> allocator = nullptr);
-
 /// Row-major strides of the dims in front of the last `inner`, aligned to `rank` output batch dims; 0 where broadcast. `matrix`: elements of
 /// what the last dims hold.
 std::vector<int64_t> batch_strides(const Dims& dims, int inner, int rank, int64_t matrix);

@@ -25,11 +25,12 @@ class WeightPacker {
         n_(n),
         packed_(packed),
         panel_(kernels::panel_width(format, source.dtype())),
+        panel_step_(kernels::packed_rows(format, k) * panel_),
         elements_(kernels::packed_elements(format, k, n, source.dtype())) {
     const auto width = static_cast<int64_t>(size_of(source.dtype()));
     columns_ = trans ? panel_ : n;
     const int64_t row = columns_ * width;
-    rows_ = std::clamp(kPackBytes / row, std::min(k, kFewestRows), k);
+    rows_ = std::clamp(kPackBytes / row / 2 * 2, std::min(k, kFewestRows), k);  // whole pairs
     room_ = static_cast<size_t>(rows_ * row);
     blocks_ = (k + rows_ - 1) / rows_;
     strips_ = (n + columns_ - 1) / columns_;
@@ -51,7 +52,7 @@ class WeightPacker {
   Status piece(int64_t matrix, int64_t row, int64_t column, std::byte* room) const {
     const int64_t rows = std::min(rows_, k_ - row), columns = std::min(columns_, n_ - column);
     kernels::GemmPackParams p{
-        .dtype = source_.dtype(), .format = format_, .input = 0, .to_shared = false, .panel_step = k_ * panel_, .k = rows, .n = columns};
+        .dtype = source_.dtype(), .format = format_, .input = 0, .to_shared = false, .panel_step = panel_step_, .k = rows, .n = columns};
     // As in memory: lines of runs.
     const int64_t lines = trans_ ? columns : rows, run = trans_ ? rows : columns, line = trans_ ? k_ : n_;
     const int64_t first = matrix * k_ * n_ + (trans_ ? column * k_ + row : row * n_ + column);
@@ -59,7 +60,8 @@ class WeightPacker {
     p.b_k = trans_ ? 1 : read.step;
     p.b_n = trans_ ? read.step : 1;
     const void* src[] = {read.data};
-    void* dst[] = {packed_ + (matrix * elements_ + column * k_ + row * panel_) * kernels::packed_bytes(source_.dtype())};
+    const int64_t to = matrix * elements_ + column / panel_ * panel_step_ + row * panel_;
+    void* dst[] = {packed_ + to * kernels::packed_bytes(format_, source_.dtype())};
     kernels::Fault fault;
     kernels::Call call{.src = src, .dst = dst, .fault = &fault};
     kernels::GemmPackPointer()(p, call, {0, p.parts()});
@@ -87,6 +89,7 @@ class WeightPacker {
   int64_t k_, n_;
   std::byte* packed_;
   int64_t panel_;            ///< columns of a panel
+  int64_t panel_step_;       ///< elements between panels
   int64_t elements_;         ///< of a packed matrix
   int64_t rows_, columns_;   ///< of a piece
   int64_t blocks_, strips_;  ///< pieces along k and n
@@ -108,9 +111,9 @@ Result<std::optional<PackedWeights>> pack_matmul_weights(const Tensor& b, bool t
   if (trans_b) std::swap(dims[rank - 1], dims[rank - 2]);
   const int64_t k = dims[rank - 2], n = dims[rank - 1];
   if (n == 1) return std::optional<PackedWeights>();
-  const GemmFormat format = kernels::gemm_format();
+  const GemmFormat format = kernels::weights_format(dtype);
   const auto elements = checked_mul(kernels::packed_elements(format, k, n, dtype), b.count() / (k * n));
-  const auto bytes = elements ? checked_mul(*elements, kernels::packed_bytes(dtype)) : std::nullopt;
+  const auto bytes = elements ? checked_mul(*elements, kernels::packed_bytes(format, dtype)) : std::nullopt;
   if (!bytes) return limit_error("packing a constant of shape ", str(b.dims()), " overflows");
   const auto pack = [&](std::byte* to) { return WeightPacker(b, trans_b, format, k, n, to).run(); };
   TENON_ASSIGN(auto buffer, kept_or_made({&b}, recipe_of(format, dtype, trans_b), static_cast<size_t>(*bytes), std::move(allocator), pack));

@@ -77,7 +77,7 @@ Result<bool> merge_attention_products(Graph& graph, NodeId id) {
   const bool alike = std::all_of(parts.begin(), parts.end(), [&](const Projection& p) {
     return p.product->inputs[0] == x && p.size == parts[0].size && std::get<ops::MatMul>(p.product->op).trans_b == first.trans_b;
   });
-  if (!alike || (graph.onednn && ops::rows_for_onednn(first, graph.type(x), *weights[0], Type::none()) != 0)) return false;
+  if (!alike) return false;
   TENON_ASSIGN(auto packed, ops::pack_joined_weights(weights, first.trans_b));
   if (!packed) return false;
 

@@ -36,7 +36,8 @@ Result<bool> pack_recurrent(Graph& graph, NodeId id) {
 /// Lets Gathers along axis 0 of `weights` take rows out of their packed form, when nothing but these reads the plain one.
 Result<bool> gather_from_packed(Graph& graph, ValueId weights, ValueId packed, bool transposed) {
   const Value& value = graph.value(weights);
-  if (value.users.empty() || value.output_uses > 0 || value.type.dtype != DType::kFloat32 || value.type.rank() != 2) return false;
+  if (value.users.empty() || value.output_uses > 0 || value.type.rank() != 2) return false;
+  if (!ops::can_gather_packed(value.type.dtype)) return false;
   const std::vector<NodeId> users = value.users;
   for (const NodeId id : users) {
     const Node& node = graph.node(id);
@@ -84,23 +85,13 @@ Result<bool> pack_weights(Graph& graph) {
       if (b == nullptr) continue;
       Patch patch(graph, id);
       const bool trans_b = !integers && product->trans_b;
-      int64_t rows = 0;
-      if (!integers && graph.onednn) {
-        rows = ops::rows_for_onednn(*product, graph.type(inputs[0]), *b,
-                                    inputs.size() > 2 && inputs[2] != kNone ? graph.type(inputs[2]) : Type::none());
-      }
-      const auto key = std::make_tuple(weights, trans_b, conv != nullptr ? -2 * conv->group - (is_byte(conv->to) ? 1 : 0) : rows, r);
+      const auto key = std::make_tuple(weights, trans_b, conv != nullptr ? 2 * conv->group + (is_byte(conv->to) ? 1 : 0) : 0, r);
       auto known = packed.find(key);
       if (known == packed.end()) {
         std::optional<ops::PackedWeights> result;
-        if (rows != 0) {
-          TENON_ASSIGN(result, ops::pack_matmul_weights_by_onednn(*b, trans_b, rows));
-        }
-        if (!result) {
-          TENON_ASSIGN(result, conv != nullptr ? ops::pack_integer_filters(*conv, *b)
-                               : integers      ? ops::pack_integer_weights(*b)
-                                               : ops::pack_matmul_weights(*b, trans_b));
-        }
+        TENON_ASSIGN(result, conv != nullptr ? ops::pack_integer_filters(*conv, *b)
+                             : integers      ? ops::pack_integer_weights(*b)
+                                             : ops::pack_matmul_weights(*b, trans_b));
         if (!result) continue;
         Type type = Type::of(result->tensor.dtype(), Shape::of(result->tensor.dims()));
         type.layout = result->layout;

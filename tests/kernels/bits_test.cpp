@@ -226,7 +226,7 @@ TEST(GemmBits, FormatSaysEverything) {
       }
     }
   }
-  EXPECT_FALSE(is_bits(GemmFormat::kOneDnn));
+  EXPECT_FALSE(is_bits(GemmFormat::kHalves32));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/small_float.h"
 #include "ops/matmul.h"
 #include "tests/support/rewrite.h"
 
@@ -15,13 +16,14 @@ struct Packed {
 Packed packed(const Tensor& table, bool trans) {
   auto result = ops::pack_matmul_weights(table, trans);
   EXPECT_TRUE(result.ok() && result->has_value());
-  Type type = Type::of(DType::kFloat32, Shape::of((*result)->tensor.dims()));
+  Type type = Type::of(table.dtype(), Shape::of((*result)->tensor.dims()));
   type.layout = (*result)->layout;
   return {(*result)->tensor, type};
 }
 
 /// Runs GatherPacked on the table packed as it lies, or transposed; the rows of the table are wanted either way.
-kernels::Fault::Kind run(const Tensor& table, bool trans, const Tensor& indices, std::vector<float>& out) {
+template <class T>
+kernels::Fault::Kind run(const Tensor& table, bool trans, const Tensor& indices, std::vector<T>& out) {
   const Packed b = packed(table, trans);
   const Types in{b.type, Type::of(indices.dtype(), Shape::of(indices.dims()))};
   const Op op = ops::GatherPacked{.columns = trans};
@@ -33,7 +35,7 @@ kernels::Fault::Kind run(const Tensor& table, bool trans, const Tensor& indices,
   const TypedBindContext ctx(in, *types, {true});
   const auto step = tenon::bind(op, ctx);
   EXPECT_TRUE(step.ok());
-  out.assign(static_cast<size_t>(indices.count() * table.dims()[1]), -1.0f);
+  out.assign(static_cast<size_t>(indices.count() * table.dims()[1]), T(-1.0f));
   const void* src[] = {b.tensor.data(), indices.data()};
   void* dst[] = {out.data()};
   kernels::Fault fault;
@@ -44,24 +46,35 @@ kernels::Fault::Kind run(const Tensor& table, bool trans, const Tensor& indices,
   return static_cast<kernels::Fault::Kind>(fault.kind.load());
 }
 
-TEST(GatherPacked, TakesRowsOfTheTable) {
+template <class T>
+void takes_rows_of_the_table() {
   const std::vector<int64_t> wanted{0, 36, 5, -1, 31, 32, 33, -37, 7, 7, 1};
   const Tensor wide = Tensor::of<int64_t>({11}, wanted);
   const Tensor narrow = Tensor::of<int32_t>({11, 1}, std::vector<int32_t>(wanted.begin(), wanted.end()));
   for (const int64_t width : {1, 2, 31, 32, 33, 100}) {
-    const Tensor table = test::values({37, width}, 3);
+    const Tensor floats = test::values({37, width}, 3);
+    Tensor table = *Tensor::allocate(dtype_of<T>, floats.dims());
+    for (int64_t i = 0; i < table.count(); ++i) table.as<T>()[i] = T(floats.as<float>()[i]);
     for (const bool trans : {false, true}) {
       if (!trans && width == 1) continue;  // a single column is not packed
       for (const Tensor& indices : {wide, narrow}) {
-        std::vector<float> out;
+        std::vector<T> out;
         ASSERT_EQ(run(table, trans, indices, out), kernels::Fault::kNone);
         for (size_t i = 0; i < wanted.size(); ++i) {
           const int64_t row = wanted[i] < 0 ? wanted[i] + 37 : wanted[i];
           for (int64_t j = 0; j < width; ++j)
-            ASSERT_EQ(out[i * static_cast<size_t>(width) + static_cast<size_t>(j)], table.as<float>()[row * width + j]);
+            ASSERT_EQ(static_cast<float>(out[i * static_cast<size_t>(width) + static_cast<size_t>(j)]),
+                      static_cast<float>(table.as<T>()[row * width + j]));
         }
       }
     }
+  }
+}
+TEST(GatherPacked, TakesRowsOfTheTable) {
+  takes_rows_of_the_table<float>();
+  if (ops::can_gather_packed(DType::kFloat16)) {
+    takes_rows_of_the_table<Float16>();
+    takes_rows_of_the_table<BFloat16>();
   }
 }
 

@@ -19,7 +19,7 @@ Tensor values_of(Dims dims, uint32_t seed) {
   for (int64_t d : dims) count *= d;
   std::mt19937 gen(seed);
   std::vector<T> v(static_cast<size_t>(count));
-  for (T& x : v) x = static_cast<T>(static_cast<int>(gen() % 17) - 8) / 4;
+  for (T& x : v) x = static_cast<T>(static_cast<float>(static_cast<int>(gen() % 17) - 8) / 4);
   return Tensor::of<T>(std::move(dims), v);
 }
 Tensor values(Dims dims, uint32_t seed) { return values_of<float>(std::move(dims), seed); }
@@ -150,23 +150,31 @@ void packing_puts_every_element_into_its_panel() {
     bool trans;
   };
   // Pieces of several rows, of few long ones, of runs of rows, and stacks of matrices.
-  for (const Case& c :
-       std::vector<Case>{{{300, 1000}, false}, {{30, 70001}, false}, {{70, 5000}, true}, {{3, 40, 2300}, false}, {{2, 2300, 33}, true}}) {
+  for (const Case& c : std::vector<Case>{{{300, 1000}, false},
+                                         {{30, 70001}, false},
+                                         {{70, 5000}, true},
+                                         {{3, 40, 2300}, false},
+                                         {{2, 2300, 33}, true},
+                                         {{301, 777}, false},
+                                         {{777, 301}, true}}) {
     const Tensor b = values_of<T>(c.dims, 5);
     const auto contents = std::make_shared<test::MemoryContents>(b);
     const size_t rank = c.dims.size();
     const int64_t k = c.dims[rank - (c.trans ? 1 : 2)], n = c.dims[rank - (c.trans ? 2 : 1)],
-                  width = kernels::panel_width(kernels::gemm_format(), dtype_of<T>);
+                  width = kernels::panel_width(kernels::weights_format(dtype_of<T>), dtype_of<T>);
+    const bool halves = kernels::is_halves(kernels::weights_format(dtype_of<T>)), pairs = halves && dtype_of<T> == DType::kBFloat16;
     for (const Tensor& source : {b, test::late(b, contents)}) {
       const auto packed = ops::pack_matmul_weights(source, c.trans);
       ASSERT_TRUE(packed.ok() && packed->has_value());
       const T* at = (*packed)->tensor.template as<T>();
+      const int64_t rows = halves ? k + k % 2 : k;
       for (int64_t m = 0; m < b.count() / (k * n); ++m) {
-        for (int64_t panel = 0; panel < n; panel += width) {
-          for (int64_t row = 0; row < k; ++row) {
+        for (int64_t panel = 0; panel < n; panel += width, at += rows * width) {
+          for (int64_t row = 0; row < rows; ++row) {
             for (int64_t j = panel; j < panel + width; ++j) {
-              const T expected = j >= n ? 0 : b.as<T>()[m * k * n + (c.trans ? j * k + row : row * n + j)];
-              ASSERT_EQ(*at++, expected) << str(c.dims) << ": " << m << " " << row << " " << j;
+              const T expected = j >= n || row >= k ? T(0) : b.as<T>()[m * k * n + (c.trans ? j * k + row : row * n + j)];
+              const int64_t place = pairs ? row / 2 * 2 * width + 2 * (j - panel) + row % 2 : row * width + j - panel;
+              ASSERT_EQ(static_cast<float>(at[place]), static_cast<float>(expected)) << str(c.dims) << ": " << m << " " << row << " " << j;
             }
           }
         }
@@ -178,6 +186,9 @@ void packing_puts_every_element_into_its_panel() {
 TEST(MatMul, PackingPutsEveryElementIntoItsPanel) {
   packing_puts_every_element_into_its_panel<float>();
   packing_puts_every_element_into_its_panel<double>();
+  if (!kernels::is_halves(kernels::weights_format(DType::kFloat16))) return;  // widened, which tests of kernels see
+  packing_puts_every_element_into_its_panel<Float16>();
+  packing_puts_every_element_into_its_panel<BFloat16>();
 }
 
 TEST(MatMul, PackingPassesAReadErrorOn) {

@@ -7,7 +7,6 @@
 #include <thread>
 #include <vector>
 
-#include "base/small_float.h"
 #include "kernels/dispatch.h"
 #include "kernels/onednn/onednn.h"
 #include "plan/model.h"
@@ -54,15 +53,6 @@ Graph network() {
   return g;
 }
 
-/// bfloat16 product of two rows.
-Graph product() {
-  Graph g;
-  const ValueId x = *g.add_input(0, "x", Type::of(DType::kBFloat16, {1, 2, 512}));
-  const ValueId w = g.add_constant(0, "", random<BFloat16>({512, 1024}, 1));
-  EXPECT_TRUE(g.add_output(0, g.add_node(0, ops::MatMul{}, {x, w})->front(), "y").ok());
-  return g;
-}
-
 std::shared_ptr<Model> load(Graph g, bool onednn, int threads = 1) {
   g.onednn = onednn;
   ModelOptions options;
@@ -92,10 +82,6 @@ std::string kernels_of(const Model& m) {
 }
 
 bool measured() { return kernels::onednn::module() != nullptr && kernels::float_lanes() >= 8; }
-bool has_bfloat16() {
-  return measured() &&
-         kernels::onednn::product({.dtype = DType::kBFloat16, .m = 1, .n = 64, .k = 64, .a_m = 64, .b_k = 64, .b_n = 1}) != nullptr;
-}
 
 template <class T>
 void expect_close(const Tensor& got, const Tensor& want, float tolerance) {
@@ -114,31 +100,6 @@ TEST(OneDnn, ChosenWhereItIsFaster) {
   EXPECT_NE(kernels_of(*without).find("ConvOneDnn: "), std::string::npos) << kernels_of(*without);  // and says why not
   const Tensor x = random<float>({2, 3, kSide, kSide}, 9);
   expect_close<float>(run(*with, x), run(*without, x), 1e-5f);
-}
-
-TEST(OneDnn, ProductsOfFewRows) {
-  const auto with = load(product(), true), without = load(product(), false);
-  ASSERT_TRUE(with && without);
-  EXPECT_EQ(kernels_of(*with).find("GemmOneDnn\n") != std::string::npos, has_bfloat16()) << kernels_of(*with);
-  EXPECT_EQ(kernels_of(*without).find("GemmOneDnn\n"), std::string::npos);
-  const Tensor x = random<BFloat16>({1, 2, 512}, 9);
-  expect_close<BFloat16>(run(*with, x), run(*without, x), 1e-2f);
-}
-
-TEST(OneDnn, WeightsSharedByProductsOfDifferentSizes) {
-  Graph g;
-  const ValueId few = *g.add_input(0, "few", Type::of(DType::kBFloat16, {3, 128})),
-                many = *g.add_input(0, "many", Type::of(DType::kBFloat16, {40, 128}));
-  const ValueId w = g.add_constant(0, "w", random<BFloat16>({128, 64}, 1));
-  for (const ValueId x : {few, many})
-    EXPECT_TRUE(g.add_output(0, g.add_node(0, ops::MatMul{}, {x, w})->front(), "y" + std::to_string(x)).ok());
-  const auto with = load(g, true), without = load(g, false);
-  ASSERT_TRUE(with && without);
-  const std::vector<Tensor> x{random<BFloat16>({3, 128}, 2), random<BFloat16>({40, 128}, 3)};
-  std::vector<Tensor> a(2), b(2);
-  ASSERT_TRUE(with->run(x, a).ok());
-  ASSERT_TRUE(without->run(x, b).ok());
-  for (size_t i = 0; i < 2; ++i) expect_close<BFloat16>(a[i], b[i], 1e-2f);
 }
 
 TEST(OneDnn, SameBitsForAnyNumberOfThreadsAndCallers) {
