@@ -197,13 +197,14 @@ def beside_each_way(page, rows, peer="onnxruntime"):
 
 def throughput(page, section):
     page.prose("Threads of one process run one loaded model at the same time, each run on the thread of its caller (in Python, "
-               "which releases its lock while a run computes). Runs a second, all callers together.")
+               "which releases its lock while a run computes, and is busy with it between runs). Runs a second, all callers together. "
+               "*From C++* is Tenon without Python.")
     names = peers(section)
     panels = curves(section["rows"], engines(section), "callers", lambda cell, _: cell["value"])
     page.picture("throughput", "Runs a second over concurrent callers", plot.lines("Runs a second, over concurrent callers", panels))
-    table = Table("model", "callers", "Tenon", *names)
+    table = Table("model", "callers", "Tenon, from C++", "Tenon", *names)
     for r in section["rows"]:
-        table.row(r["model"], r["callers"], ours(r, per_second), *ratios(r, names))
+        table.row(r["model"], r["callers"], per_second(r["direct"]) if r.get("direct") else "-", ours(r, per_second), *ratios(r, names))
     page.add(*table.markdown(), "")
 
 

@@ -3,6 +3,7 @@ import dataclasses
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -198,7 +199,9 @@ def throughput(session, models):
             with Running(session, model, cpus, callers=callers) as running:
                 request = ("callers", callers, session.effort.seconds)
                 answers = running.rounds(lambda _, r=request: r, session.effort.rounds, min(callers, cpus))
-            yield {"model": model.name, "callers": callers, "engines": cells(answers, "rate", inverse=True), "left_out": running.left_out}
+            direct = [bench(session, model, 1, callers) for _ in range(3)]
+            yield {"model": model.name, "callers": callers, "engines": cells(answers, "rate", inverse=True), "left_out": running.left_out,
+                   "direct": statistics.median(d["runs_per_second"] for d in direct) if None not in direct else None}
 
 
 PAUSE = 2.5  # seconds in which a virtual machine may give free memory back to its host, as between two loads
@@ -294,18 +297,19 @@ def overhead(session, _):
     for model in [chain, *small]:
         for threads in session.threads:
             nodes = {"nodes": CHAIN} if model is chain else {}
-            yield timed(session, model, threads, model.sizes) | nodes | {"direct": direct(session, model, threads)}
+            found = bench(session, model, threads)
+            yield timed(session, model, threads, model.sizes) | nodes | {"direct": found["p50"] if found else None}
 
 
-def direct(session, model, threads):
-    """Seconds of a run from C++, by the command line's bench; None where that is not built."""
+def bench(session, model, threads, callers=1):
+    """Tenon from C++: what the command line's bench finds; None where that is not built."""
     if OURS not in session.engines or not CLI.is_file():
         return None
-    command = [CLI, "bench", model.path, "--threads", str(threads), "--seconds", str(session.effort.seconds), "--json", "--no-operators"]
+    command = [CLI, "bench", model.path, "--threads", str(threads), "--callers", str(callers), "--json", "--no-operators",
+               "--warmup", str(session.effort.warm), "--seconds", str(session.effort.seconds)]
     command += [word for name, size in model.sizes.items() for word in ("--dim", f"{name}={size}")]
     command += [word for name in model.options.get(OURS, {}).get("disabled_passes", ()) for word in ("--disable-pass", name)]
-    found = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-    return found["p50"]
+    return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 
 
 def trials(session, models):

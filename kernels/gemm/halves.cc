@@ -51,7 +51,8 @@ HWY_NOINLINE void FewTile(const TileArgs& t, const uint16_t* HWY_RESTRICT b) {
     // The window in which the CPU would find the loads itself is full of multiplications.
     constexpr int kPairBytes = static_cast<int>(2 * kPanel * sizeof(uint16_t));
     for (int line = 0; line < kPairBytes; line += kLineBytes) {
-      __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(b) + kAhead + static_cast<uintptr_t>(u * kPairBytes + line)));
+      __builtin_prefetch(
+          reinterpret_cast<const void*>(reinterpret_cast<uintptr_t>(b) + kAhead + static_cast<uintptr_t>(u * kPairBytes + line)));
     }
 #pragma GCC unroll 2
     for (int v = 0; v < 2; ++v) Half::Get(b + u * 2 * kPanel, v, row[0][v], row[1][v]);
