@@ -200,6 +200,12 @@ void conv_case(const ConvShape& s, const std::string& filter) {
     }
     other.slices = slices.get();
     const char* const why = onednn::slower(own);
+    const bool gathers = gathers_pixels(own);
+    const GatherPixelsParams gather{own};
+    if (gathers) {
+      own.shared_input = 0;
+      for (int i = 0; i < 3; ++i) own.in[i] = own.out[i], own.stride[i] = 1;
+    }
     const int64_t parts[] = {plan_conv(own), plan_conv(other)};
     const auto round = [&](int64_t c) { return (c + block - 1) / block * block; };
     const int64_t filters = round(s.filters), pixels = sizes.out[1] * sizes.out[2];
@@ -208,7 +214,7 @@ void conv_case(const ConvShape& s, const std::string& filter) {
         w2(static_cast<int64_t>(slices->weights_bytes()) / 4);
     pack_conv_weights(own, plain.data(), w.data());
     slices->pack(plain.data(), s.channels / s.groups * s.kernel * s.kernel * 4, w2.data(), {0, slices->count()});
-    Buffer scratch((own.scratch + other.scratch) / 4), shared(own.patches / 4);
+    Buffer scratch((own.scratch + other.scratch) / 4), shared((own.patches + (gathers ? gather.bytes() : 0)) / 4);
     if (own.patches > 0) own.shared_patches = 0;
     const void *in[] = {x.data(), w.data(), bias.data(), residual.data()}, *in2[] = {x.data(), w2.data(), bias.data(), residual.data()};
     void *out[] = {y.data()}, *out2[] = {y2.data()};
@@ -221,6 +227,7 @@ void conv_case(const ConvShape& s, const std::string& filter) {
     report(
         name, work, row.name, why,
         [&] {
+          if (gathers) GatherPixelsPointer()(gather, call, {0, gather.parts()});
           if (own.patches > 0) ConvWinogradPatchesPointer()(own, call, {0, patch_parts(own)});
           kernel(own, call, {0, parts[0]});
         },

@@ -124,6 +124,38 @@ int64_t plan_conv(ConvParams& p) {
   return p.groups * filter_tiles(p).tiles * p.batch * p.row_parts();
 }
 
+bool gathers_pixels(const ConvParams& p) {
+  constexpr int64_t kFewPixels = 8, kManyTiles = 4;
+  if (p.format != ConvFormat::kDirect || p.groups != 1 || p.taps() != 1 || p.out[2] > kFewPixels || p.out_rows() < 2) return false;
+  bool strides = false;
+  for (int i = 0; i < 3; ++i) {
+    if (p.pad[i] != 0 || (p.out[i] - 1) * p.stride[i] >= p.in[i]) return false;
+    strides |= p.stride[i] != 1;
+  }
+  return strides && filter_tiles(p).tiles >= kManyTiles;
+}
+
+int64_t GatherPixelsParams::parts() const { return conv.batch * blocks_of(conv.channels); }
+int64_t GatherPixelsParams::bytes() const { return parts() * conv.out_rows() * conv.out[2] * channel_block() * 4; }
+
+namespace {
+void gather_pixels(const GatherPixelsParams& g, const Call& call, Range range) {
+  const ConvParams& p = g.conv;
+  const int64_t block = channel_block(), plane = p.in[0] * p.in[1] * p.in[2] * block;
+  const size_t bytes = static_cast<size_t>(block) * sizeof(float);
+  const float* const x = p.shared_input >= 0 ? reinterpret_cast<const float*>(call.shared + p.shared_input) : call.in<float>(0);
+  float* to = reinterpret_cast<float*>(call.shared + g.to) + range.begin * p.out_rows() * p.out[2] * block;
+  for (int64_t part = range.begin; part < range.end; ++part) {
+    for (int64_t r = 0; r < p.out_rows(); ++r) {
+      const int64_t z = r / p.out[1] * p.stride[0], y = r % p.out[1] * p.stride[1];
+      const float* const line = x + part * plane + (z * p.in[1] + y) * p.in[2] * block;
+      for (int64_t ox = 0; ox < p.out[2]; ++ox, to += block) std::memcpy(to, line + ox * p.stride[2] * block, bytes);
+    }
+  }
+}
+}  // namespace
+Kernel<GatherPixelsParams> GatherPixelsPointer() { return &gather_pixels; }
+
 namespace {
 /// Whether weights are packed as [block of filters][channel][tap][filter of the block].
 bool packs_blocks(const ConvParams& p) { return p.format == ConvFormat::kGrouped || winograd_tile(p.format) != 0; }

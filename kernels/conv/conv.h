@@ -170,6 +170,19 @@ int64_t max_tile_blocks();
 Kernel<ConvParams> ConvWinogradPatchesPointer();
 int64_t patch_parts(const ConvParams& p);
 
+/// Whether the pixels that a 1x1 convolution with strides reads are better copied side by side first: where a row has so few of them that
+/// tiles of a row are small. The convolution of the copy has no strides and long rows.
+bool gathers_pixels(const ConvParams& p);
+/// The phase that copies them, of `conv` with its strides, to Call::shared from `to` on: images of conv.out pixels. One part a block of
+/// channels.
+struct GatherPixelsParams {
+  ConvParams conv;
+  int64_t to = 0;
+  int64_t parts() const;
+  int64_t bytes() const;
+};
+Kernel<GatherPixelsParams> GatherPixelsPointer();
+
 /// Inputs x, packed weights, bias, residual, scale.
 #define KERNEL(Name, when, why) Kernel<ConvParams> Name##Pointer();
 #include "kernels/conv/conv.inc"
