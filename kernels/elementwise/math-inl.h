@@ -95,23 +95,26 @@ struct Power {
   }
 };
 
-/// exp(x), at most 2 ULP, subnormal results included.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V ExpFull(D d, V x) {
-  const Power<true, D> power(d, Bound(d, x, -104.0f, 89.0f));
+/// x = exp(x), at most 2 ULP, subnormal results included.
+template <int kVectors, class D>
+HWY_INLINE void ExpFull(D d, hn::Vec<D>* x) {
+  for (int v = 0; v < kVectors; ++v) x[v] = Bound(d, x[v], -104.0f, 89.0f);
+  const Power<true, D, kVectors> power(d, x);
+  for (int v = 0; v < kVectors; ++v) {
 #if HWY_TARGET <= HWY_AVX3
-  return power.Value(d);
+    x[v] = power.Value(d, v);
 #else
-  // 2^n in two factors, n + 127 = half + rest.
-  const typename Power<true, D>::DI di;
-  const auto biased = hn::ShiftRight<23>(hn::ShiftLeft<23>(power.biased[0])), half = hn::ShiftRight<1>(biased),
-             rest = hn::Sub(biased, half);
-  const auto factor = [&](auto n) HWY_ATTR { return hn::BitCast(d, hn::ShiftLeft<23>(n)); };
-  return hn::Mul(hn::Mul(power.OneAndGain(d), factor(hn::Add(half, hn::Set(di, 64)))), factor(hn::Add(rest, hn::Set(di, 63))));
+    // 2^n in two factors, n + 127 = half + rest.
+    const typename Power<true, D>::DI di;
+    const auto biased = hn::ShiftRight<23>(hn::ShiftLeft<23>(power.biased[v]));
+    const auto half = hn::ShiftRight<1>(biased), rest = hn::Sub(biased, half);
+    const auto factor = [&](auto n) HWY_ATTR { return hn::BitCast(d, hn::ShiftLeft<23>(n)); };
+    x[v] = hn::Mul(hn::Mul(power.OneAndGain(d, v), factor(hn::Add(half, hn::Set(di, 64)))), factor(hn::Add(rest, hn::Set(di, 63))));
 #endif
+  }
 }
 
-/// x = ExpFull(x) for |x| <= kExpNormal, bit by bit: products with powers of two are exact.
+/// ExpFull for |x| <= kExpNormal, bit by bit: products with powers of two are exact.
 constexpr float kExpNormal = 87.0f;
 template <int kVectors, class D>
 HWY_INLINE void ExpNormal(D d, hn::Vec<D>* x) {

@@ -72,7 +72,7 @@ void ExpTile(float, float, const float* src, float* dst, int64_t n) {
       for (int v = 1; v < kCount; ++v) largest = hn::Max(largest, magnitude(x[v]));
       if (HWY_LIKELY(hn::AllFalse(di, hn::Gt(largest, hn::BitCast(di, hn::Set(d, kExpNormal)))))) return ExpNormal<kCount>(d, x);
     }
-    for (int v = 0; v < kCount; ++v) x[v] = ExpFull(d, x[v]);
+    ExpFull<kCount>(d, x);
   });
 }
 

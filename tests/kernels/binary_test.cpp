@@ -127,6 +127,33 @@ TEST(Binary, PowExponentsWithShortcuts) {
   });
 }
 
+TEST(Binary, PowOfAllMagnitudes) {
+  const float inf = std::numeric_limits<float>::infinity();
+  std::mt19937 random(4);
+  std::uniform_real_distribution<double> unit(0, 1);
+  constexpr int64_t kCount = 4096;
+  std::vector<float> a(kCount), b(kCount), y(kCount);
+  for (int64_t i = 0; i < kCount; ++i) {
+    const double u = unit(random), v = unit(random) - 0.5;
+    switch (i % 4) {
+      case 0: a[i] = static_cast<float>(std::exp2(277 * u - 149)), b[i] = static_cast<float>(v * 2); break;  // any base, subnormal too
+      case 1: a[i] = static_cast<float>(1 + (u - 0.5) / 1000), b[i] = static_cast<float>(v * 1e5); break;    // logarithms near 0
+      case 2: a[i] = static_cast<float>(std::exp2(8 * u - 4)), b[i] = static_cast<float>(v * 120); break;    // overflow, subnormal powers
+      default: a[i] = static_cast<float>(std::floor(1 + 20 * u)), b[i] = static_cast<float>(std::floor(v * 9)); break;
+    }
+  }
+  test::for_each_target([&] {
+    run(K::kPow, DType::kFloat32, DType::kFloat32, {kCount}, {kCount}, a.data(), b.data(), y.data(), 500);
+    for (int64_t i = 0; i < kCount; ++i) {
+      const double expected = std::pow(static_cast<double>(a[i]), static_cast<double>(b[i]));
+      const auto rounded = static_cast<float>(expected);
+      if (y[i] == rounded) continue;
+      const double step = static_cast<double>(std::nextafter(rounded, inf)) - rounded;
+      EXPECT_LE(std::fabs(y[i] - expected), 0.51 * step) << a[i] << "^" << b[i] << " is " << y[i];
+    }
+  });
+}
+
 float from_bits(uint32_t bits) {
   float f;
   std::memcpy(&f, &bits, 4);
