@@ -348,6 +348,56 @@ TEST(Binary, IntegerDivisionByZeroIsReported) {
   integers<int8_t>(K::kFmod, {1}, {0}, Fault::kDivisionByZero);
 }
 
+/// Many numbers by one, as C++ divides: every pair of bytes, and of larger types numbers near powers of two and others.
+template <class T>
+void check_division() {
+  std::vector<T> numbers;
+  if constexpr (sizeof(T) == 1) {
+    for (int i = 0; i < 256; ++i) numbers.push_back(static_cast<T>(i));
+  } else {
+    std::mt19937_64 random(6);
+    for (size_t bit = 0; bit < sizeof(T) * 8; ++bit) {
+      const auto power = static_cast<T>(uint64_t{1} << bit), any = static_cast<T>(random() >> (63 - bit));
+      for (const T x : {power, any}) {
+        for (const int off : {-1, 0, 1}) {
+          numbers.push_back(static_cast<T>(static_cast<uint64_t>(x) + static_cast<uint64_t>(off)));
+          numbers.push_back(static_cast<T>(0 - static_cast<uint64_t>(numbers.back())));
+        }
+      }
+    }
+  }
+  const auto count = static_cast<int64_t>(numbers.size());
+  std::vector<T> y(numbers.size());
+  for (const T b : numbers) {
+    if (b == 0) continue;
+    for (const K kind : {K::kDiv, K::kMod, K::kFmod}) {
+      EXPECT_EQ(run(kind, dtype_of<T>, dtype_of<T>, {count}, {1}, numbers.data(), &b, y.data(), count), Fault::kNone);
+      for (size_t i = 0; i < numbers.size(); ++i) {
+        const T a = numbers[i];
+        const bool wraps = std::is_signed_v<T> && b == static_cast<T>(-1);
+        const T quotient = wraps ? static_cast<T>(0 - static_cast<uint64_t>(a)) : static_cast<T>(a / b);
+        T rest = wraps ? T(0) : static_cast<T>(a % b);
+        if (kind == K::kMod && rest != 0 && (rest < 0) != (b < 0)) rest = static_cast<T>(rest + b);
+        ASSERT_EQ(y[i], kind == K::kDiv ? quotient : rest) << +a << " by " << +b << ", kind " << int(kind);
+      }
+    }
+  }
+  const T zero = 0;
+  for (const K kind : {K::kDiv, K::kMod, K::kFmod}) {
+    EXPECT_EQ(run(kind, dtype_of<T>, dtype_of<T>, {count}, {1}, numbers.data(), &zero, y.data(), count), Fault::kDivisionByZero);
+  }
+}
+TEST(Binary, ManyIntegersByOne) {
+  check_division<int8_t>();
+  check_division<uint8_t>();
+  check_division<int16_t>();
+  check_division<uint16_t>();
+  check_division<int32_t>();
+  check_division<uint32_t>();
+  check_division<int64_t>();
+  check_division<uint64_t>();
+}
+
 TEST(Binary, PowOfMixedTypes) {
   const int32_t base[] = {4, 9, -2};
   const float exponent[] = {0.5f, 0.5f, 3.0f};
