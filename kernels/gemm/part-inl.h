@@ -44,6 +44,14 @@ HWY_NOINLINE RowsOf<T> TakeRows(const GemmParams& p, const void* a, int64_t from
     }
     return result;
   }
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (p.a_k == 1) {
+      for (int64_t k = 0; k < p.k; k += kBlockDepth, packed += result.block) {
+        LoadRows(p.dtype, a, from + begin * p.a_m + k, p.a_m, end - begin, std::min(kBlockDepth, p.k - k), packed, kRowStride);
+      }
+      return result;
+    }
+  }
   for (int64_t r = begin; r < end; ++r, packed += kRowStride) {
     T* to = packed;
     for (int64_t k = 0; k < p.k; k += kBlockDepth, to += result.block) {
@@ -123,7 +131,7 @@ class Finisher {
   HWY_NOINLINE void End(int64_t skip = 0) {
     if (direct_) return;
     if (p_.tile != nullptr) p_.tile(p_.tile_alpha, p_.tile_beta, out_, out_, rows_ * kPanel);
-    for (int64_t r = 0; r < rows_; ++r) StoreRow(p_.dtype, out_ + r * kPanel + skip, columns_ - skip, c_, at_ + r * p_.c_m + skip);
+    StoreRows(p_.dtype, out_ + skip, kPanel, rows_, columns_ - skip, c_, at_ + skip, p_.c_m);
   }
 
   /// Makes the next Begin..End go through the tile buffer even where C could be written directly.
