@@ -184,20 +184,30 @@ template <PoolKind kKind, class T>
 class Lines {
  public:
   Lines(const PoolParams& p, const Dims3& d, const Call& call)
-      : p_(p), d_(d), columns_(reinterpret_cast<T*>(call.scratch)), scale_(columns_ + d_.out[2]), line_(scale_ + d_.out[2]) {
-    Fill(line_, pool_line_bytes(p) / static_cast<int64_t>(sizeof(T)) - 2 * d_.out[2], Outside<kKind, T>());
+      : p_(p),
+        d_(d),
+        columns_(reinterpret_cast<T*>(call.scratch)),
+        scale_(columns_ + d_.out[2]),
+        lines_(scale_ + d_.out[2]),
+        length_(pool_line_bytes(p) / static_cast<int64_t>(2 * sizeof(T)) - d_.out[2]) {
+    Fill(lines_, 2 * length_, Outside<kKind, T>());
     for (int64_t o = 0; kKind == PoolKind::kAverage && o < d_.out[2]; ++o) {
       const Taps3 xs(d_, 2, o);
       columns_[o] = static_cast<T>(p.count_include_pad ? xs.padded : xs.end - xs.begin);
     }
   }
 
-  /// Output rows [begin, end) of a plane.
+  /// Output rows [begin, end) of a plane. A line is read when the next one has been written: vectors of one that are written a moment ago,
+  /// at other places than they are read from, would have to reach the cache first.
   void Rows(const T* plane, T* dst, int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      [[maybe_unused]] const int64_t size = JoinWindow<kKind, T>(p_, d_, plane, line_, row);
-      if constexpr (kKind == PoolKind::kAverage) Scale(size);
-      ReduceLine<kKind, T>(d_, line_, scale_, dst + row * d_.out[2]);
+    int64_t before = 0;
+    for (int64_t row = begin; row <= end; ++row) {
+      const int64_t size = row < end ? JoinWindow<kKind, T>(p_, d_, plane, lines_ + row % 2 * length_, row) : 0;
+      if (row > begin) {
+        if constexpr (kKind == PoolKind::kAverage) Scale(before);
+        ReduceLine<kKind, T>(d_, lines_ + (row - 1) % 2 * length_, scale_, dst + (row - 1) * d_.out[2]);
+      }
+      before = size;
     }
   }
 
@@ -212,7 +222,8 @@ class Lines {
   const PoolParams& p_;
   const Dims3& d_;
   T *columns_, *scale_;  ///< of averages
-  T* line_;
+  T* lines_;  ///< two
+  int64_t length_;
   int64_t scaled_ = -1;
 };
 
