@@ -47,6 +47,8 @@ HWY_INLINE void JoinRows(const T* const* src, int count, T* line, int64_t n) {
       for (int v = 0; v < kSide; ++v) acc[v] = Join<kKind>(d, acc[v], hn::LoadU(d, src[r] + i + v * lanes));
     }
     for (int v = 0; v < kSide; ++v) hn::StoreU(acc[v], d, line + i + v * lanes);
+    const int64_t left = n - i - kSide * lanes;
+    if (left > lanes && left < kSide * lanes && src[0] != line) i -= kSide * lanes - left;  // several vectors are left: over those before
   }
   for (; i < n; i += lanes) {
     // The last vector overlaps the one before, where that does not join elements twice.
