@@ -224,7 +224,7 @@ class Lines {
   const PoolParams& p_;
   const Dims3& d_;
   T *columns_, *scale_;  ///< of averages
-  T* lines_;  ///< two
+  T* lines_;             ///< two
   int64_t length_;
   int64_t scaled_ = -1;
 };
