@@ -109,8 +109,8 @@ void ModTile2(const float* pa, int64_t sa, const float* pb, int64_t sb, float* d
   });
 }
 
-/// 2^(b log2 a) in double for positive normal a and any finite b, off from what pow() gives by rare last bits: the logarithm is off by at most
-/// 2^-45 of itself, the power by 2^-34. Minimax fits, as in math-inl.h.
+/// 2^(b log2 a) in double for positive normal a and any finite b, off from what pow() gives by rare last bits: the logarithm is off by at
+/// most 2^-45 of itself, the power by 2^-34. Minimax fits, by Remez' exchange.
 template <class D, class V>
 HWY_INLINE V PowNormal(D df, V a, V b) {
   const hn::RebindToSigned<D> di;
@@ -129,8 +129,8 @@ HWY_INLINE V PowNormal(D df, V a, V b) {
     log = hn::MulAdd(log, z, C(0x1.2776c29d59da6p-1));
     log = hn::MulAdd(log, z, C(0x1.ec709dc52ef68p-1));
     log = hn::MulAdd(log, z, C(0x1.71547652b8265p+1));
-    // What is beyond these bounds is infinity or 0 as a float. Added to `large`, a number is rounded to a whole one, n, and n + 1023, which is
-    // the exponent of 2^n, is in the sum's low bits.
+    // What is beyond these bounds is infinity or 0 as a float. Added to `large`, a number is rounded to a whole one, n, and n + 1023, which
+    // is the exponent of 2^n, is in the sum's low bits.
     const VD y = hn::Mul(hn::PromoteTo(d, b2), hn::MulAdd(log, s, hn::PromoteTo(d, e2)));
     const VD bounded = hn::Min(hn::Max(y, C(-200)), C(200)), large = C(0x1.8p52 + 1023);
     const VD sum = hn::Add(bounded, large), r = hn::Sub(bounded, hn::Sub(sum, large));

@@ -208,8 +208,9 @@ T ExpAndNeighbours(const T* src, Row<T>& row, size_t n, const Row<T>& before, co
 template <class T>
 void LongRows(const SoftmaxParams& p, const T* src, T* dst, int64_t rows) {
   const size_t n = static_cast<size_t>(p.n);
+  if (rows <= 0) return;
   if (p.kind == SoftmaxKind::kSoftmax) {
-    Row<T> before{nullptr, 0, 1}, row{dst, MaxOf(src, n), 1};
+    Row<T> before{dst, 0, 1}, row{dst, MaxOf(src, n), 1};
     for (int64_t r = 0; r < rows; ++r, src += p.n) {
       const auto step = r > 0 ? ExpAndNeighbours<true, T> : ExpAndNeighbours<false, T>;
       const T largest = step(src, row, n, before, r + 1 < rows ? src + n : src);

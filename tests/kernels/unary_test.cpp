@@ -173,7 +173,8 @@ TEST(Unary, SpecialValues) {
   const Special specials[] = {
       // clang-format off
       {K::kExp, kInf, kInf}, {K::kExp, -kInf, 0}, {K::kExp, 89, kInf}, {K::kExp, -110, 0}, {K::kExp, 0, 1},
-      {K::kExp, -100, std::exp(-100.0f)}, {K::kExp, 88.5f, std::exp(88.5f)}, {K::kExp, -87.5f, std::exp(-87.5f)}, {K::kLog, 0, -kInf}, {K::kLog, -1, kNaN}, {K::kLog, kInf, kInf}, {K::kLog, -0.0f, -kInf},
+      {K::kExp, -100, std::exp(-100.0f)}, {K::kExp, 88.5f, std::exp(88.5f)}, {K::kExp, -87.5f, std::exp(-87.5f)},
+      {K::kLog, 0, -kInf}, {K::kLog, -1, kNaN}, {K::kLog, kInf, kInf}, {K::kLog, -0.0f, -kInf},
       {K::kLog, 1, 0}, {K::kLog, -kInf, kNaN}, {K::kTanh, kInf, 1}, {K::kTanh, -kInf, -1}, {K::kTanh, 0, 0}, {K::kErf, kInf, 1},
       {K::kErf, -kInf, -1}, {K::kSigmoid, kInf, 1}, {K::kSigmoid, -kInf, 0}, {K::kSigmoid, 0, 0.5f}, {K::kRelu, -kInf, 0},
       {K::kRelu, kInf, kInf}, {K::kSoftplus, kInf, kInf}, {K::kSoftplus, -kInf, 0}, {K::kSqrt, -1, kNaN}, {K::kReciprocal, 0, kInf},
