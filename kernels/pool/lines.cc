@@ -48,7 +48,7 @@ HWY_INLINE void JoinRows(const T* const* src, int count, T* line, int64_t n) {
     }
     for (int v = 0; v < kSide; ++v) hn::StoreU(acc[v], d, line + i + v * lanes);
     const int64_t left = n - i - kSide * lanes;
-    if (left > lanes && left < kSide * lanes && src[0] != line) i -= kSide * lanes - left;  // several vectors are left: over those before
+    if (left > 2 * lanes && left < kSide * lanes && src[0] != line) i -= kSide * lanes - left;  // over vectors before
   }
   for (; i < n; i += lanes) {
     // The last vector overlaps the one before, where that does not join elements twice.
@@ -199,21 +199,25 @@ class Lines {
     }
   }
 
-  /// Output rows [begin, end) of a plane. A line is read when the next one has been written: vectors of one that are written a moment ago,
-  /// at other places than they are read from, would have to reach the cache first.
+  /// Output rows [begin, end) of a plane.
   void Rows(const T* plane, T* dst, int64_t begin, int64_t end) {
-    int64_t before = 0;
-    for (int64_t row = begin; row <= end; ++row) {
-      const int64_t size = row < end ? JoinWindow<kKind, T>(p_, d_, plane, lines_ + row % 2 * length_, row) : 0;
-      if (row > begin) {
-        if constexpr (kKind == PoolKind::kAverage) Scale(before);
-        ReduceLine<kKind, T>(d_, lines_ + (row - 1) % 2 * length_, scale_, dst + (row - 1) * d_.out[2]);
-      }
-      before = size;
+    int64_t sizes[2] = {};
+    for (int64_t row = begin; row < end + kLate; ++row) {
+      if (row < end) sizes[row % 2] = JoinWindow<kKind, T>(p_, d_, plane, Line(row), row);
+      const int64_t ready = row - kLate;
+      if (ready < begin) continue;
+      if constexpr (kKind == PoolKind::kAverage) Scale(sizes[ready % 2]);
+      ReduceLine<kKind, T>(d_, Line(ready), scale_, dst + ready * d_.out[2]);
     }
   }
 
  private:
+  // Vectors of whole cache lines, written a moment ago at other places than they are read from, have to reach the cache first: such a line
+  // is read when the next one has been written.
+  static constexpr int64_t kLate = HWY_TARGET <= HWY_AVX3 ? 1 : 0;
+
+  T* Line(int64_t row) const { return lines_ + row % (1 + kLate) * length_; }
+
   /// scale[o] = 1 / (rows * columns[o])
   HWY_NOINLINE void Scale(int64_t rows) {
     if (rows == scaled_) return;
