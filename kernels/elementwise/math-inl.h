@@ -44,8 +44,8 @@ struct Power {
       biased[v] = hn::BitCast(DI(), sum);
       n[v] = hn::Sub(sum, large);
     });
-    // exp(x) = 2^n 2^r with |r| <= 1/2. That the product is not rounded is what keeps r's digits; where it would be, n has few enough of its
-    // own for a product with a short ln 2 to have no need to.
+    // exp(x) = 2^n 2^r with |r| <= 1/2. That the product is not rounded is what keeps r's digits; where it would be, n has few enough of
+    // its own for a product with a short ln 2 to have no need to.
     constexpr bool kFused = HWY_NATIVE_FMA != 0;
     Each([&](int v) HWY_ATTR {
       if constexpr (kFused || !kExact) {
