@@ -1,4 +1,5 @@
 // Binary functions for every dtype but the vector ones. Where signedness does not matter the unsigned type of the size is used.
+#include <bit>
 #include <cmath>
 #include <type_traits>
 
@@ -22,6 +23,13 @@ void rows(const BinaryParams& p, const Call& call, Range range, F f, bool swap =
       for (int64_t i = 0; i < n; ++i) dst[i] = f(a[i], b[i]);
     } else if (sa) {
       const T y = b[0];
+      if constexpr (requires { f.by(y); }) {
+        if (n >= F::kMany) {
+          const auto known = f.by(y);
+          for (int64_t i = 0; i < n; ++i) dst[i] = known(a[i]);
+          return;
+        }
+      }
       for (int64_t i = 0; i < n; ++i) dst[i] = f(a[i], y);
     } else {
       const T x = a[0];
@@ -55,32 +63,73 @@ bool wrapping(const BinaryParams& p, const Call& c, Range r) {
   }
 }
 
+/// n / d by a multiplication, as T. Granlund and Montgomery, Division by Invariant Integers using Multiplication, figure 4.1: the factor is
+/// that of 2^N (2^l - d) / d rounded up with the least l for which 2^l >= d, and its bit N is added apart.
+template <class U>
+struct Inverse {
+  using W = std::conditional_t<sizeof(U) == 8, unsigned __int128, uint64_t>;
+  static constexpr int kBits = sizeof(U) * 8;
+  U factor = 0;
+  int first = 0, second = 0;
+  explicit Inverse(U d) {  // of d > 0
+    const int l = std::bit_width(static_cast<U>(d - 1));
+    factor = static_cast<U>((((W(1) << l) - d) << kBits) / d + 1);
+    first = l > 0 ? 1 : 0, second = l > 0 ? l - 1 : 0;
+  }
+  U operator()(U n) const {
+    const U high = static_cast<U>((W(factor) * n) >> kBits);
+    return static_cast<U>(high + static_cast<U>(static_cast<U>(n - high) >> first)) >> second;
+  }
+};
+
+enum class Part : uint8_t { kQuotient, kRemainder, kFloorRemainder };  // towards zero; the last with the divisor's sign
+
+/// Division of integers. The quotient by 0 is reported and 0, that by -1 wraps.
+template <class T, Part kPart>
+struct Division {
+  using U = std::make_unsigned_t<T>;
+  using C = std::conditional_t<(sizeof(T) > 4), uint64_t, uint32_t>;  // what is computed in
+  static constexpr int64_t kMany = 16;                                // quotients by one divisor that are worth finding its inverse
+  Fault* fault;
+
+  static T Rest(T m, T b) {
+    if constexpr (kPart == Part::kFloorRemainder && std::is_signed_v<T>) {
+      const T other_side = static_cast<T>(-static_cast<T>((m != 0) & ((m ^ b) < 0)));  // all bits, or none: no branch could be foreseen
+      return static_cast<T>(m + (b & other_side));
+    }
+    return m;
+  }
+  T operator()(T a, T b) const {
+    if (b == 0) return fault->report(Fault::kDivisionByZero, 0, 0, 1), T(0);
+    if constexpr (std::is_signed_v<T>) {
+      if (b == T(-1)) return kPart == Part::kQuotient ? static_cast<T>(U(0) - static_cast<U>(a)) : T(0);
+    }
+    if constexpr (kPart == Part::kQuotient) return static_cast<T>(a / b);
+    else return Rest(static_cast<T>(a % b), b);
+  }
+  /// The division by b alone.
+  auto by(T b) const {
+    if (b == 0) fault->report(Fault::kDivisionByZero, 0, 0, 1);
+    const auto magnitude = [](T x) { return x < T(0) ? C(0) - static_cast<C>(x) : static_cast<C>(x); };
+    return [b, size = magnitude(b), inverse = Inverse<C>(b == 0 ? C(1) : magnitude(b)), magnitude](T a) -> T {
+      const C n = magnitude(a), q = inverse(n);
+      if constexpr (kPart == Part::kQuotient) {
+        return b == 0 ? T(0) : static_cast<T>((a < T(0)) != (b < T(0)) ? C(0) - q : q);
+      } else {
+        const C m = n - q * size;
+        return b == 0 ? T(0) : Rest(static_cast<T>(a < T(0) ? C(0) - m : m), b);
+      }
+    };
+  }
+};
+
 template <class T>
 void integers(const BinaryParams& p, const Call& c, Range r) {
   using U = std::make_unsigned_t<T>;
-  Fault* fault = c.fault;
-  const auto divide = [fault](T a, T b) -> T {
-    if (b == 0) return fault->report(Fault::kDivisionByZero, 0, 0, 1), T(0);
-    if constexpr (std::is_signed_v<T>) {
-      if (b == T(-1)) return static_cast<T>(U(0) - static_cast<U>(a));
-    }
-    return static_cast<T>(a / b);
-  };
-  const auto remainder = [fault](T a, T b) -> T {
-    if (b == 0) return fault->report(Fault::kDivisionByZero, 0, 0, 1), T(0);
-    if constexpr (std::is_signed_v<T>) {
-      if (b == T(-1)) return T(0);
-    }
-    return static_cast<T>(a % b);
-  };
   switch (p.kind) {
-    case BinaryKind::kDiv: return rows<T, T>(p, c, r, divide);
-    case BinaryKind::kFmod: return rows<T, T>(p, c, r, remainder);
-    case BinaryKind::kMod:
-      return rows<T, T>(p, c, r, [remainder](T a, T b) -> T {
-        const T m = remainder(a, b);
-        return m != 0 && (m < T(0)) != (b < T(0)) ? static_cast<T>(m + b) : m;
-      });
+    case BinaryKind::kDiv: return rows<T, T>(p, c, r, Division<T, Part::kQuotient>{c.fault});
+    case BinaryKind::kFmod: return rows<T, T>(p, c, r, Division<T, Part::kRemainder>{c.fault});
+    case BinaryKind::kMod: return rows<T, T>(p, c, r, Division<T, Part::kFloorRemainder>{c.fault});
     case BinaryKind::kMax: return rows<T, T>(p, c, r, [](T a, T b) { return a > b ? a : b; });
     case BinaryKind::kMin: return rows<T, T>(p, c, r, [](T a, T b) { return a < b ? a : b; });
     case BinaryKind::kPRelu:

@@ -23,126 +23,184 @@ HWY_INLINE V Bound(D d, V x, float low, float high) {
   return AtLeast(hn::Set(d, low), AtMost(hn::Set(d, high), x));
 }
 
-/// 2^n, n in [-126, 127].
-template <class D, class VI>
-HWY_INLINE hn::Vec<D> PowerOfTwo(D d, VI n) {
-  const hn::RebindToSigned<D> di;
-  return hn::BitCast(d, hn::Add(hn::ShiftLeft<23>(n), hn::Set(di, 127 << 23)));
-}
-
-/// exp(x) = 2^n (1 + gain) with n whole and |gain| < 0.42, for |x| < 2^20. `kExact`: gain is off by at most 1.1 of its own ULP; else exp(x)
-/// by |x| + 2.
-template <bool kExact, class D>
+/// exp(x), or exp(-x) when `kNegative`, = 2^n (1 + gain) with n whole and |gain| < 0.42, for |x| < 2^20. `kExact`: gain is off by at most
+/// 1.1 of its own ULP; else the exponential by |x| + 2. NaN gives NaN, in q and r. Of several vectors each step is taken for all before the
+/// next: the steps are a long chain, and the processor sees only so much of it ahead.
+template <bool kExact, class D, int kVectors = 1, bool kNegative = false>
 struct Power {
   using V = hn::Vec<D>;
-  V n, q, r;                             // gain = q r
-  hn::Vec<hn::RebindToSigned<D>> whole;  // n in the low 9 bits, as a signed number; anything above
+  using DI = hn::RebindToSigned<D>;
+  static constexpr int kBias = 127;  // of a float's exponent
+  static constexpr float kSign = kNegative ? -1 : 1;
+  V n[kVectors], q[kVectors], r[kVectors];  // gain = q r
+  hn::Vec<DI> biased[kVectors];             // n + kBias in the low 9 bits, as a signed number; anything above
 
-  HWY_INLINE Power(D d, V x) {
+  HWY_INLINE Power(D d, V x) : Power(d, &x) {}
+  HWY_INLINE Power(D d, const V* x) {
     // Added to a float of this size, all that is not whole is rounded away, and the sum's low bits are the whole number.
-    const V large = hn::Set(d, 12582912.0f), log2e = hn::Set(d, 0x1.715476p+0f);
-    const V sum = hn::MulAdd(x, log2e, large);
-    whole = hn::BitCast(hn::RebindToSigned<D>(), sum);
-    n = hn::Sub(sum, large);
-    // exp(x) = 2^n 2^r with |r| <= 1/2. That the product is not rounded is what keeps r's digits; where it would be, n has few enough of its own
-    // for a product with a short ln 2 to have no need to.
+    const V large = hn::Set(d, 12582912.0f + kBias), log2e = hn::Set(d, kSign * 0x1.715476p+0f);
+    Each([&](int v) HWY_ATTR {
+      const V sum = hn::MulAdd(x[v], log2e, large);
+      biased[v] = hn::BitCast(DI(), sum);
+      n[v] = hn::Sub(sum, large);
+    });
+    // exp(x) = 2^n 2^r with |r| <= 1/2. That the product is not rounded is what keeps r's digits; where it would be, n has few enough of
+    // its own for a product with a short ln 2 to have no need to.
     constexpr bool kFused = HWY_NATIVE_FMA != 0;
-    if constexpr (kFused || !kExact) {
-      r = hn::MulSub(x, log2e, n);
-    } else {
-      r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x));
-      r = hn::Mul(r, log2e);
+    Each([&](int v) HWY_ATTR {
+      if constexpr (kFused || !kExact) {
+        r[v] = hn::MulSub(x[v], log2e, n[v]);
+      } else {
+        r[v] = hn::NegMulAdd(n[v], hn::Set(d, kSign * -2.12194440e-4f), hn::NegMulAdd(n[v], hn::Set(d, kSign * 0.693359375f), x[v]));
+        r[v] = hn::Mul(r[v], log2e);
+      }
+    });
+    if constexpr (kExact && kFused) {
+      Each([&](int v) HWY_ATTR { r[v] = hn::MulAdd(x[v], hn::Set(d, kSign * 0x1.4ae0cp-26f), r[v]); });  // what log2e lacks
     }
     // (2^r - 1) / r, or 2^r at the last step.
     if constexpr (kExact) {
-      if constexpr (kFused) r = hn::MulAdd(x, hn::Set(d, 0x1.4ae0cp-26f), r);  // what log2e lacks
-      q = hn::MulAdd(hn::Set(d, 0x1.42ed84p-13f), r, hn::Set(d, 0x1.5ef3c8p-10f));
-      q = hn::MulAdd(q, r, hn::Set(d, 0x1.3b2bb6p-7f));
-      q = hn::MulAdd(q, r, hn::Set(d, 0x1.c6afap-5f));
-      q = hn::MulAdd(q, r, hn::Set(d, 0x1.ebfbdep-3f));
-      q = hn::MulAdd(q, r, hn::Set(d, 0x1.62e43p-1f));
+      Each([&](int v) HWY_ATTR { q[v] = hn::MulAdd(hn::Set(d, 0x1.42ed84p-13f), r[v], hn::Set(d, 0x1.5ef3c8p-10f)); });
+      Times(d, 0x1.3b2bb6p-7f);
+      Times(d, 0x1.c6afap-5f);
+      Times(d, 0x1.ebfbdep-3f);
+      Times(d, 0x1.62e43p-1f);
     } else {
-      q = hn::MulAdd(hn::Set(d, 0x1.5bba14p-10f), r, hn::Set(d, 0x1.3cea88p-7f));
-      q = hn::MulAdd(q, r, hn::Set(d, 0x1.c6b752p-5f));
-      q = hn::MulAdd(q, r, hn::Set(d, 0x1.ebf9bcp-3f));
-      q = hn::MulAdd(q, r, hn::Set(d, 0x1.62e42ap-1f));
+      Each([&](int v) HWY_ATTR { q[v] = hn::MulAdd(hn::Set(d, 0x1.5bba14p-10f), r[v], hn::Set(d, 0x1.3cea88p-7f)); });
+      Times(d, 0x1.c6b752p-5f);
+      Times(d, 0x1.ebf9bcp-3f);
+      Times(d, 0x1.62e42ap-1f);
     }
   }
-  /// exp(x) where n is in [-126, 127].
-  HWY_INLINE V Value(D d) const {
-    const V p = hn::MulAdd(q, r, hn::Set(d, 1.0f));
+  /// 1 + gain.
+  HWY_INLINE V OneAndGain(D d, int v = 0) const { return hn::MulAdd(q[v], r[v], hn::Set(d, 1.0f)); }
+  /// 2^n for n in [-127, 128]; at these ends 0 and infinity.
+  HWY_INLINE V Scale(D d, int v = 0) const { return hn::BitCast(d, hn::ShiftLeft<23>(biased[v])); }
+  /// exp(x) where n is in [-127, 128]; at these ends 0 and infinity, but for targets with an instruction that knows better.
+  HWY_INLINE V Value(D d, int v = 0) const {
 #if HWY_TARGET <= HWY_AVX3
-    return V{_mm512_scalef_ps(p.raw, n.raw)};  // one instruction that Highway does not have
+    return V{_mm512_scalef_ps(OneAndGain(d, v).raw, n[v].raw)};  // one instruction that Highway does not have
 #else
-    return hn::Mul(p, PowerOfTwo(d, whole));
+    return hn::Mul(OneAndGain(d, v), Scale(d, v));
 #endif
+  }
+
+ private:
+  template <class F>
+  HWY_INLINE static void Each(F f) {
+    for (int v = 0; v < kVectors; ++v) f(v);
+  }
+  HWY_INLINE void Times(D d, float c) {
+    Each([&](int v) HWY_ATTR { q[v] = hn::MulAdd(q[v], r[v], hn::Set(d, c)); });
   }
 };
 
-/// exp(x), at most 2 ULP, subnormal results included.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V ExpFull(D d, V x) {
-  const Power<true, D> power(d, Bound(d, x, -104.0f, 89.0f));
+/// x = exp(x), at most 2 ULP, subnormal results included.
+template <int kVectors, class D>
+HWY_INLINE void ExpFull(D d, hn::Vec<D>* x) {
+  for (int v = 0; v < kVectors; ++v) x[v] = Bound(d, x[v], -104.0f, 89.0f);
+  const Power<true, D, kVectors> power(d, x);
+  for (int v = 0; v < kVectors; ++v) {
 #if HWY_TARGET <= HWY_AVX3
-  return power.Value(d);
+    x[v] = power.Value(d, v);
 #else
-  const V p = hn::MulAdd(power.q, power.r, hn::Set(d, 1.0f));
-  const auto whole = hn::ShiftRight<23>(hn::ShiftLeft<23>(power.whole)), half = hn::ShiftRight<1>(whole);
-  return hn::Mul(hn::Mul(p, PowerOfTwo(d, half)), PowerOfTwo(d, hn::Sub(whole, half)));
+    // 2^n in two factors, n + 127 = half + rest.
+    const typename Power<true, D>::DI di;
+    const auto biased = hn::ShiftRight<23>(hn::ShiftLeft<23>(power.biased[v]));
+    const auto half = hn::ShiftRight<1>(biased), rest = hn::Sub(biased, half);
+    const auto factor = [&](auto n) HWY_ATTR { return hn::BitCast(d, hn::ShiftLeft<23>(n)); };
+    x[v] = hn::Mul(hn::Mul(power.OneAndGain(d, v), factor(hn::Add(half, hn::Set(di, 64)))), factor(hn::Add(rest, hn::Set(di, 63))));
+#endif
+  }
+}
+
+/// ExpFull for |x| <= kExpNormal, bit by bit: products with powers of two are exact.
+constexpr float kExpNormal = 87.0f;
+template <int kVectors, class D>
+HWY_INLINE void ExpNormal(D d, hn::Vec<D>* x) {
+  const Power<true, D, kVectors> power(d, x);
+  for (int v = 0; v < kVectors; ++v) x[v] = power.Value(d, v);
+}
+
+/// Exponents of 2^-127 and less, whose power is to be 0: what is below the bound has the bound's.
+constexpr float kExpUnderflow = -88.0f;
+
+/// x = exp(x) for x <= 88, at most 2 ULP; results below 2^-126 may be 0, and those below 2^-127 are.
+template <int kVectors, class D>
+HWY_INLINE void ExpFast(D d, hn::Vec<D>* x) {
+#if HWY_TARGET <= HWY_AVX3
+  const auto low = hn::Set(d, -87.3f);
+  for (int v = 0; v < kVectors; ++v) x[v] = hn::IfThenZeroElse(hn::Lt(x[v], low), Power<true, D>(d, AtLeast(low, x[v])).Value(d));
+#else
+  for (int v = 0; v < kVectors; ++v) x[v] = AtLeast(hn::Set(d, kExpUnderflow), x[v]);
+  const Power<true, D, kVectors> power(d, x);
+  for (int v = 0; v < kVectors; ++v) x[v] = power.Value(d, v);
 #endif
 }
-
-/// exp(x) for x <= 88, at most 2 ULP; results below 2^-126 are 0.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpFast(D d, V x) {
-  const V low = hn::Set(d, -87.3f);
-  return hn::IfThenZeroElse(hn::Lt(x, low), Power<true, D>(d, AtLeast(low, x)).Value(d));
+  ExpFast<1>(d, &x);
+  return x;
 }
 
-/// exp(x) for x <= 0, off by at most |x| + 2 ULP; 0 below -86. Of such terms none matters to their sum beside the largest, 1, by more than
+/// exp(x) for x <= 0, off by at most |x| + 2 ULP; 0 below -88. Of such terms none matters to their sum beside the largest, 1, by more than
 /// its last bit.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpOfGap(D d, V x) {
-  const auto tiny = hn::Lt(x, hn::Set(d, -86.0f));
-  return hn::IfThenZeroElse(tiny, Power<false, D>(d, x).Value(d));
+#if HWY_TARGET <= HWY_AVX3
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -86.0f)), Power<false, D>(d, x).Value(d));
+#else
+  return Power<false, D>(d, AtLeast(hn::Set(d, kExpUnderflow), x)).Value(d);
+#endif
 }
 
 /// exp(x) - 1 for x <= 88, at most 3 ULP.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ExpMinusOne(D d, V x) {
   const Power<true, D> power(d, Bound(d, x, -87.0f, 88.0f));
-  const V scale = PowerOfTwo(d, power.whole);
-  return hn::MulAdd(scale, hn::Mul(power.q, power.r), hn::Sub(scale, hn::Set(d, 1.0f)));
+  const V scale = power.Scale(d);
+  return hn::MulAdd(scale, hn::Mul(power.q[0], power.r[0]), hn::Sub(scale, hn::Set(d, 1.0f)));
 }
 
-/// 1 + exp(x); from x = 89 on infinity.
+/// 1 + exp(x), or 1 + exp(-x), of a few vectors; from the exponent 89 on infinity.
+template <int kVectors, bool kNegative, class D>
+HWY_INLINE void OneAndExp(D d, hn::Vec<D>* x) {
+  for (int v = 0; v < kVectors; ++v) x[v] = kNegative ? Bound(d, x[v], -89.0f, 87.0f) : Bound(d, x[v], -87.0f, 89.0f);
+  const Power<true, D, kVectors, kNegative> power(d, x);
+  for (int v = 0; v < kVectors; ++v) {
+#if HWY_TARGET <= HWY_AVX3
+    x[v] = hn::Add(hn::Set(d, 1.0f), power.Value(d, v));
+#else
+    x[v] = hn::MulAdd(power.OneAndGain(d, v), power.Scale(d, v), hn::Set(d, 1.0f));
+#endif
+  }
+}
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V OneAndExp(D d, V x) {
-  return hn::Add(hn::Set(d, 1.0f), Power<true, D>(d, Bound(d, x, -87.0f, 89.0f)).Value(d));
+  OneAndExp<1, false>(d, &x);
+  return x;
 }
 
-/// 1 / (1 + exp(-x)), at most 3 ULP where the result is normal, else 0.
-template <class D, class V = hn::Vec<D>>
-HWY_INLINE V SigmoidFast(D d, V x) {
-  return hn::Div(hn::Set(d, 1.0f), OneAndExp(d, hn::Neg(x)));
+/// x = 1 / (1 + exp(-x)), at most 3 ULP where the result is normal, else 0.
+template <int kVectors, class D>
+HWY_INLINE void SigmoidFast(D d, hn::Vec<D>* x) {
+  OneAndExp<kVectors, true>(d, x);
+  for (int v = 0; v < kVectors; ++v) x[v] = hn::Div(hn::Set(d, 1.0f), x[v]);
 }
 
 /// At most 6 ULP; exactly +-1 from |x| about 9 on.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V TanhFast(D d, V x) {
-  const V a = AtMost(hn::Set(d, 9.02f), hn::Abs(x)), y = hn::Mul(a, a);
-  V p = hn::Set(d, -8.43603819070636e-14f);
-  p = hn::MulAdd(p, y, hn::Set(d, 5.2577747711168854e-11f));
-  p = hn::MulAdd(p, y, hn::Set(d, -2.018395761638203e-08f));
-  p = hn::MulAdd(p, y, hn::Set(d, 1.1144252312078606e-05f));
-  p = hn::MulAdd(p, y, hn::Set(d, 0.003103001043200493f));
-  p = hn::MulAdd(p, y, hn::Set(d, 0.13083156943321228f));
-  p = hn::MulAdd(p, y, hn::Set(d, 1.0f));
-  V q = hn::Set(d, 0.0002544750750530511f);
-  q = hn::MulAdd(q, y, hn::Set(d, 0.024491379037499428f));
-  q = hn::MulAdd(q, y, hn::Set(d, 0.4641648232936859f));
-  q = hn::MulAdd(q, y, hn::Set(d, 1.0f));
-  return hn::CopySignToAbs(AtMost(hn::Set(d, 1.0f), hn::Div(hn::Mul(a, p), q)), x);
+  const V t = Bound(d, x, -9.02f, 9.02f), y = hn::Mul(t, t);
+  V p = hn::MulAdd(hn::Set(d, 0x1.192356p-6f), y, hn::Set(d, 0x1.a84a7cp+4f));
+  p = hn::MulAdd(p, y, hn::Set(d, 0x1.19571p+12f));
+  p = hn::MulAdd(p, y, hn::Set(d, 0x1.50aae2p+17f));
+  p = hn::MulAdd(p, y, hn::Set(d, 0x1.3a8812p+20f));
+  V q = hn::Add(y, hn::Set(d, 0x1.a6f7e2p+8f));
+  q = hn::MulAdd(q, y, hn::Set(d, 0x1.046486p+15f));
+  q = hn::MulAdd(q, y, hn::Set(d, 0x1.25dabep+19f));
+  q = hn::MulAdd(q, y, hn::Set(d, 0x1.3a8812p+20f));
+  return Bound(d, hn::Div(hn::Mul(t, p), q), -1.0f, 1.0f);
 }
 
 /// At most 7 ULP; exactly +-1 from |x| about 3.93 on.

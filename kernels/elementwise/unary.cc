@@ -39,7 +39,6 @@ TENON_VECTOR(Ceil, hn::Ceil(x))
 TENON_VECTOR(Celu, hn::IfThenElse(hn::Lt(x, S(0)), hn::Mul(S(alpha), ExpMinusOne(d, hn::Div(x, S(alpha)))), x))
 TENON_VECTOR(Elu, hn::IfThenElse(hn::Lt(x, S(0)), hn::Mul(S(alpha), ExpMinusOne(d, x)), x))
 TENON_VECTOR(Erf, ErfFast(d, x))
-TENON_VECTOR(Exp, ExpFull(d, x))
 TENON_VECTOR(Floor, hn::Floor(x))
 TENON_VECTOR(Gelu, GeluErfFast(d, x))
 TENON_VECTOR(GeluTanh, GeluTanhFast(d, x))
@@ -53,7 +52,6 @@ TENON_VECTOR(Round, hn::Round(x))
 TENON_VECTOR(Selu, hn::Mul(S(beta), hn::IfThenElse(hn::Gt(x, S(0)), x, hn::Mul(S(alpha), ExpMinusOne(d, x)))))
 TENON_VECTOR(Shrink,
              hn::IfThenElse(hn::Lt(x, S(-alpha)), hn::Add(x, S(beta)), hn::IfThenElseZero(hn::Gt(x, S(alpha)), hn::Sub(x, S(beta)))))
-TENON_VECTOR(Sigmoid, SigmoidFast(d, x))
 TENON_VECTOR(Sign, hn::IfThenElse(hn::Gt(x, S(0)), S(1), hn::IfThenElse(hn::Lt(x, S(0)), S(-1), x)))
 TENON_VECTOR(Softplus, hn::Add(AtLeast(S(0), x), hn::Log1p(d, ExpFast(d, hn::Neg(hn::Abs(x))))))
 TENON_VECTOR(Softsign, hn::Div(x, hn::Add(S(1), hn::Abs(x))))
@@ -62,6 +60,25 @@ TENON_VECTOR(Atan, hn::Atan(d, x))
 TENON_VECTOR(Swish, hn::Div(x, OneAndExp(d, hn::Mul(S(-alpha), x))))
 TENON_VECTOR(Tanh, TanhFast(d, x))
 TENON_VECTOR(ThresholdedRelu, hn::IfThenElseZero(hn::Gt(x, S(alpha)), x))
+
+// Where a few vectors together hold nothing whose exponential is not normal, it takes half of the work.
+void ExpTile(float, float, const float* src, float* dst, int64_t n) {
+  MapTiles<4>(src, dst, n, [](auto d, auto* x, auto count) HWY_ATTR {
+    constexpr int kCount = decltype(count)::value;
+    if constexpr (kCount > 1 && HWY_TARGET > HWY_AVX3) {
+      const hn::RebindToSigned<decltype(d)> di;
+      const auto magnitude = [&](auto v) HWY_ATTR { return hn::And(hn::BitCast(di, v), hn::Set(di, 0x7FFFFFFF)); };  // NaN's is the largest
+      auto largest = magnitude(x[0]);
+      for (int v = 1; v < kCount; ++v) largest = hn::Max(largest, magnitude(x[v]));
+      if (HWY_LIKELY(hn::AllFalse(di, hn::Gt(largest, hn::BitCast(di, hn::Set(d, kExpNormal)))))) return ExpNormal<kCount>(d, x);
+    }
+    ExpFull<kCount>(d, x);
+  });
+}
+
+void SigmoidTile(float, float, const float* src, float* dst, int64_t n) {
+  MapTiles<2>(src, dst, n, [](auto d, auto* x, auto count) HWY_ATTR { SigmoidFast<decltype(count)::value>(d, x); });
+}
 
 // tanh(log(1 + w)) = (w^2 + 2w) / (w^2 + 2w + 2) with w = exp(x); from x = 20 on that is 1.
 void MishTile(float, float, const float* src, float* dst, int64_t n) {

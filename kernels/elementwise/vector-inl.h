@@ -7,6 +7,7 @@
 #endif
 
 #include <cstring>
+#include <type_traits>
 
 #include "hwy/highway.h"
 
@@ -15,28 +16,32 @@ namespace tenon::kernels {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+/// Whether instructions load and store a part of a vector of T without touching memory beside it. AVX2 has them for 32 and 64 bits.
+template <class T>
+constexpr bool kPartInstructions = !HWY_MEM_OPS_MIGHT_FAULT || (HWY_TARGET == HWY_AVX2 && sizeof(T) >= 4);
+
 /// The first n < Lanes(d) lanes from src, the others 0. Reads exactly n elements.
 template <class D>
 HWY_INLINE hn::Vec<D> LoadPart(D d, const hn::TFromD<D>* src, size_t n) {
-#if HWY_MEM_OPS_MIGHT_FAULT
-  HWY_ALIGN hn::TFromD<D> lanes[hn::MaxLanes(d)] = {};
-  std::memcpy(lanes, src, n * sizeof(hn::TFromD<D>));
-  return hn::Load(d, lanes);
-#else
-  return hn::MaskedLoad(hn::FirstN(d, n), d, src);
-#endif
+  if constexpr (kPartInstructions<hn::TFromD<D>>) {
+    return hn::MaskedLoad(hn::FirstN(d, n), d, src);
+  } else {
+    HWY_ALIGN hn::TFromD<D> lanes[hn::MaxLanes(d)] = {};
+    std::memcpy(lanes, src, n * sizeof(hn::TFromD<D>));
+    return hn::Load(d, lanes);
+  }
 }
 
 /// Writes exactly the first n lanes.
 template <class D>
 HWY_INLINE void StorePart(hn::Vec<D> v, D d, hn::TFromD<D>* dst, size_t n) {
-#if HWY_MEM_OPS_MIGHT_FAULT
-  HWY_ALIGN hn::TFromD<D> lanes[hn::MaxLanes(d)];
-  hn::Store(v, d, lanes);
-  std::memcpy(dst, lanes, n * sizeof(hn::TFromD<D>));
-#else
-  hn::BlendedStore(v, hn::FirstN(d, n), d, dst);
-#endif
+  if constexpr (kPartInstructions<hn::TFromD<D>>) {
+    hn::BlendedStore(v, hn::FirstN(d, n), d, dst);
+  } else {
+    HWY_ALIGN hn::TFromD<D> lanes[hn::MaxLanes(d)];
+    hn::Store(v, d, lanes);
+    std::memcpy(dst, lanes, n * sizeof(hn::TFromD<D>));
+  }
 }
 
 /// y, but f(a, b) in the lanes where `known` is false.
@@ -67,6 +72,24 @@ HWY_INLINE void MapTile(const T* src, T* dst, int64_t count, F f) {
   size_t i = 0;
   for (; i + lanes <= n; i += lanes) hn::StoreU(f(d, hn::LoadU(d, src + i)), d, dst + i);
   if (i < n) StorePart(f(d, LoadPart(d, src + i, n - i)), d, dst + i, n - i);
+}
+
+/// The same, where f(d, x, count) does a few vectors at once, x[0] to x[count - 1], in place: count is a constant, kVectors or 1.
+template <int kVectors, class T, class F>
+HWY_INLINE void MapTiles(const T* src, T* dst, int64_t count, F f) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d)), step = kVectors * lanes;
+  for (; count >= step; count -= step, src += step, dst += step) {
+    V x[kVectors];
+    for (int v = 0; v < kVectors; ++v) x[v] = hn::LoadU(d, src + v * lanes);
+    f(d, x, std::integral_constant<int, kVectors>());
+    for (int v = 0; v < kVectors; ++v) hn::StoreU(x[v], d, dst + v * lanes);
+  }
+  MapTile(src, dst, count, [&](auto, V x) HWY_ATTR {
+    f(d, &x, std::integral_constant<int, 1>());
+    return x;
+  });
 }
 
 /// dst[i] = f(a[i * stride_a], b[i * stride_b]) with strides 0 or 1.

@@ -235,6 +235,8 @@ void PackPanels(const GemmPackParams& p, const Call& call, Range range) {
         hn::StoreU(hn::LoadU(d, from_row), d, to + k * kPanel);
         hn::StoreU(hn::LoadU(d, from_row + kLanes), d, to + k * kPanel + kLanes);
       }
+    } else if (p.b_n == 1 && sizeof(T) == sizeof(float)) {
+      if constexpr (sizeof(T) == sizeof(float)) LoadRows(p.dtype, src, from, p.b_k, p.k, columns, to, width);
     } else if (p.b_n == 1) {
       for (int64_t k = 0; k < p.k; ++k) LoadRow(p.dtype, src, from + k * p.b_k, 1, columns, to + k * width);
     } else {

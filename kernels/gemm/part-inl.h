@@ -44,6 +44,14 @@ HWY_NOINLINE RowsOf<T> TakeRows(const GemmParams& p, const void* a, int64_t from
     }
     return result;
   }
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (p.a_k == 1) {
+      for (int64_t k = 0; k < p.k; k += kBlockDepth, packed += result.block) {
+        LoadRows(p.dtype, a, from + begin * p.a_m + k, p.a_m, end - begin, std::min(kBlockDepth, p.k - k), packed, kRowStride);
+      }
+      return result;
+    }
+  }
   for (int64_t r = begin; r < end; ++r, packed += kRowStride) {
     T* to = packed;
     for (int64_t k = 0; k < p.k; k += kBlockDepth, to += result.block) {
@@ -87,6 +95,21 @@ class Finisher {
         init_(scratch),
         out_(init_ + kTileRows * kPanel),
         bias_(out_ + kTileRows * kPanel) {}
+
+  /// Whether tiles of the panel that begins at column `col` go to C as they are, with nothing added. Prepares what they have in common.
+  HWY_INLINE bool BeginPlain(int64_t col, TileArgs& t) const {
+    if (p_.dtype != DType::kFloat32 || p_.n - col < kPanel || p_.tile != nullptr || addend_ != nullptr || residual_ != nullptr)
+      return false;
+    t.c_m = p_.c_m;
+    t.alpha = p_.alpha;
+    t.clamp = p_.clamps();
+    t.low = p_.low;
+    t.high = p_.high;
+    return true;
+  }
+  HWY_INLINE float* Place(const GemmPart& part, int64_t row, int64_t col) const {
+    return static_cast<float*>(c_) + part.c + row * p_.c_m + col;
+  }
 
   /// Prepares the last block of `rows` rows from `row` on and the panel that begins at column `col`, of the matrices of `part`.
   HWY_NOINLINE void Begin(const GemmPart& part, int64_t row, int64_t rows, int64_t col, TileArgs& t) {
@@ -199,6 +222,12 @@ class Finisher64 {
         out_(scratch),
         adds_(p.alpha != 1 || p.addend || p.residual || p.clamps()) {}
 
+  HWY_INLINE bool BeginPlain(int64_t col, TileArgsOf<double>& t) const {
+    t.c_m = p_.c_m;
+    return !adds_ && p_.n - col >= kPanelOf<double>;
+  }
+  HWY_INLINE double* Place(const GemmPart& part, int64_t row, int64_t col) const { return c_ + part.c + row * p_.c_m + col; }
+
   HWY_NOINLINE void Begin(const GemmPart& part, int64_t row, int64_t rows, int64_t col, TileArgsOf<double>& t) {
     at_ = part.c + row * p_.c_m + col;
     add_ = part.d + row * p_.d_m + col * p_.d_n;
@@ -269,7 +298,7 @@ HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t
   const auto& tiles = kHasHalves && p.n - panel * kPanel <= kLanesOf<T> ? kHalfTilesOf<T> : kPackedTilesOf<T, Product>;
   const T* const block = from.at + k / kBlockDepth * from.block + k % kBlockDepth;
   t.a_m = from.step;
-  const bool last = k + t.k >= depth;
+  const bool last = k + t.k >= depth, plain = last && finisher.BeginPlain(panel * kPanel, t);
   const auto share = ahead / static_cast<uintptr_t>(part.tile_end - part.tile_begin);
   t.ahead_k = share / static_cast<uintptr_t>(std::max<int64_t>(1, t.k));
   int64_t end = first;
@@ -280,7 +309,10 @@ HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t
     t.a = block + (row - first) * from.step;
     T* const partial = sums + (row - first) * kPanel;
     t.sums = k > 0 ? partial : nullptr;
-    if (last) {
+    if (plain) {
+      t.c = finisher.Place(part, row, panel * kPanel);
+      tiles[static_cast<size_t>(height)](t);
+    } else if (last) {
       finisher.Begin(part, row, height, panel * kPanel, t);
       tiles[static_cast<size_t>(height)](t);
       finisher.End();

@@ -52,6 +52,31 @@ HWY_NOINLINE inline void LoadPairs(const void* src, int64_t from, int64_t step, 
   if (n % 2 != 0) to[n] = 0;
 }
 
+// What converts halves by one instruction does so a row of a panel at a time, which is too little for a call.
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON
+constexpr bool kConvertsHalves = true;
+#else
+constexpr bool kConvertsHalves = false;
+#endif
+
+/// dst[r * dst_step + i] = src[from + r * src_step + i] for n elements of each row, of float32, float16 or bfloat16.
+HWY_NOINLINE inline void LoadRows(DType dtype, const void* src, int64_t from, int64_t src_step, int64_t rows, int64_t n,
+                                  float* HWY_RESTRICT dst, int64_t dst_step) {
+  if constexpr (kConvertsHalves) {
+    const hn::ScalableTag<float> d;
+    const hn::Rebind<hwy::float16_t, decltype(d)> d16;
+    const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+    if (dtype == DType::kFloat16 && n % lanes == 0) {
+      const auto* s = static_cast<const hwy::float16_t*>(src) + from;
+      for (int64_t r = 0; r < rows; ++r, s += src_step, dst += dst_step) {
+        for (int64_t i = 0; i < n; i += lanes) hn::StoreU(hn::PromoteTo(d, hn::LoadU(d16, s + i)), d, dst + i);
+      }
+      return;
+    }
+  }
+  for (int64_t r = 0; r < rows; ++r) LoadRow(dtype, src, from + r * src_step, 1, n, dst + r * dst_step);
+}
+
 /// n float32 to dst[at ...] of float32, float16 or bfloat16.
 HWY_INLINE void StoreRow(DType dtype, const float* HWY_RESTRICT src, int64_t n, void* dst, int64_t at) {
   if (dtype == DType::kFloat32) {

@@ -14,16 +14,33 @@ void gather_elements_as(const GatherElementsParams& p, const Call& call, Range r
   T* dst = call.out<T>(0);
   const int64_t limit = p.walk.limit, stride = p.walk.data_stride;
   indexing::walk_runs(p.walk, range, [&](int64_t first, int64_t n, int64_t base, int64_t step) {
-    const T* from = src + base;
-    for (int64_t i = 0; i < n; ++i, from += step) {
-      int64_t at = indices[first + i];
+    const T* const from = src + base;
+    const I* const index = indices + first;
+    T* const to = dst + first;
+    const auto gather = [&](int64_t i) {
+      int64_t at = index[i];
       at += (at >> 63) & limit;
       if (static_cast<uint64_t>(at) >= static_cast<uint64_t>(limit)) {
-        call.fault->report(Fault::kIndex, indices[first + i], limit, 1);
-        return;
+        call.fault->report(Fault::kIndex, index[i], limit, 1);
+        return false;
       }
-      dst[first + i] = from[at * stride];
+      to[i] = from[i * step + at * stride];
+      return true;
+    };
+    int64_t i = 0;
+    if (stride == 1 && step == 0) {
+      // Most indices count from the front, and need but one comparison.
+      const auto inside = [&](int64_t k) { return static_cast<uint64_t>(index[k]) < static_cast<uint64_t>(limit); };
+      for (; i + 4 <= n; i += 4) {
+        if (inside(i) && inside(i + 1) && inside(i + 2) && inside(i + 3)) [[likely]] {
+          const T a = from[index[i]], b = from[index[i + 1]], c = from[index[i + 2]], d = from[index[i + 3]];
+          to[i] = a, to[i + 1] = b, to[i + 2] = c, to[i + 3] = d;
+        } else if (!(gather(i) && gather(i + 1) && gather(i + 2) && gather(i + 3))) {
+          return;
+        }
+      }
     }
+    while (i < n && gather(i)) ++i;
   });
 }
 

@@ -15,13 +15,16 @@ int64_t source_index(PadParams::Mode mode, int64_t i, int64_t n) {
   switch (mode) {
     case PadParams::Mode::kConstant: return -1;
     case PadParams::Mode::kEdge: return i < 0 ? 0 : n - 1;
+    // The first time is most often the only one, and takes no division.
     case PadParams::Mode::kWrap: {
+      if (i >= -n && i < 2 * n) return i < 0 ? i + n : i - n;
       const int64_t m = i % n;
       return m < 0 ? m + n : m;
     }
     case PadParams::Mode::kReflect: {
       if (n == 1) return 0;
       const int64_t period = 2 * (n - 1);
+      if (i > -n && i <= period) return i < 0 ? -i : period - i;
       int64_t m = i % period;
       if (m < 0) m += period;
       return m < n ? m : period - m;
@@ -46,8 +49,12 @@ void pad_row(const PadParams& p, const std::byte* src, std::byte* dst, const Val
     fill_elements(dst, value.bytes, p.value_bytes, begin * values);
     fill_elements(dst + end * e, value.bytes, p.value_bytes, (width - end) * values);
   } else {
-    for (int64_t i = 0; i < begin; ++i) copy_run(dst + i * e, src + source_index(p.mode, i - before, n) * e, static_cast<size_t>(e));
-    for (int64_t i = end; i < width; ++i) copy_run(dst + i * e, src + source_index(p.mode, i - before, n) * e, static_cast<size_t>(e));
+    const auto edges = [&](auto&& copy) {
+      for (int64_t i = 0; i < begin; ++i) copy(dst + i * e, src + source_index(p.mode, i - before, n) * e);
+      for (int64_t i = end; i < width; ++i) copy(dst + i * e, src + source_index(p.mode, i - before, n) * e);
+    };
+    if (e == 4) edges([](std::byte* to, const std::byte* from) { std::memcpy(to, from, 4); });
+    else edges([e](std::byte* to, const std::byte* from) { copy_run(to, from, static_cast<size_t>(e)); });
   }
   if (end > begin) std::memcpy(dst + begin * e, src + (begin - before) * e, static_cast<size_t>((end - begin) * e));
 }

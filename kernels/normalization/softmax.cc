@@ -25,6 +25,16 @@ HWY_INLINE V ExpOf(D d, V x) {
   else return ExpFast64(x);
 }
 
+/// x = exp(x) of a few vectors.
+template <int kVectors, class D>
+HWY_INLINE void ExpOf(D d, hn::Vec<D>* x) {
+  if constexpr (sizeof(hn::TFromD<D>) == sizeof(float)) {
+    ExpFast<kVectors>(d, x);
+  } else {
+    for (int v = 0; v < kVectors; ++v) x[v] = ExpFast64(x[v]);
+  }
+}
+
 template <class T>
 T MaxOf(const T* src, size_t n) {
   const hn::ScalableTag<T> d;
@@ -42,10 +52,10 @@ T MaxOf(const T* src, size_t n) {
   return hn::GetLane(hn::MaxOfLanes(d, hn::Max(hn::Max(acc[0], acc[1]), hn::Max(acc[2], acc[3]))));
 }
 
-/// dst = exp(src - shift) when `store`; returns the sum. Meanwhile as much of what is at `next` is fetched: the processor itself looks
-/// ahead only as far as a row is read at once.
-template <bool store, class T>
-T SumExp(const T* src, T* dst, size_t n, T shift, const T* next) {
+/// The sum of exp(src - shift). Meanwhile as much of what is at `next` is fetched: the processor itself looks ahead only as far as a row is
+/// read at once.
+template <class T>
+T SumExp(const T* src, size_t n, T shift, const T* next) {
   const hn::ScalableTag<T> d;
   const size_t lanes = hn::Lanes(d);
   const auto m = hn::Set(d, shift);
@@ -55,14 +65,12 @@ T SumExp(const T* src, T* dst, size_t n, T shift, const T* next) {
     for (size_t line = 0; line < 2 * lanes; line += 64 / sizeof(T)) hwy::Prefetch(next + i + line);
     const auto a = ExpOf(d, hn::Sub(hn::LoadU(d, src + i), m));
     const auto b = ExpOf(d, hn::Sub(hn::LoadU(d, src + i + lanes), m));
-    if (store) hn::StoreU(a, d, dst + i), hn::StoreU(b, d, dst + i + lanes);
     s0 = hn::Add(s0, a);
     s1 = hn::Add(s1, b);
   }
   for (; i < n; i += lanes) {
     const size_t k = n - i < lanes ? n - i : lanes;
     const auto a = ExpOf(d, hn::Sub(LoadPart(d, src + i, k), m));
-    if (store) StorePart(a, d, dst + i, k);
     s0 = hn::Add(s0, hn::IfThenElseZero(hn::FirstN(d, k), a));
   }
   return hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
@@ -143,22 +151,83 @@ void FewVectors64(const SoftmaxParams& p, const double* src, double* dst, int64_
   }
 }
 
+/// A row that is being done, and what is known of it.
+template <class T>
+struct Row {
+  T* dst;
+  T largest, sum;
+};
+
+/// row.dst = exp(src - row.largest), and row.sum. In the same loop what is in `before` is divided by its sum, and the largest of what is at
+/// `next` is found, which is returned: what bounds these two is memory and what bounds the first is arithmetic.
+template <bool kBefore, class T>
+T ExpAndNeighbours(const T* src, Row<T>& row, size_t n, const Row<T>& before, const T* next) {
+  const hn::ScalableTag<T> d;
+  using V = hn::Vec<decltype(d)>;
+  constexpr size_t kChains = 4;
+  T *const dst = row.dst, *const done = before.dst;
+  const size_t lanes = hn::Lanes(d);
+  const V shift = hn::Set(d, row.largest), scale = hn::Set(d, kBefore ? 1 / before.sum : 0);
+  const V lowest = hn::Set(d, -std::numeric_limits<T>::infinity());
+  V sum = hn::Zero(d), largest = lowest;
+  const auto whole = [&](size_t i, auto count) HWY_ATTR {
+    constexpr size_t kCount = decltype(count)::value;
+    V e[kCount], m[kCount];
+    for (size_t k = 0; k < kCount; ++k) e[k] = hn::Sub(hn::LoadU(d, src + i + k * lanes), shift);
+    ExpOf<kCount>(d, e);
+    for (size_t k = 0; k < kCount; ++k) {
+      const size_t at = i + k * lanes;
+      hn::StoreU(e[k], d, dst + at);
+      if (kBefore) hn::StoreU(hn::Mul(hn::LoadU(d, done + at), scale), d, done + at);
+    }
+    for (size_t k = 0; k < kCount; ++k) m[k] = hn::LoadU(d, next + i + k * lanes);
+    if constexpr (kCount > 1) {
+      for (size_t k = 0; k < kCount / 2; ++k) e[k] = hn::Add(e[k], e[k + kCount / 2]), m[k] = hn::Max(m[k], m[k + kCount / 2]);
+      if constexpr (kCount == 4) e[0] = hn::Add(e[0], e[1]), m[0] = hn::Max(m[0], m[1]);
+    }
+    sum = hn::Add(sum, e[0]);
+    largest = hn::Max(largest, m[0]);
+  };
+  size_t i = 0;
+  for (; i + kChains * lanes <= n; i += kChains * lanes) whole(i, std::integral_constant<size_t, kChains>());
+  for (; i + lanes <= n; i += lanes) whole(i, std::integral_constant<size_t, 1>());
+  if (i < n) {
+    const size_t left = n - i;
+    const auto inside = hn::FirstN(d, left);
+    const V e = ExpOf(d, hn::Sub(LoadPart(d, src + i, left), shift));
+    StorePart(e, d, dst + i, left);
+    if (kBefore) StorePart(hn::Mul(LoadPart(d, done + i, left), scale), d, done + i, left);
+    sum = hn::Add(sum, hn::IfThenElseZero(inside, e));
+    largest = hn::Max(largest, hn::IfThenElse(inside, LoadPart(d, next + i, left), lowest));
+  }
+  row.sum = hn::GetLane(hn::SumOfLanes(d, sum));
+  return hn::GetLane(hn::MaxOfLanes(d, largest));
+}
+
 /// Rows that do not stay in registers.
 template <class T>
 void LongRows(const SoftmaxParams& p, const T* src, T* dst, int64_t rows) {
   const size_t n = static_cast<size_t>(p.n);
+  if (rows <= 0) return;
+  if (p.kind == SoftmaxKind::kSoftmax) {
+    Row<T> before{dst, 0, 1}, row{dst, MaxOf(src, n), 1};
+    for (int64_t r = 0; r < rows; ++r, src += p.n) {
+      const auto step = r > 0 ? ExpAndNeighbours<true, T> : ExpAndNeighbours<false, T>;
+      const T largest = step(src, row, n, before, r + 1 < rows ? src + n : src);
+      before = row;
+      row = {row.dst + n, largest, 1};
+    }
+    const T scale = 1 / before.sum;
+    MapTile(before.dst, before.dst, p.n, [scale](auto d, auto x) HWY_ATTR { return hn::Mul(x, hn::Set(d, scale)); });
+    return;
+  }
   for (int64_t r = 0; r < rows; ++r, src += p.n, dst += p.n) {
     const T* next = r + 1 < rows ? src + n : src;
     const T shift = MaxOf(src, n);
-    if (p.kind == SoftmaxKind::kSoftmax) {
-      const T scale = 1 / SumExp<true>(src, dst, n, shift, next);
-      MapTile(dst, dst, p.n, [scale](auto d, auto x) HWY_ATTR { return hn::Mul(x, hn::Set(d, scale)); });
-    } else {
-      // Subtracting in two steps keeps the accuracy of x - shift.
-      const T log_sum = std::log(SumExp<false>(src, static_cast<T*>(nullptr), n, shift, next));
-      MapTile(src, dst, p.n,
-              [shift, log_sum](auto d, auto x) HWY_ATTR { return hn::Sub(hn::Sub(x, hn::Set(d, shift)), hn::Set(d, log_sum)); });
-    }
+    // Subtracting in two steps keeps the accuracy of x - shift.
+    const T log_sum = std::log(SumExp(src, n, shift, next));
+    MapTile(src, dst, p.n,
+            [shift, log_sum](auto d, auto x) HWY_ATTR { return hn::Sub(hn::Sub(x, hn::Set(d, shift)), hn::Set(d, log_sum)); });
   }
 }
 

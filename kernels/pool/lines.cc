@@ -47,6 +47,8 @@ HWY_INLINE void JoinRows(const T* const* src, int count, T* line, int64_t n) {
       for (int v = 0; v < kSide; ++v) acc[v] = Join<kKind>(d, acc[v], hn::LoadU(d, src[r] + i + v * lanes));
     }
     for (int v = 0; v < kSide; ++v) hn::StoreU(acc[v], d, line + i + v * lanes);
+    const int64_t left = n - i - kSide * lanes;
+    if (left > 2 * lanes && left < kSide * lanes && src[0] != line) i -= kSide * lanes - left;  // over vectors before
   }
   for (; i < n; i += lanes) {
     // The last vector overlaps the one before, where that does not join elements twice.
@@ -184,8 +186,13 @@ template <PoolKind kKind, class T>
 class Lines {
  public:
   Lines(const PoolParams& p, const Dims3& d, const Call& call)
-      : p_(p), d_(d), columns_(reinterpret_cast<T*>(call.scratch)), scale_(columns_ + d_.out[2]), line_(scale_ + d_.out[2]) {
-    Fill(line_, pool_line_bytes(p) / static_cast<int64_t>(sizeof(T)) - 2 * d_.out[2], Outside<kKind, T>());
+      : p_(p),
+        d_(d),
+        columns_(reinterpret_cast<T*>(call.scratch)),
+        scale_(columns_ + d_.out[2]),
+        lines_(scale_ + d_.out[2]),
+        length_(pool_line_bytes(p) / static_cast<int64_t>(2 * sizeof(T)) - d_.out[2]) {
+    Fill(lines_, 2 * length_, Outside<kKind, T>());
     for (int64_t o = 0; kKind == PoolKind::kAverage && o < d_.out[2]; ++o) {
       const Taps3 xs(d_, 2, o);
       columns_[o] = static_cast<T>(p.count_include_pad ? xs.padded : xs.end - xs.begin);
@@ -194,14 +201,23 @@ class Lines {
 
   /// Output rows [begin, end) of a plane.
   void Rows(const T* plane, T* dst, int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      [[maybe_unused]] const int64_t size = JoinWindow<kKind, T>(p_, d_, plane, line_, row);
-      if constexpr (kKind == PoolKind::kAverage) Scale(size);
-      ReduceLine<kKind, T>(d_, line_, scale_, dst + row * d_.out[2]);
+    int64_t sizes[2] = {};
+    for (int64_t row = begin; row < end + kLate; ++row) {
+      if (row < end) sizes[row % 2] = JoinWindow<kKind, T>(p_, d_, plane, Line(row), row);
+      const int64_t ready = row - kLate;
+      if (ready < begin) continue;
+      if constexpr (kKind == PoolKind::kAverage) Scale(sizes[ready % 2]);
+      ReduceLine<kKind, T>(d_, Line(ready), scale_, dst + ready * d_.out[2]);
     }
   }
 
  private:
+  // Vectors of whole cache lines, written a moment ago at other places than they are read from, have to reach the cache first: such a line
+  // is read when the next one has been written.
+  static constexpr int64_t kLate = HWY_TARGET <= HWY_AVX3 ? 1 : 0;
+
+  T* Line(int64_t row) const { return lines_ + row % (1 + kLate) * length_; }
+
   /// scale[o] = 1 / (rows * columns[o])
   HWY_NOINLINE void Scale(int64_t rows) {
     if (rows == scaled_) return;
@@ -212,7 +228,8 @@ class Lines {
   const PoolParams& p_;
   const Dims3& d_;
   T *columns_, *scale_;  ///< of averages
-  T* line_;
+  T* lines_;             ///< two
+  int64_t length_;
   int64_t scaled_ = -1;
 };
 

@@ -290,7 +290,7 @@ int64_t pool_line_bytes(const PoolParams& p) {
   const double with_pads = real(p.pad[i]) + real(p.in[i]);
   const double reach = real(p.out[i] - 1) * real(p.stride[i]) + real(p.kernel[i] - 1) * real(p.dilation[i]) + 1;
   const double line = std::max(with_pads, reach) + lanes * (real(p.stride[i]) + 1);
-  return static_cast<int64_t>(std::min(1e15, (line + 2 * real(p.out[i])) * real(size_of(p.dtype))));
+  return static_cast<int64_t>(std::min(1e15, 2 * (line + real(p.out[i])) * real(size_of(p.dtype))));
 }
 bool takes_pool_lines(const PoolParams& p) {
   return p.block == 0 && takes_vectors(p) && p.spatial <= 3 && p.out[p.spatial - 1] > 0 && real(pool_line_bytes(p)) <= kMostBytes;

@@ -43,7 +43,7 @@ PoolBand pool_band(const PoolParams& p);
 /// Whether PoolSliding takes it. Not when kernels or pads make a band too large for the memory of a thread.
 bool takes_pool_sliding(const PoolParams& p);
 
-/// Scratch memory of PoolLines: a line of the input with its pads and what vectors may read beyond, and two numbers an output column.
+/// Scratch memory of PoolLines: two lines of the input with their pads and what vectors may read beyond, and two numbers an output column.
 int64_t pool_line_bytes(const PoolParams& p);
 /// Whether PoolLines takes it. Not when pads, strides or dilations make a line too long for the memory of a thread.
 bool takes_pool_lines(const PoolParams& p);

@@ -79,7 +79,8 @@ class Sliding {
         reach_(static_cast<int64_t>(d_.kernel[1] - 1) * d_.dilation[1]),
         padded_(reinterpret_cast<T*>(scratch)),
         joined_(padded_ + band_.padded),
-        scales_(joined_ + band_.joined) {
+        scales_(joined_ + band_.joined),
+        every_row_(d_.out[1] <= d_.kernel[1] + band_.scale_rows) {
     if constexpr (kKind == PoolKind::kAverage) FillScales();
   }
 
@@ -89,8 +90,8 @@ class Sliding {
     for (int64_t row = begin; row < end; row += band_.rows) {
       const int64_t rows = row + band_.rows < end ? band_.rows : end - row;
       JoinAlong(plane, row - d_.pad[1], rows + reach_);
-      if constexpr (kKind != PoolKind::kAverage) {
-        JoinDown(0, rows, nullptr, dst + row * out_line);
+      if (kKind != PoolKind::kAverage || every_row_) {
+        JoinDown(0, rows, kKind != PoolKind::kAverage ? nullptr : scales_ + row * out_line, dst + row * out_line);
         continue;
       }
       for (int64_t r = 0, n; r < rows; r += n) {  // runs of rows with windows of one height
@@ -132,14 +133,16 @@ class Sliding {
   int64_t Size(const Taps3& t) const { return p_.count_include_pad ? t.padded : t.end - t.begin; }
   int64_t Height(int64_t row) const { return Size(Taps3(d_, 1, row)); }
 
-  /// What sums are multiplied by: a row for windows of every height up to the kernel's, and of this as many as are joined at once.
+  /// What sums are multiplied by: a row for every output row, where there are few; else one for windows of every height up to the kernel's,
+  /// and of this as many as are joined at once.
   void FillScales() {
     const int64_t out_line = d_.out[2] * unit_;
     T* widths = padded_;  // nothing is there yet
     for (int64_t o = 0; o < d_.out[2]; ++o) std::fill_n(widths + o * unit_, unit_, static_cast<T>(Size(Taps3(d_, 2, o))));
     const hn::ScalableTag<T> d;
     for (int64_t r = 0; r < d_.kernel[1] + band_.scale_rows; ++r) {
-      const auto height = hn::Set(d, static_cast<T>(r < d_.kernel[1] ? r : d_.kernel[1]));
+      const int64_t taps = every_row_ ? Height(r < d_.out[1] ? r : 0) : r < d_.kernel[1] ? r : d_.kernel[1];
+      const auto height = hn::Set(d, static_cast<T>(taps));
       for (int64_t i = 0; i < out_line; i += static_cast<int64_t>(hn::Lanes(d))) {
         hn::StoreU(hn::Div(hn::Set(d, T(1)), hn::Mul(height, hn::LoadU(d, widths + i))), d, scales_ + r * out_line + i);
       }
@@ -151,6 +154,7 @@ class Sliding {
   const PoolBand band_;
   const int64_t unit_, reach_;
   T *padded_, *joined_, *scales_;
+  const bool every_row_;  ///< has factors of its own
 };
 
 template <PoolKind kKind, class T>

@@ -29,11 +29,12 @@ HWY_INLINE V Join(D, V a, V b) {
   }
 }
 
-/// What changes nothing when it is joined: the value of the pads.
+/// What changes nothing when it is joined: the value of the pads. To sums that is -0. Of 0, whose bytes are equal, compilers make calls of
+/// memset, each longer than the pads of a row.
 template <PoolKind kKind, class T>
 constexpr T Outside() {
   using Limits = std::numeric_limits<T>;
-  return kKind == PoolKind::kAverage ? T(0) : Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
+  return kKind == PoolKind::kAverage ? T(-0.0) : Limits::has_infinity ? -Limits::infinity() : Limits::lowest();
 }
 
 /// Depth, height, width, whatever the number of spatial dims.

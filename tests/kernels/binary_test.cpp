@@ -127,6 +127,33 @@ TEST(Binary, PowExponentsWithShortcuts) {
   });
 }
 
+TEST(Binary, PowOfAllMagnitudes) {
+  const float inf = std::numeric_limits<float>::infinity();
+  std::mt19937 random(4);
+  std::uniform_real_distribution<double> unit(0, 1);
+  constexpr int64_t kCount = 4096;
+  std::vector<float> a(kCount), b(kCount), y(kCount);
+  for (int64_t i = 0; i < kCount; ++i) {
+    const double u = unit(random), v = unit(random) - 0.5;
+    switch (i % 4) {
+      case 0: a[i] = static_cast<float>(std::exp2(277 * u - 149)), b[i] = static_cast<float>(v * 2); break;  // any base, subnormal too
+      case 1: a[i] = static_cast<float>(1 + (u - 0.5) / 1000), b[i] = static_cast<float>(v * 1e5); break;    // logarithms near 0
+      case 2: a[i] = static_cast<float>(std::exp2(8 * u - 4)), b[i] = static_cast<float>(v * 120); break;    // overflow, subnormal powers
+      default: a[i] = static_cast<float>(std::floor(1 + 20 * u)), b[i] = static_cast<float>(std::floor(v * 9)); break;
+    }
+  }
+  test::for_each_target([&] {
+    run(K::kPow, DType::kFloat32, DType::kFloat32, {kCount}, {kCount}, a.data(), b.data(), y.data(), 500);
+    for (int64_t i = 0; i < kCount; ++i) {
+      const double expected = std::pow(static_cast<double>(a[i]), static_cast<double>(b[i]));
+      const auto rounded = static_cast<float>(expected);
+      if (y[i] == rounded) continue;
+      const double step = static_cast<double>(std::nextafter(rounded, inf)) - rounded;
+      EXPECT_LE(std::fabs(y[i] - expected), 0.51 * step) << a[i] << "^" << b[i] << " is " << y[i];
+    }
+  });
+}
+
 float from_bits(uint32_t bits) {
   float f;
   std::memcpy(&f, &bits, 4);
@@ -319,6 +346,56 @@ TEST(Binary, IntegerDivisionByZeroIsReported) {
   integers<int32_t>(K::kDiv, {1, 2}, {1, 0}, Fault::kDivisionByZero);
   integers<uint64_t>(K::kMod, {1}, {0}, Fault::kDivisionByZero);
   integers<int8_t>(K::kFmod, {1}, {0}, Fault::kDivisionByZero);
+}
+
+/// Many numbers by one, as C++ divides: every pair of bytes, and of larger types numbers near powers of two and others.
+template <class T>
+void check_division() {
+  std::vector<T> numbers;
+  if constexpr (sizeof(T) == 1) {
+    for (int i = 0; i < 256; ++i) numbers.push_back(static_cast<T>(i));
+  } else {
+    std::mt19937_64 random(6);
+    for (size_t bit = 0; bit < sizeof(T) * 8; ++bit) {
+      const auto power = static_cast<T>(uint64_t{1} << bit), any = static_cast<T>(random() >> (63 - bit));
+      for (const T x : {power, any}) {
+        for (const int off : {-1, 0, 1}) {
+          numbers.push_back(static_cast<T>(static_cast<uint64_t>(x) + static_cast<uint64_t>(off)));
+          numbers.push_back(static_cast<T>(0 - static_cast<uint64_t>(numbers.back())));
+        }
+      }
+    }
+  }
+  const auto count = static_cast<int64_t>(numbers.size());
+  std::vector<T> y(numbers.size());
+  for (const T b : numbers) {
+    if (b == 0) continue;
+    for (const K kind : {K::kDiv, K::kMod, K::kFmod}) {
+      EXPECT_EQ(run(kind, dtype_of<T>, dtype_of<T>, {count}, {1}, numbers.data(), &b, y.data(), count), Fault::kNone);
+      for (size_t i = 0; i < numbers.size(); ++i) {
+        const T a = numbers[i];
+        const bool wraps = std::is_signed_v<T> && b == static_cast<T>(-1);
+        const T quotient = wraps ? static_cast<T>(0 - static_cast<uint64_t>(a)) : static_cast<T>(a / b);
+        T rest = wraps ? T(0) : static_cast<T>(a % b);
+        if (kind == K::kMod && rest != 0 && (rest < 0) != (b < 0)) rest = static_cast<T>(rest + b);
+        ASSERT_EQ(y[i], kind == K::kDiv ? quotient : rest) << +a << " by " << +b << ", kind " << int(kind);
+      }
+    }
+  }
+  const T zero = 0;
+  for (const K kind : {K::kDiv, K::kMod, K::kFmod}) {
+    EXPECT_EQ(run(kind, dtype_of<T>, dtype_of<T>, {count}, {1}, numbers.data(), &zero, y.data(), count), Fault::kDivisionByZero);
+  }
+}
+TEST(Binary, ManyIntegersByOne) {
+  check_division<int8_t>();
+  check_division<uint8_t>();
+  check_division<int16_t>();
+  check_division<uint16_t>();
+  check_division<int32_t>();
+  check_division<uint32_t>();
+  check_division<int64_t>();
+  check_division<uint64_t>();
 }
 
 TEST(Binary, PowOfMixedTypes) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -67,6 +68,47 @@ TEST(Softmax, PartsWriteTheirOwnRowsAlone) {
           check<double>(kind, DType::kFloat64, 9, n, apart);
         }
       }
+    }
+  });
+}
+
+/// A row's results follow from its elements alone, whatever the rows around it hold: other orders of magnitude, infinities, NaN.
+TEST(Softmax, RowsDoNotDependOnTheirNeighbours) {
+  constexpr float kInf = std::numeric_limits<float>::infinity(), kNaN = std::numeric_limits<float>::quiet_NaN();
+  constexpr size_t kRows = 6;
+  test::for_each_target([] {
+    for (const size_t n : {3, 20, 129, 148, 600}) {
+      std::vector<float> x(kRows * n), y(x.size()), alone(n);
+      for (size_t i = 0; i < x.size(); ++i)
+        x[i] = static_cast<float>(std::sin(static_cast<double>(i + 1)) * 5 + 100.0 * static_cast<double>(i / n));
+      for (size_t i = 0; i < n; ++i) x[n + i] = -kInf;                        // row 1: nothing is left
+      for (size_t i = 0; i < n; i += 2) x[2 * n + i] = -kInf;                 // row 2: half is left
+      x[3 * n + n / 2] = kNaN;                                                // row 3
+      for (size_t i = 0; i < n; ++i) x[4 * n + i] = i == 1 ? 1e30f : -1e30f;  // row 4: one stands out
+      const auto run = [&](const float* src, float* dst, size_t rows) {
+        const auto count = static_cast<int64_t>(rows);
+        const SoftmaxParams p{.dtype = DType::kFloat32, .outer = count, .n = static_cast<int64_t>(n), .chunk = count};
+        const void* in = src;
+        void* out = dst;
+        for (const auto& row : softmax) {
+          if (row.refuse(p) == nullptr) return row.pointer()(p, {.src = &in, .dst = &out}, {0, 1});
+        }
+        FAIL() << "no kernel";
+      };
+      run(x.data(), y.data(), kRows);
+      for (size_t r = 0; r < kRows; ++r) {
+        run(x.data() + r * n, alone.data(), 1);
+        for (size_t i = 0; i < n; ++i) {
+          const float got = y[r * n + i];
+          if (r == 1 || r == 3) {
+            EXPECT_TRUE(std::isnan(got) && std::isnan(alone[i])) << "row " << r << " of " << n << " at " << i;
+          } else {
+            EXPECT_EQ(got, alone[i]) << "row " << r << " of " << n << " at " << i;
+          }
+        }
+      }
+      for (size_t i = 0; i < n; i += 2) EXPECT_EQ(y[2 * n + i], 0);
+      for (size_t i = 0; i < n; ++i) EXPECT_EQ(y[4 * n + i], i == 1 ? 1 : 0);
     }
   });
 }

@@ -152,7 +152,7 @@ TEST(Unary, ElementsDoNotDependOnTheirNeighbours) {
   std::vector<float> x(kCount), alone(kCount);
   for (int64_t i = 0; i < kCount; ++i) x[i] = (i % 53 == 3 ? 1e5f : 0.01f) * static_cast<float>(i - 700);
   test::for_each_target([&] {
-    for (const K kind : {K::kSin, K::kCos, K::kTanh, K::kLog, K::kAbs}) {
+    for (const K kind : {K::kSin, K::kCos, K::kTanh, K::kLog, K::kAbs, K::kExp, K::kSigmoid}) {
       run({kind, DType::kFloat32, 0, 0, kCount, 1}, x.data(), alone.data());
       for (const int64_t shift : {0, 1, 4, 15}) {
         std::vector<float> moved(kCount + shift + 1, 77.0f);
@@ -173,7 +173,8 @@ TEST(Unary, SpecialValues) {
   const Special specials[] = {
       // clang-format off
       {K::kExp, kInf, kInf}, {K::kExp, -kInf, 0}, {K::kExp, 89, kInf}, {K::kExp, -110, 0}, {K::kExp, 0, 1},
-      {K::kExp, -100, std::exp(-100.0f)}, {K::kLog, 0, -kInf}, {K::kLog, -1, kNaN}, {K::kLog, kInf, kInf}, {K::kLog, -0.0f, -kInf},
+      {K::kExp, -100, std::exp(-100.0f)}, {K::kExp, 88.5f, std::exp(88.5f)}, {K::kExp, -87.5f, std::exp(-87.5f)},
+      {K::kLog, 0, -kInf}, {K::kLog, -1, kNaN}, {K::kLog, kInf, kInf}, {K::kLog, -0.0f, -kInf},
       {K::kLog, 1, 0}, {K::kLog, -kInf, kNaN}, {K::kTanh, kInf, 1}, {K::kTanh, -kInf, -1}, {K::kTanh, 0, 0}, {K::kErf, kInf, 1},
       {K::kErf, -kInf, -1}, {K::kSigmoid, kInf, 1}, {K::kSigmoid, -kInf, 0}, {K::kSigmoid, 0, 0.5f}, {K::kRelu, -kInf, 0},
       {K::kRelu, kInf, kInf}, {K::kSoftplus, kInf, kInf}, {K::kSoftplus, -kInf, 0}, {K::kSqrt, -1, kNaN}, {K::kReciprocal, 0, kInf},
@@ -203,6 +204,12 @@ TEST(Unary, SpecialValues) {
       std::vector<float> x(17, kNaN), y(17);
       run({kind, DType::kFloat32, 1, 1, 17, 64}, x.data(), y.data());
       for (const float v : y) EXPECT_TRUE(std::isnan(v)) << "kind " << k;
+      // Any NaN, wherever among numbers; of a tile that is done several vectors at a time too.
+      x.assign(67, 1), y.assign(67, 0);
+      const uint32_t bits[] = {0x7FC00001, 0xFFFFFFFF, 0xFFC00000};
+      for (size_t i = 0; i < 3; ++i) std::memcpy(&x[i * 31], &bits[i], sizeof(float));
+      run({kind, DType::kFloat32, 1, 1, 67, 128}, x.data(), y.data());
+      for (size_t i = 0; i < 67; ++i) EXPECT_EQ(std::isnan(y[i]), i % 31 == 0 && i < 93) << "kind " << k << " at " << i;
     }
   });
 }

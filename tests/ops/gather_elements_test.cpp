@@ -88,6 +88,19 @@ TEST(GatherElements, IndexOutOfRangeIsARunError) {
   expect_failure(failure(ops::GatherElements{0}, {data, Tensor::of<int64_t>({1, 1}, {INT64_MAX})}), Code::kRun, {"9223372036854775807"});
 }
 
+TEST(GatherElements, OneBadIndexIsFoundWhereverItIs) {
+  const Tensor data = Tensor::of<float>({2, 11}, std::vector<float>(22));
+  for (size_t at = 0; at < 22; ++at) {
+    for (const int64_t bad : {11, -12}) {
+      std::vector<int64_t> indices(22, 10);
+      indices[at] = bad;
+      indices[at ^ 1] = -11;
+      expect_failure(failure(ops::GatherElements{1}, {data, Tensor::of<int64_t>({2, 11}, indices)}), Code::kRun,
+                     {std::to_string(bad), "11"});
+    }
+  }
+}
+
 TEST(GatherElements, RefusesWhatCannotFit) {
   const Tensor data = Tensor::of<float>({2, 3}, std::vector<float>(6));
   expect_failure(failure(ops::GatherElements{2}, {data, Tensor::of<int64_t>({2, 3}, std::vector<int64_t>(6))}), Code::kShape, {"axis 2"});
