@@ -16,6 +16,13 @@ constexpr int64_t block_depth(int64_t element_bytes) { return kBlockBytes / elem
 constexpr int64_t row_stride(int64_t element_bytes) { return (kBlockBytes + kLineBytes) / element_bytes; }
 inline constexpr int64_t kBlockDepth = block_depth(sizeof(float));
 inline constexpr int64_t kRowStride = row_stride(sizeof(float));
+/// The same of a product: a little more, where that is all.
+inline int64_t block_depth(const GemmParams& p) {
+  constexpr int64_t kWholeBytes = 4096;
+  const int64_t bytes = packed_bytes(p.dtype), whole = kWholeBytes / bytes;
+  return p.k <= whole && !is_bits(p.format) ? whole : block_depth(bytes);
+}
+inline int64_t row_stride(const GemmParams& p) { return block_depth(p) + kLineBytes / packed_bytes(p.dtype); }
 
 /// Rows of a tile, of two vectors each: 28 sums fit 32 registers, and 12 fit 16. Where A is multiplied by lane, a vector of each row stands
 /// beside 16 sums.
@@ -50,11 +57,11 @@ inline bool rows_in_place(const GemmParams& p) {
   return close <= 2 || capped_mul(close * bytes / 4, p.n) <= kCopied;
 }
 
-/// Rows of B that are decoded at a time, a whole number of times in kBlockDepth: those of 16 bits, which cost little, so few that they stay in
+/// Rows of B that are decoded at a time, a whole number of times in block_depth(p): those of 16 bits, which cost little, so few that they stay in
 /// L1 (128 or 256).
 inline int64_t decoded_rows(const GemmParams& p) {
   constexpr int64_t kHeldByL1 = 4096;  // floats
-  return is_halves(p.format) ? kHeldByL1 / p.panel : kBlockDepth;
+  return is_halves(p.format) ? kHeldByL1 / p.panel : block_depth(p);
 }
 
 inline int64_t depth_blocks(int64_t k, int64_t depth) { return std::max<int64_t>(1, (k + depth - 1) / depth); }
@@ -74,7 +81,7 @@ inline int64_t part_rows(const GemmParams& p) {
 inline int64_t group_panels(const GemmParams& p) {
   constexpr int64_t kSumsHeld = 160 << 10;
   const int64_t bytes = packed_bytes(p.dtype);
-  if (is_bits(p.format) || p.k <= block_depth(bytes) || p.n == 0) return 1;
+  if (is_bits(p.format) || p.k <= block_depth(p) || p.n == 0) return 1;
   const int64_t part_panels = ceil_div(ceil_div(p.n, p.panel), std::max<int64_t>(1, p.col_parts));
   return std::clamp<int64_t>(kSumsHeld / std::max<int64_t>(1, part_rows(p) * p.panel * bytes), 1, part_panels);
 }
@@ -86,11 +93,11 @@ struct GemmScratch {
 };
 inline GemmScratch gemm_scratch_layout(const GemmParams& p) {
   GemmScratch s;
-  const int64_t bytes = packed_bytes(p.dtype), depth = block_depth(bytes), height = tile_rows(p);
+  const int64_t depth = block_depth(p), height = tile_rows(p);
   s.tile = height * p.panel;
   const int64_t rows = part_rows(p);
   if (!rows_in_place(p))
-    s.a = depth_blocks(p.k, depth) * rows * row_stride(bytes);  // at least the m * k that few rows of A need when they are converted
+    s.a = depth_blocks(p.k, depth) * rows * row_stride(p);  // at least the m * k that few rows of A need when they are converted
   if (p.k > (is_halves(p.format) ? decoded_rows(p) : depth)) s.sums = rows * p.panel * group_panels(p);
   return s;
 }

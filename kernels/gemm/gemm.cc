@@ -43,11 +43,12 @@ struct Pairs {
   static bool InPlace(const GemmParams&) { return false; }
   static void LoadRow(const GemmParams& p, const void* a, int64_t from, float* to) { LoadPairs(a, from, p.a_k, p.k, to); }
   static RowsOf<float> Rows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, float* packed) {
-    const RowsOf<float> result{packed, kRowStride, (end - begin) * kRowStride};
-    for (int64_t r = begin; r < end; ++r, packed += kRowStride) {
+    const int64_t depth = block_depth(p), step = row_stride(p);
+    const RowsOf<float> result{packed, step, (end - begin) * step};
+    for (int64_t r = begin; r < end; ++r, packed += step) {
       float* to = packed;
-      for (int64_t k = 0; k < p.k; k += 2 * kBlockDepth, to += result.block) {
-        LoadPairs(a, from + r * p.a_m + k * p.a_k, p.a_k, std::min(2 * kBlockDepth, p.k - k), to);
+      for (int64_t k = 0; k < p.k; k += 2 * depth, to += result.block) {
+        LoadPairs(a, from + r * p.a_m + k * p.a_k, p.a_k, std::min(2 * depth, p.k - k), to);
       }
     }
     return result;
@@ -58,8 +59,8 @@ struct Pairs {
 template <class Operands>
 void Panels(const GemmParams& p, const Call& call, Range range) {
   using T = typename Operands::Element;
-  constexpr int64_t kBlockDepth = block_depth(sizeof(T)), kPanel = kPanelOf<T>;
-  const int64_t depth = Operands::Depth(p);
+  constexpr int64_t kPanel = kPanelOf<T>;
+  const int64_t depth = Operands::Depth(p), step = block_depth(p);
   const GemmScratch layout = gemm_scratch_layout(p);
   T* const packed = reinterpret_cast<T*>(call.scratch);
   T* const sums = packed + layout.a;
@@ -78,15 +79,13 @@ void Panels(const GemmParams& p, const Call& call, Range range) {
     const auto slice = [&](int64_t panel, int64_t k) { return panels + Operands::Offset(part.b) + (panel * depth + k) * kPanel; };
     for (int64_t begin = part.panel_begin; begin < part.panel_end; begin += group) {
       const int64_t end = std::min(begin + group, part.panel_end);
-      for (int64_t k = 0; k == 0 || k < depth; k += kBlockDepth) {
+      for (int64_t k = 0; k == 0 || k < depth; k += step) {
         for (int64_t panel = begin; panel < end; ++panel) {
           TileArgsOf<T> t;
-          t.k = std::min(kBlockDepth, depth - k);
+          t.k = std::min(step, depth - k);
           t.b = slice(panel, k);
           const bool same = panel + 1 < end;  // slice of the next panel, or the next slice of the first one, or the next group's
-          t.ahead = reinterpret_cast<uintptr_t>(same                      ? slice(panel + 1, k)
-                                                : k + kBlockDepth < depth ? slice(begin, k + kBlockDepth)
-                                                                          : slice(end, 0));
+          t.ahead = reinterpret_cast<uintptr_t>(same ? slice(panel + 1, k) : k + step < depth ? slice(begin, k + step) : slice(end, 0));
           const auto bytes = static_cast<uintptr_t>(t.k * kPanel) * sizeof(T);
           MultiplySlice<typename Operands::Product>(p, part, panel, k, depth, a, sums + (panel - begin) * part_rows(p) * kPanel, bytes, t,
                                                     finisher);

@@ -34,28 +34,27 @@ using Rows = RowsOf<float>;
 /// stream.
 template <class T>
 HWY_NOINLINE RowsOf<T> TakeRows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, T* packed) {
-  constexpr int64_t kBlockDepth = block_depth(sizeof(T)), kRowStride = row_stride(sizeof(T));
-  if (rows_in_place(p)) return {static_cast<const T*>(a) + from + begin * p.a_m, p.a_m, kBlockDepth};
-  const RowsOf<T> result{packed, kRowStride, (end - begin) * kRowStride};
+  const int64_t depth = block_depth(p), stride = row_stride(p);
+  if (rows_in_place(p)) return {static_cast<const T*>(a) + from + begin * p.a_m, p.a_m, depth};
+  const RowsOf<T> result{packed, stride, (end - begin) * stride};
   if (IsOf<T>(p.dtype) && p.a_m == 1 && p.a_k != 1) {
-    for (int64_t k = 0; k < p.k; k += kBlockDepth, packed += result.block) {
-      Transpose(static_cast<const T*>(a) + from + begin + k * p.a_k, p.a_k, end - begin, std::min(kBlockDepth, p.k - k), packed,
-                kRowStride);
+    for (int64_t k = 0; k < p.k; k += depth, packed += result.block) {
+      Transpose(static_cast<const T*>(a) + from + begin + k * p.a_k, p.a_k, end - begin, std::min(depth, p.k - k), packed, stride);
     }
     return result;
   }
   if constexpr (sizeof(T) == sizeof(float)) {
     if (p.a_k == 1) {
-      for (int64_t k = 0; k < p.k; k += kBlockDepth, packed += result.block) {
-        LoadRows(p.dtype, a, from + begin * p.a_m + k, p.a_m, end - begin, std::min(kBlockDepth, p.k - k), packed, kRowStride);
+      for (int64_t k = 0; k < p.k; k += depth, packed += result.block) {
+        LoadRows(p.dtype, a, from + begin * p.a_m + k, p.a_m, end - begin, std::min(depth, p.k - k), packed, stride);
       }
       return result;
     }
   }
-  for (int64_t r = begin; r < end; ++r, packed += kRowStride) {
+  for (int64_t r = begin; r < end; ++r, packed += stride) {
     T* to = packed;
-    for (int64_t k = 0; k < p.k; k += kBlockDepth, to += result.block) {
-      LoadRow(p.dtype, a, from + r * p.a_m + k * p.a_k, p.a_k, std::min(kBlockDepth, p.k - k), to);
+    for (int64_t k = 0; k < p.k; k += depth, to += result.block) {
+      LoadRow(p.dtype, a, from + r * p.a_m + k * p.a_k, p.a_k, std::min(depth, p.k - k), to);
     }
   }
   return result;
@@ -292,11 +291,11 @@ using FinisherOf = std::conditional_t<sizeof(T) == sizeof(double), Finisher64, F
 template <class Product = MultiplyAdd, class T>
 HWY_INLINE void MultiplySlice(const GemmParams& p, const GemmPart& part, int64_t panel, int64_t k, int64_t depth, const RowsOf<T>& from,
                               T* sums, uintptr_t ahead, TileArgsOf<T> t, FinisherOf<T>& finisher) {
-  constexpr int64_t kBlockDepth = block_depth(sizeof(T)), kPanel = kPanelOf<T>;
-  const int64_t first = tile_row(p, part.tile_begin);
+  constexpr int64_t kPanel = kPanelOf<T>;
+  const int64_t first = tile_row(p, part.tile_begin), step = block_depth(p);
   constexpr bool kHasHalves = std::is_same_v<Product, MultiplyAdd>;
   const auto& tiles = kHasHalves && p.n - panel * kPanel <= kLanesOf<T> ? kHalfTilesOf<T> : kPackedTilesOf<T, Product>;
-  const T* const block = from.at + k / kBlockDepth * from.block + k % kBlockDepth;
+  const T* const block = from.at + k / step * from.block + k % step;
   t.a_m = from.step;
   const bool last = k + t.k >= depth, plain = last && finisher.BeginPlain(panel * kPanel, t);
   const auto share = ahead / static_cast<uintptr_t>(part.tile_end - part.tile_begin);

@@ -192,7 +192,7 @@ TEST(Gemm, WeightsOf16Bits) {
       }
     }
     for (int64_t m : {1, 3, 5, 20, 130}) {
-      for (int64_t k : {767, 768, 769, 1535, 1536, 1537, 3100}) {
+      for (int64_t k : {127, 129, 768, 769, 1024, 1025, 1535, 1537, 2048, 2049, 3100}) {
         check_halves({.m = m, .n = 90, .k = k, .packed = true, .addend = 1, .residual = true, .alpha = 0.5f, .gelu = true});
         check_halves({.m = m, .n = 90, .k = k, .trans_a = true, .trans_b = true, .packed = true, .relu = true});
       }
@@ -236,7 +236,7 @@ TEST(Gemm, DeepAndManyParts) {
   for_each_target([] {
     check_both({.m = 250, .n = 300, .k = 385, .packed = true, .addend = 1});
     for (int64_t m : {1, 4, 5, 40}) {
-      for (int64_t k : {383, 384, 385, 767, 768, 769, 1600}) {
+      for (int64_t k : {383, 384, 385, 512, 513, 767, 768, 769, 1023, 1024, 1025, 1600}) {
         for (bool relu : {false, true}) check_both({.m = m, .n = 300, .k = k, .packed = true, .addend = 1, .residual = true, .relu = relu});
       }
     }
