@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 
 #include "ops/evaluate.h"
@@ -44,6 +45,14 @@ bool take_scale(const Graph& graph, ValueId& value, double& scale) {
   return false;
 }
 
+/// Steps over all scalings, and the casts among them.
+ValueId skip_scales(const Graph& graph, ValueId value, double& scale) {
+  do {
+    value = skip_casts(graph, value);
+  } while (take_scale(graph, value, scale));
+  return value;
+}
+
 /// The multiplication by a constant scalar in front of a Reshape: what is multiplied, and the factor; kNone when there is none.
 struct Reshaped {
   ValueId x = kNone;
@@ -64,6 +73,21 @@ bool take_transpose(const Graph& graph, ValueId& value, std::initializer_list<in
   if (!full.ok() || !std::equal(full->begin(), full->end(), perm.begin(), perm.end())) return false;
   value = graph.node(graph.value(value).producer).inputs[0];
   return true;
+}
+
+/// Steps over a Transpose of the last two of three or four dims.
+bool take_swap(const Graph& graph, ValueId& value) {
+  return take_transpose(graph, value, {0, 2, 1}) || take_transpose(graph, value, {0, 1, 3, 2});
+}
+
+/// The value in float32.
+Result<ValueId> widened(const Graph& graph, Patch& patch, ValueId value) {
+  if (graph.type(value).dtype == DType::kFloat32) return value;
+  const ops::Cast widen{DType::kFloat32};
+  const Tensor* known = constant(graph, value);
+  if (known == nullptr) return patch.add1(widen, {value});
+  TENON_ASSIGN(const auto wide, evaluate(widen, {known}));
+  return patch.constant(wide[0]);
 }
 
 /// Steps over Reshape, Transpose(0, 2, 1), Reshape where these swap the last two dims of [b, h, s, d] with b and h run together.
@@ -147,37 +171,74 @@ bool fits(const Type& mask, const Type& scores) {
   return true;
 }
 
-/// Whether a product of matrices is behind casts, scalings and a cut of the batch into heads.
-bool are_scores(const Graph& graph, ValueId value) {
+/// The argument of a Tanh that nothing else reads, else the value itself.
+ValueId skip_tanh(const Graph& graph, ValueId value) {
+  const Node* node = made_by<ops::Unary>(graph, value);
+  return node != nullptr && std::get<ops::Unary>(node->op).kind == ops::Unary::Kind::kTanh ? node->inputs[0] : value;
+}
+
+constexpr int kMostAddends = 2;
+
+/// The sum or difference with one reader that gives `value`, else null.
+const Node* sum_of(const Graph& graph, ValueId value) {
+  const Node* node = made_by<ops::Binary>(graph, value);
+  if (node == nullptr) return nullptr;
+  const auto kind = std::get<ops::Binary>(node->op).kind;
+  return kind == ops::Binary::Kind::kAdd || kind == ops::Binary::Kind::kSub ? node : nullptr;
+}
+
+/// Whether a product of matrices is behind casts, scalings, a cap, a cut of the batch into heads and at most `addends` sums.
+bool are_scores(const Graph& graph, ValueId value, int addends = 0) {
+  value = skip_casts(graph, value);
+  if (const Node* sum = addends > 0 ? sum_of(graph, value) : nullptr; sum != nullptr) {
+    return are_scores(graph, sum->inputs[0], addends - 1) || are_scores(graph, sum->inputs[1], addends - 1);
+  }
   double ignored = 1;
   if (const ValueId x = before_reshape(graph, value); x != kNone && graph.single_use(value)) value = x;
-  take_scale(graph, value, ignored);
-  value = skip_casts(graph, value);
-  take_scale(graph, value, ignored);
+  value = skip_scales(graph, value, ignored);
+  value = skip_scales(graph, skip_tanh(graph, value), ignored);
   return made_by<ops::MatMul>(graph, value) != nullptr;
 }
 
-/// Scores and their mask: an addend, or a condition with the number that stands for the scores where it is false (or true).
+/// Scores and their mask: addends, some of which are subtracted, or a condition with the number that stands for the scores where it is
+/// false (or true).
 struct Masked {
-  ValueId scores = kNone, addend = kNone, condition = kNone;
+  ValueId scores = kNone, condition = kNone;
   float fill = 0;
   bool where_true = false;
+  struct Addend {
+    ValueId value = kNone;
+    bool subtracted = false;
+  };
+  std::vector<Addend> addends = {};  ///< the last one's sum first
 };
 
-/// Add(scores, addend), Where(condition, scores, fill) or Where(condition, fill, scores) with a constant fill; nullopt for other sums and
-/// choices, and no mask when there is neither.
+/// Adds what one Add or Sub does to the scores behind it; false when it is no mask.
+bool take_addend(const Graph& graph, const Node& sum, int more, Masked& masked) {
+  const bool subtracts = std::get<ops::Binary>(sum.op).kind == ops::Binary::Kind::kSub;
+  for (size_t side = 0; side < (subtracts ? 1u : 2u); ++side) {
+    const ValueId scores = sum.inputs[side], addend = sum.inputs[1 - side];
+    if (graph.type(addend).dtype != graph.type(scores).dtype || !fits(graph.type(addend), graph.type(scores)) ||
+        !are_scores(graph, scores, more))
+      continue;
+    masked.scores = scores;
+    masked.addends.push_back({addend, subtracts});
+    return true;
+  }
+  return false;
+}
+
+/// Sums with one or two addends, Where(condition, scores, fill) or Where(condition, fill, scores) with a constant fill; nullopt for other
+/// sums and choices, and no mask when there is neither.
 std::optional<Masked> take_mask(const Graph& graph, ValueId value) {
-  const Node* add = made_by<ops::Binary>(graph, value);
-  if (add != nullptr && std::get<ops::Binary>(add->op).kind == ops::Binary::Kind::kAdd) {
-    for (size_t side = 0; side < 2; ++side) {
-      const ValueId scores = add->inputs[side], addend = add->inputs[1 - side];
-      if (graph.type(addend).dtype == graph.type(scores).dtype && fits(graph.type(addend), graph.type(scores)) && are_scores(graph, scores))
-        return Masked{scores, addend};
-    }
-    return std::nullopt;
+  Masked masked{value};
+  for (int more = kMostAddends; more > 0; --more) {
+    const Node* sum = sum_of(graph, skip_casts(graph, masked.scores));
+    if (sum == nullptr) break;
+    if (!take_addend(graph, *sum, more - 1, masked)) return std::nullopt;
   }
   const Node* where = made_by<ops::Where>(graph, value);
-  if (where == nullptr) return Masked{value};
+  if (where == nullptr) return masked;
   for (size_t side = 1; side < 3; ++side) {
     const ValueId scores = where->inputs[side];
     const auto fill = scalar_constant(graph, where->inputs[3 - side]);
@@ -188,7 +249,7 @@ std::optional<Masked> take_mask(const Graph& graph, ValueId value) {
         graph.type(where->inputs[3 - side]).rank() > graph.type(scores).rank() || !fits(graph.type(condition), graph.type(scores)) ||
         !are_scores(graph, scores))
       continue;
-    return Masked{scores, kNone, condition, static_cast<float>(*fill), side == 2};
+    return Masked{scores, condition, static_cast<float>(*fill), side == 2};
   }
   return std::nullopt;
 }
@@ -216,19 +277,50 @@ ValueId softmax_of(const Graph& graph, ValueId probabilities, bool* nan_to_zero)
   return softmax->axis == -1 || softmax->axis == rank - 1 ? value : kNone;
 }
 
+/// The mask of an Attention whose other inputs are float32; kNone without one.
+Result<ValueId> mask_input(const Graph& graph, Patch& patch, const Masked& masked) {
+  if (masked.condition != kNone) {
+    std::vector<ValueId> choice{masked.condition, patch.constant(Tensor::of<float>({}, {0})),
+                                patch.constant(Tensor::of<float>({}, {masked.fill}))};
+    if (masked.where_true) std::swap(choice[1], choice[2]);
+    return patch.add1(ops::Where{}, std::move(choice));
+  }
+  ValueId sum = kNone;
+  for (auto it = masked.addends.rbegin(); it != masked.addends.rend(); ++it) {
+    TENON_ASSIGN(const ValueId addend, widened(graph, patch, it->value));
+    if (sum != kNone) {
+      using B = ops::Binary::Kind;
+      TENON_ASSIGN(sum, patch.add1(ops::Binary{it->subtracted ? B::kSub : B::kAdd}, {sum, addend}));
+    } else if (it->subtracted) {
+      TENON_ASSIGN(sum, patch.add1(ops::Unary{ops::Unary::Kind::kNeg}, {addend}));
+    } else {
+      sum = addend;
+    }
+  }
+  return sum;
+}
+
 }  // namespace
 
 /// MatMul(Softmax(MatMul(q, k^T) * scale + mask), v) -> Attention(q, k, v, mask), with the transposes, scalings and repeated heads in front
-/// of q, k and v taken in, in the ways exporters write them, and no other readers in between. Scores may be masked by a Where too.
+/// of q, k and v taken in, in the ways exporters write them, and no other readers in between. Scores may be capped by a Tanh between two
+/// scalings, and masked by a Where, or by two sums or differences. MatMul(v, Softmax(...)^T) -> Attention(q, k, v^T)^T.
 /// float16 and bfloat16 are computed in float32 and rounded once.
 Result<bool> fuse_attention(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   if (!std::holds_alternative<ops::MatMul>(node.op) || !plain_product(node)) return false;
   const auto& product = std::get<ops::MatMul>(node.op);
-  if (product.trans_b || product.alpha != 1) return false;
+  if (product.alpha != 1) return false;
   ops::Attention op;
-  const ValueId softmax = softmax_of(graph, node.inputs[0], &op.nan_to_zero);
-  const DType dtype = graph.type(node.inputs[1]).dtype;
+  ValueId softmax = product.trans_b ? kNone : softmax_of(graph, node.inputs[0], &op.nan_to_zero), v = node.inputs[1];
+  const bool turned = softmax == kNone;
+  if (turned) {
+    ValueId p = node.inputs[1];
+    if (!product.trans_b && (!graph.single_use(p) || !take_swap(graph, p))) return false;
+    softmax = softmax_of(graph, p, &op.nan_to_zero);
+    v = node.inputs[0];
+  }
+  const DType dtype = graph.type(v).dtype;
   if (softmax == kNone || !is_attention_dtype(dtype)) return false;
 
   double scale = 1;
@@ -244,14 +336,19 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
     scores = before_reshape(graph, scores);
     if (scores == kNone) return false;
   }
-  while (take_scale(graph, scores, scale)) {
+  scores = skip_scales(graph, scores, scale);
+  if (const ValueId inside = skip_tanh(graph, scores); inside != scores) {
+    op.softcap = static_cast<float>(scale);
+    if (!std::isnormal(op.softcap)) return false;
+    scale = 1;
+    scores = skip_scales(graph, inside, scale);
   }
   const Node* first = made_by<ops::MatMul>(graph, scores);
   if (first == nullptr || !plain_product(*first) || first->region != node.region) return false;
   const auto& first_op = std::get<ops::MatMul>(first->op);
   scale *= static_cast<double>(first_op.alpha);
 
-  ValueId q = first->inputs[0], k = first->inputs[1], v = node.inputs[1];
+  ValueId q = first->inputs[0], k = first->inputs[1];
   int rank = graph.type(scores).ranked() ? graph.type(scores).rank() : 0;
   if (rank != 3 && rank != 4) return false;
   // From [batch, rows, heads, size], or [rows, heads, size].
@@ -260,23 +357,27 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   };
   take_scale(graph, q, scale);
   op.q_by_row = take_by_row(q);
-  op.v_by_row = take_by_row(v);
+  const auto take_turned_by_row = [&graph, &rank](ValueId& value) {
+    return rank == 4 ? take_transpose(graph, value, {0, 2, 3, 1}) : take_transpose(graph, value, {1, 2, 0});
+  };
+  op.v_by_row = turned && take_turned_by_row(v);
+  const bool turn_v = turned && !op.v_by_row && !take_swap(graph, v);
+  if (!turn_v && !op.v_by_row) op.v_by_row = take_by_row(v);
   take_scale(graph, q, scale);
   take_scale(graph, k, scale);
   op.k_transposed = !first_op.trans_b;
   if (op.k_transposed) {
-    if (rank == 4 ? take_transpose(graph, k, {0, 2, 3, 1}) : take_transpose(graph, k, {1, 2, 0})) {
+    if (take_turned_by_row(k)) {
       op.k_transposed = false;
       op.k_by_row = true;
-    } else if ((rank == 4 && (take_transpose(graph, k, {0, 1, 3, 2}) || take_flat_transpose(graph, k))) ||
-               (rank == 3 && take_transpose(graph, k, {0, 2, 1}))) {
+    } else if (take_swap(graph, k) || (rank == 4 && take_flat_transpose(graph, k))) {
       op.k_transposed = false;
     }
   }
   take_scale(graph, k, scale);
   if (!op.k_transposed && !op.k_by_row) {
     ValueId k0 = k, v0 = v;
-    if (rank == 4 && !op.v_by_row && take_repeat(graph, k0) && take_repeat(graph, v0)) {
+    if (rank == 4 && !turned && !op.v_by_row && take_repeat(graph, k0) && take_repeat(graph, v0)) {
       k = k0;
       v = v0;
       op.v_by_row = take_by_row(v);
@@ -289,13 +390,15 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   ops::Reshape together;
   ValueId flat_shape = kNone;
   const ValueId q4 = before_reshape(graph, q), k4 = before_reshape(graph, k), v4 = before_reshape(graph, v);
-  const ValueId mask = masked->addend != kNone ? masked->addend : masked->condition;
+  const auto of_few_dims = [&graph](ValueId mask) { return mask == kNone || graph.type(mask).rank() < 3; };
+  const bool masks_all_heads = of_few_dims(masked->condition) && std::all_of(masked->addends.begin(), masked->addends.end(),
+                                                                             [&](const auto& a) { return of_few_dims(a.value); });
   const auto same_heads = [&graph](ValueId a, ValueId b) {
     const Shape &x = graph.type(a).shape, &y = graph.type(b).shape;
     return x.rank() == 4 && x.rank() == y.rank() && x[0] == y[0] && x[1] == y[1];
   };
-  if (rank == 3 && !op.q_by_row && !op.k_by_row && !op.v_by_row && !op.k_transposed && q4 != kNone && k4 != kNone && v4 != kNone &&
-      same_heads(q4, k4) && same_heads(q4, v4) && (mask_of_heads ? same_heads(q4, cut) : mask == kNone || graph.type(mask).rank() < 3) &&
+  if (rank == 3 && !turned && !op.q_by_row && !op.k_by_row && !op.v_by_row && !op.k_transposed && q4 != kNone && k4 != kNone &&
+      v4 != kNone && same_heads(q4, k4) && same_heads(q4, v4) && (mask_of_heads ? same_heads(q4, cut) : masks_all_heads) &&
       graph.type(q).shape[2] == graph.type(v).shape[2]) {
     together = *graph.producer_as<ops::Reshape>(q);
     flat_shape = graph.node(producer(graph, q)).inputs[1];
@@ -326,37 +429,28 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
 
   Patch patch(graph, id);
   std::vector<ValueId> inputs{q, k, v};
-  if (masked->addend != kNone) inputs.push_back(masked->addend);
-  if (masked->condition != kNone) {
-    op.mask_replaces = true;
-    std::vector<ValueId> choice{masked->condition, patch.constant(Tensor::of<float>({}, {0})),
-                                patch.constant(Tensor::of<float>({}, {masked->fill}))};
-    if (masked->where_true) std::swap(choice[1], choice[2]);
-    TENON_ASSIGN(const ValueId mask, patch.add1(ops::Where{}, std::move(choice)));
-    inputs.push_back(mask);
-  }
   for (size_t i = 0; i < 2; ++i) {
     if (behind[i].x == kNone) continue;
     const Node& reshape = graph.node(graph.value(inputs[i]).producer);
     TENON_ASSIGN(inputs[i], patch.add1(reshape.op, {behind[i].x, reshape.inputs[1]}));
   }
-  for (ValueId& input : inputs) {
-    if (graph.type(input).dtype == DType::kFloat32) continue;
-    const ops::Cast widen{DType::kFloat32};
-    if (const Tensor* known = constant(graph, input)) {
-      TENON_ASSIGN(const auto wide, evaluate(widen, {known}));
-      input = patch.constant(wide[0]);
-    } else {
-      TENON_ASSIGN(input, patch.add1(widen, {input}));
-    }
+  const ops::Transpose swap{rank == 4 ? std::vector<int64_t>{0, 1, 3, 2} : std::vector<int64_t>{0, 2, 1}};
+  if (turn_v) {
+    TENON_ASSIGN(inputs[2], patch.add1(swap, {v}));
   }
-  if (dtype == DType::kFloat32 && flat_shape == kNone) return patch.apply(op, std::move(inputs));
+  for (ValueId& input : inputs) {
+    TENON_ASSIGN(input, widened(graph, patch, input));
+  }
+  op.mask_replaces = masked->condition != kNone;
+  TENON_ASSIGN(const ValueId mask, mask_input(graph, patch, *masked));
+  if (mask != kNone) inputs.push_back(mask);
+  if (dtype == DType::kFloat32 && flat_shape == kNone && !turned) return patch.apply(op, std::move(inputs));
   TENON_ASSIGN(ValueId y, patch.add1(op, std::move(inputs)));
-  if (flat_shape == kNone) return patch.apply(ops::Cast{dtype}, {y});
+  if (flat_shape == kNone && !turned) return patch.apply(ops::Cast{dtype}, {y});
   if (dtype != DType::kFloat32) {
     TENON_ASSIGN(y, patch.add1(ops::Cast{dtype}, {y}));
   }
-  return patch.apply(together, {y, flat_shape});
+  return turned ? patch.apply(swap, {y}) : patch.apply(together, {y, flat_shape});
 }
 
 }  // namespace tenon::passes

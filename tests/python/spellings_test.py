@@ -339,6 +339,70 @@ def test_attention_masked_by_a_choice(where_true, fill):
     assert steps == {"Attention": 1, "Greater": 1, "Where": 1} or steps == {"Attention": 1, "Elementwise": 1}
 
 
+def padding_and_causal(b, scores):
+    return b.Add(b.Add(scores, b.input(BATCH, 1, 1, ROWS)), b.input(ROWS, ROWS))
+
+
+def padding_subtracted(b, scores):
+    return b.Sub(scores, b.Mul(b.Sub(1, b.input(BATCH, 1, 1, ROWS)), 1e4))
+
+
+def rows_of_nothing(b, scores):
+    """Masks of -inf that leave some rows no key."""
+    masks = (b.Where(b.Greater(b.input(*dims), 0.5), 0, -np.inf) for dims in ((BATCH, 1, 1, ROWS), (ROWS, ROWS)))
+    for mask in masks:
+        scores = b.Add(mask, scores)
+    return scores
+
+
+def lowest_numbers(b, scores):
+    """Masks whose sum overflows."""
+    lowest = np.finfo(np.float32).min
+    for dims in ((BATCH, 1, 1, ROWS), (ROWS, ROWS)):
+        scores = b.Add(scores, b.Where(b.Greater(b.input(*dims), 0), lowest, 0))
+    return scores
+
+
+def capped(b, scores):
+    """As Gemma 2."""
+    return b.Add(b.Mul(b.Tanh(b.Div(b.Mul(scores, SIZE ** -0.5), 1.5)), 1.5), b.input(BATCH, 1, ROWS, ROWS))
+
+
+@pytest.mark.parametrize("masked", [padding_and_causal, padding_subtracted, rows_of_nothing, lowest_numbers, capped])
+def test_attention_of_scores_changed(masked):
+    b = Builder()
+    q, k, v = (heads(b, b.input(BATCH, ROWS, WIDTH)) for _ in range(3))
+    scores = masked(b, b.MatMul(q, b.Transpose(k, perm=[0, 1, 3, 2])))
+    steps = b.steps(merged(b, b.MatMul(b.Softmax(scores, axis=-1), v)))
+    assert steps.pop("Attention") == 1
+    assert set(steps) <= {"Add", "Greater", "Where", "Elementwise"}  # of the masks
+
+
+def test_attention_masked_alike_in_many_layers():
+    """What becomes of the masks is made once."""
+    b = Builder()
+    x, padding, causal = b.input(BATCH, ROWS, WIDTH), b.input(BATCH, 1, 1, ROWS), b.input(ROWS, ROWS)
+    for _ in range(3):
+        q = heads(b, x)
+        scores = b.Sub(b.Add(b.MatMul(q, b.Transpose(q, perm=[0, 1, 3, 2])), padding), causal)
+        x = merged(b, b.MatMul(b.Softmax(scores, axis=-1), q))
+    assert b.steps(x) == {"Attention": 3, "Sub": 1}
+
+
+def test_attention_over_an_image():
+    """As YOLO11: heads of channels, cut with Q, K and V beside each other in each."""
+    b = Builder()
+    channels, height, width = 64, 5, 6
+    x = b.Conv(b.input(1, channels, height, width, symbolic=(0,)), b.weight(2 * channels, channels, 1, 1))
+    q, k, v = b.Split(b.Reshape(x, [-1, 2, channels, height * width]), [16, 16, 32], axis=2, outputs=3)
+    scores = b.Mul(b.MatMul(b.Transpose(q, perm=[0, 1, 3, 2]), k), 0.25)
+    y = b.MatMul(v, b.Transpose(b.Softmax(scores, axis=-1), perm=[0, 1, 3, 2]))
+    places = b.Conv(b.Reshape(v, [-1, channels, height, width]), b.weight(channels, 1, 3, 3), pads=[1] * 4, group=channels)
+    steps = b.steps(b.Add(b.Reshape(y, [-1, channels, height, width]), places))
+    assert steps.pop("Attention") == 1
+    assert not {"MatMul", "Softmax"} & set(steps)
+
+
 def cut_by_split(b, x):
     return [heads(b, part) for part in b.Split(x, [WIDTH] * 3, outputs=3, axis=2)]
 
