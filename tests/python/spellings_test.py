@@ -167,6 +167,52 @@ def test_bounds_are_part_of_the_product(spelling):
     assert b.steps(spelling(b, b.MatMul(b.input(2, 7, 16, symbolic=(0, 1)), b.weight(16, 24)))) == {"MatMul": 1}
 
 
+# ---------------------------------------------------------------------------------------------------------------- products
+
+def linear(b, x, inputs, outputs):
+    return b.Add(b.MatMul(x, b.weight(inputs, outputs)), b.weight(outputs))
+
+
+def layer_scale(b, x):
+    """As DINOv2."""
+    return b.Add(x, b.Mul(linear(b, x, 24, 24), b.weight(24)))
+
+
+def layer_scale_first(b, x):
+    return b.Add(b.Mul(b.weight(24), b.Gemm(x, b.weight(24, 24), b.weight(24), transB=1)), x)
+
+
+def normalised_rows(b, x):
+    return b.Relu(normalised(b, b.Gemm(x, b.weight(24, 24), b.weight(24), transB=1), 24))
+
+
+def normalised_after_reshape(b, x):
+    """As LeViT: rows of a batch run together for the normalisation."""
+    y = b.Reshape(b.MatMul(x, b.weight(24, 32)), [-1, 32])
+    return b.Reshape(normalised(b, y, 32), [7, 1, 32])
+
+
+def normalised(b, x, channels):
+    variance = b.value(np.linspace(0.5, 2, channels))
+    return b.BatchNormalization(x, b.weight(channels), b.weight(channels), b.weight(channels), variance)
+
+
+@pytest.mark.parametrize("spelling", [layer_scale, layer_scale_first, normalised_rows, normalised_after_reshape])
+def test_scale_of_columns_is_part_of_the_product(spelling):
+    b = Builder()
+    steps = b.steps(spelling(b, b.input(7, 24, symbolic=(0,) if spelling != normalised_after_reshape else ())))
+    assert sum(steps.values()) == 1 and set(steps) <= {"MatMul", "Gemm"}
+
+
+def test_scale_of_channels_behind_a_transpose():
+    """As ConvNeXt of timm and torchvision."""
+    b = Builder()
+    x = b.input(1, 24, 5, 6, symbolic=(0,))
+    y = linear(b, b.Transpose(x, perm=[0, 2, 3, 1]), 24, 24)
+    steps = b.steps(b.Mul(b.Transpose(y, perm=[0, 3, 1, 2]), b.value(np.linspace(0.5, 2, 24).reshape(24, 1, 1))))
+    assert steps == {"MatMul": 1, "Transpose": 2}
+
+
 # ----------------------------------------------------------------------------------------------------------- normalisation
 
 def mean(b, x):
