@@ -79,7 +79,8 @@ class ScaledRuns final : public Contents {
   Origin origin() const override {
     const Contents* contents = weights_.buffer()->contents();
     Origin origin = contents ? contents->origin() : Origin();
-    origin.identity += "+" + std::to_string(weights_.offset()) + " runs of " + std::to_string(run_) + " times " + sha1_hex(std::span(factors_));
+    origin.identity +=
+        "+" + std::to_string(weights_.offset()) + " runs of " + std::to_string(run_) + " times " + sha1_hex(std::span(factors_));
     return origin;
   }
 
@@ -102,7 +103,9 @@ std::optional<Affine> affine(const Graph& graph, NodeId id, size_t side, int axi
   } else if (const auto* binary = std::get_if<ops::Binary>(&node.op)) {
     found = affine(graph, node, binary->kind, side, axis, channels);
   }
-  const auto finite = [](const std::vector<double>& v) { return std::all_of(v.begin(), v.end(), [](double d) { return std::isfinite(d); }); };
+  const auto finite = [](const std::vector<double>& v) {
+    return std::all_of(v.begin(), v.end(), [](double d) { return std::isfinite(d); });
+  };
   return found && finite(found->scale) && finite(found->shift) ? found : std::nullopt;
 }
 

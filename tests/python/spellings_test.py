@@ -256,12 +256,32 @@ def layer_norm_shifted(b, x, scale, bias):
     return b.Add(b.Mul(x, factor), b.Sub(bias, b.Mul(m, factor)))
 
 
+def layer_norm_fast_variance(b, x, scale, bias):
+    """As Flax."""
+    m = mean(b, x)
+    variance = b.Max(0, b.Sub(mean(b, b.Mul(x, x)), b.Mul(m, m)))
+    return b.Add(b.Mul(b.Sub(x, m), b.Mul(b.Reciprocal(b.Sqrt(b.Add(variance, 1e-5))), scale)), bias)
+
+
+def layer_norm_fast_variance_pow(b, x, scale, bias):
+    m = mean(b, x)
+    variance = b.Sub(mean(b, b.Pow(x, 2)), b.Pow(m, 2))
+    return b.Add(b.Mul(b.Div(b.Sub(x, m), b.Sqrt(b.Add(1e-5, variance))), scale), bias)
+
+
+def layer_norm_dropped_dims(b, x, scale, bias):
+    d = b.Sub(x, b.Unsqueeze(b.ReduceMean(x, [2], keepdims=0), [2]))
+    variance = b.Unsqueeze(b.ReduceMean(b.Mul(d, d), [-1], keepdims=0), [-1])
+    return b.Add(b.Mul(b.Div(d, b.Sqrt(b.Add(variance, 1e-5))), scale), bias)
+
+
 def layer_norm_operator(b, x, scale, bias):
     return b.LayerNormalization(x, scale, bias, axis=-1)
 
 
 @pytest.mark.parametrize("spelling", [layer_norm_pow, layer_norm_reciprocal, layer_norm_two_differences,
-                                      layer_norm_scaled_inverse, layer_norm_scaled_difference, layer_norm_shifted, layer_norm_operator])
+                                      layer_norm_scaled_inverse, layer_norm_scaled_difference, layer_norm_shifted, layer_norm_operator,
+                                      layer_norm_fast_variance, layer_norm_fast_variance_pow, layer_norm_dropped_dims])
 def test_layer_norm(spelling):
     b = Builder()
     assert b.steps(spelling(b, b.input(2, 7, 32, symbolic=(0, 1)), b.weight(32), b.weight(32))) == {"LayerNormalization": 1}
