@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "base/sha1.h"
 
@@ -10,15 +11,35 @@ namespace tenon {
 
 namespace {
 
-/// The constant as one value a channel: a scalar, or dims of 1 but for `channels` along the axis of a value of rank `rank`.
-std::optional<std::vector<double>> by_channel(const Graph& graph, ValueId value, int rank, int axis, int64_t channels) {
+int64_t count_of(const Channels& channels) {
+  return std::accumulate(channels.sizes.begin(), channels.sizes.end(), int64_t{1}, std::multiplies<>());
+}
+
+/// The constant as one value a channel of a value of rank `rank`.
+std::optional<std::vector<double>> by_channel(const Graph& graph, ValueId value, int rank, const Channels& channels) {
   const Tensor* t = constant(graph, value);
-  if (t == nullptr || t->dtype() != DType::kFloat32 || t->rank() > rank) return std::nullopt;
-  if (t->count() == 1) return std::vector<double>(static_cast<size_t>(channels), t->to_doubles()[0]);
-  for (int i = 0; i < t->rank(); ++i) {
-    if (t->dims()[static_cast<size_t>(i)] != (rank - t->rank() + i == axis ? channels : 1)) return std::nullopt;
+  const int64_t count = count_of(channels);
+  if (t == nullptr || t->dtype() != DType::kFloat32 || t->rank() > rank || t->count() == 0 || t->count() > count) return std::nullopt;
+  // The constant's stride along each axis of the channels, 0 where it is stretched.
+  const int axes = static_cast<int>(channels.sizes.size());
+  std::vector<int64_t> strides(channels.sizes.size(), 0);
+  int64_t stride = 1;
+  for (int i = t->rank(); i-- > 0;) {
+    const int64_t dim = t->dims()[static_cast<size_t>(i)];
+    const int at = rank - t->rank() + i - channels.axis;
+    if (dim == 1) continue;
+    if (at < 0 || at >= axes || dim != channels.sizes[static_cast<size_t>(at)]) return std::nullopt;
+    strides[static_cast<size_t>(at)] = stride;
+    stride *= dim;
   }
-  return t->count() == channels ? std::optional(t->to_doubles()) : std::nullopt;
+  const std::vector<double> own = t->to_doubles();
+  std::vector<double> out;
+  for (int64_t c = 0; c < count; ++c) {
+    int64_t rest = c, from = 0;
+    for (size_t i = strides.size(); i-- > 0; rest /= channels.sizes[i]) from += rest % channels.sizes[i] * strides[i];
+    out.push_back(own[static_cast<size_t>(from)]);
+  }
+  return out;
 }
 
 std::optional<Affine> affine(const Graph& graph, const Node& node, const ops::BatchNormalization& norm, int64_t channels) {
@@ -37,11 +58,11 @@ std::optional<Affine> affine(const Graph& graph, const Node& node, const ops::Ba
   return found;
 }
 
-std::optional<Affine> affine(const Graph& graph, const Node& node, ops::Binary::Kind kind, size_t side, int axis, int64_t channels) {
+std::optional<Affine> affine(const Graph& graph, const Node& node, ops::Binary::Kind kind, size_t side, const Channels& channels) {
   using K = ops::Binary::Kind;
   if (side == 1 ? kind != K::kAdd && kind != K::kMul : kind != K::kAdd && kind != K::kMul && kind != K::kSub && kind != K::kDiv)
     return std::nullopt;
-  const auto c = by_channel(graph, node.inputs[1 - side], graph.type(node.inputs[side]).rank(), axis, channels);
+  const auto c = by_channel(graph, node.inputs[1 - side], graph.type(node.inputs[side]).rank(), channels);
   if (!c) return std::nullopt;
   Affine found{std::vector<double>(c->size(), 1.0), std::vector<double>(c->size(), 0.0)};
   for (size_t i = 0; i < c->size(); ++i) {
@@ -92,16 +113,16 @@ class ScaledRuns final : public Contents {
 
 }  // namespace
 
-std::optional<Affine> affine(const Graph& graph, NodeId id, size_t side, int axis, int64_t channels) {
+std::optional<Affine> affine(const Graph& graph, NodeId id, size_t side, const Channels& channels) {
   const Node& node = graph.node(id);
   if (node.outputs.empty() || node.outputs[0] == kNone || side >= node.inputs.size()) return std::nullopt;
   const Type& x = graph.type(node.inputs[side]);
   if (!x.ranked() || x.dtype != DType::kFloat32) return std::nullopt;
   std::optional<Affine> found;
   if (const auto* norm = std::get_if<ops::BatchNormalization>(&node.op)) {
-    if (side == 0 && axis == 1) found = affine(graph, node, *norm, channels);
+    if (side == 0 && channels.axis == 1 && channels.sizes.size() == 1) found = affine(graph, node, *norm, channels.sizes[0]);
   } else if (const auto* binary = std::get_if<ops::Binary>(&node.op)) {
-    found = affine(graph, node, binary->kind, side, axis, channels);
+    found = affine(graph, node, binary->kind, side, channels);
   }
   const auto finite = [](const std::vector<double>& v) {
     return std::all_of(v.begin(), v.end(), [](double d) { return std::isfinite(d); });

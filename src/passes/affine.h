@@ -10,9 +10,15 @@ struct Affine {
   std::vector<double> scale, shift;
 };
 
-/// What node `id` does to its input `side`, which has float32 elements and `channels` of them along `axis`: BatchNormalization, or Mul, Div,
-/// Add or Sub with a constant that has one value a channel, or one in all. nullopt when it does something else, or a number is not finite.
-std::optional<Affine> affine(const Graph& graph, NodeId id, size_t side, int axis, int64_t channels);
+/// Where channels lie: along axes of these sizes, of which `axis` is the first.
+struct Channels {
+  int axis = 0;
+  Dims sizes;
+};
+
+/// What node `id` does to the channels of its float32 input `side`: BatchNormalization, or Mul, Div, Add or Sub with a constant that
+/// broadcasts to them and has a dim of its own along no other axis. nullopt when it does something else, or a number is not finite.
+std::optional<Affine> affine(const Graph& graph, NodeId id, size_t side, const Channels& channels);
 
 /// Float32 weights of which element i is multiplied by factors[i / run % factors.size()] when it is read.
 Result<Tensor> scaled_weights(Graph& graph, const Tensor& weights, std::vector<double> factors, size_t run);

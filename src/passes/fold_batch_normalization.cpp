@@ -8,7 +8,7 @@ namespace tenon::passes {
 Result<bool> fold_batch_normalization(Graph& graph, NodeId id) {
   if (!std::holds_alternative<ops::BatchNormalization>(graph.node(id).op)) return false;
   const auto conv = match_conv(graph, id, graph.node(id).inputs[0]);
-  const auto by = conv ? affine(graph, id, 0, 1, conv->filters) : std::nullopt;
+  const auto by = conv ? affine(graph, id, 0, {1, {conv->filters}}) : std::nullopt;
   return by ? scale_conv(graph, id, *conv, *by) : Result<bool>(false);
 }
 

@@ -11,24 +11,37 @@ namespace {
 struct Moved {
   NodeId product = kNone;
   std::vector<NodeId> moves;  ///< Transposes and Reshapes, the last one first
-  int axis = 0;               ///< of the value that is read, along which the columns lie
+  Channels columns_at;        ///< of the value that is read
   int64_t columns = 0;
   const Tensor* weights = nullptr;
   const Tensor* bias = nullptr;
 };
 
-/// The axis of the node's result along which lie what lies along `axis` of its input, in the same number; -1 when there is none.
-int moved_axis(const Graph& graph, const Node& node, int axis, int64_t columns) {
+/// Where a Transpose or Reshape brings the columns; false when they do not stay side by side.
+bool move(const Graph& graph, const Node& node, int64_t columns, Channels& at) {
   const Type &x = graph.type(node.inputs[0]), &y = graph.type(node.outputs[0]);
-  if (!x.ranked() || !y.ranked()) return -1;
+  if (!x.ranked() || !y.ranked()) return false;
+  const auto axes = static_cast<int64_t>(at.sizes.size());
   if (const auto* transpose = std::get_if<ops::Transpose>(&node.op)) {
     const auto perm = ops::full_perm(*transpose, x.rank());
-    if (!perm.ok()) return -1;
-    const auto at = std::find(perm->begin(), perm->end(), axis);
-    return at == perm->end() ? -1 : static_cast<int>(at - perm->begin());
+    if (!perm.ok()) return false;
+    const auto first = std::find(perm->begin(), perm->end(), at.axis);
+    if (perm->end() - first < axes) return false;
+    for (int64_t i = 0; i < axes; ++i)
+      if (first[i] != at.axis + i) return false;
+    at.axis = static_cast<int>(first - perm->begin());
+    return true;
   }
-  const bool rows = axis == x.rank() - 1 && y.rank() > 0 && x.shape.dims().back().is(columns) && y.shape.dims().back().is(columns);
-  return rows ? y.rank() - 1 : -1;
+  if (at.axis + axes != x.rank()) return false;
+  at = {y.rank(), {}};
+  for (int64_t found = 1; found < columns || at.sizes.empty();) {
+    if (at.axis == 0) return false;
+    const Dim& dim = y.shape.dims()[static_cast<size_t>(--at.axis)];
+    if (!dim.is_const() || dim.value() <= 0 || columns / found % dim.value() != 0) return false;
+    at.sizes.insert(at.sizes.begin(), dim.value());
+    found *= dim.value();
+  }
+  return true;
 }
 
 std::optional<Moved> product_behind(const Graph& graph, ValueId value, RegionId region) {
@@ -58,10 +71,11 @@ std::optional<Moved> product_behind(const Graph& graph, ValueId value, RegionId 
         found.bias->count() != found.columns || found.bias->dims().back() != found.columns)
       return std::nullopt;
   }
-  found.axis = y.rank() - 1;
-  for (auto it = found.moves.rbegin(); it != found.moves.rend() && found.axis >= 0; ++it)
-    found.axis = moved_axis(graph, graph.node(*it), found.axis, found.columns);
-  return found.axis >= 0 ? std::optional(std::move(found)) : std::nullopt;
+  if (!y.shape.dims().back().is(found.columns)) return std::nullopt;
+  found.columns_at = {y.rank() - 1, {found.columns}};
+  for (auto it = found.moves.rbegin(); it != found.moves.rend(); ++it)
+    if (!move(graph, graph.node(*it), found.columns, found.columns_at)) return std::nullopt;
+  return found;
 }
 
 }  // namespace
@@ -75,7 +89,7 @@ Result<bool> fold_matmul_scale(Graph& graph, NodeId id) {
   if (!binary && !std::holds_alternative<ops::BatchNormalization>(node.op)) return false;
   for (size_t side = 0; side < (binary ? 2u : 1u); ++side) {
     const auto found = product_behind(graph, node.inputs[side], node.region);
-    const auto by = found ? affine(graph, id, side, found->axis, found->columns) : std::nullopt;
+    const auto by = found ? affine(graph, id, side, found->columns_at) : std::nullopt;
     if (!by) continue;
     std::vector<ValueId> inputs = graph.node(found->product).inputs;
     auto op = std::get<ops::MatMul>(graph.node(found->product).op);

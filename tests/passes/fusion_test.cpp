@@ -328,6 +328,20 @@ TEST_F(Fusion, OtherBoundsStay) {
   expect(binary(B::kAdd, many, binary(B::kAdd, relu, add(ops::Clip{}, {relu, constant(0.0f), constant(1.0f)}))), passes::merge_clips, 8);
 }
 
+TEST_F(Fusion, PReluOfOneSlope) {
+  expect(binary(B::kPRelu, input({2, 4, 3}), constant({4, 1}, {0.5f, 0.5f, 0.5f, 0.5f})), passes::reduce_prelu, 1);
+  ASSERT_NE(only<ops::Unary>(), nullptr);
+  EXPECT_EQ(only<ops::Unary>()->kind, U::kLeakyRelu);
+  EXPECT_FLOAT_EQ(only<ops::Unary>()->alpha, 0.5f);
+}
+
+TEST_F(Fusion, PReluOfOtherSlopesStays) {
+  const ValueId x = input({4, 1});
+  ValueId y = binary(B::kPRelu, x, constant({4, 1}, {0.5f, 0.5f, 0.25f, 0.5f}));
+  y = binary(B::kPRelu, y, input({1}));
+  expect(binary(B::kPRelu, y, constant({1, 1}, {NAN})), passes::reduce_prelu, 3);
+}
+
 TEST_F(Fusion, HardSigmoid) {
   const ValueId sum = binary(B::kAdd, binary(B::kMul, input({4, 9}), 2.0f), 3.0f);
   expect(binary(B::kDiv, add(ops::Clip{}, {sum, constant(0.0f), constant(6.0f)}), 6.0f), passes::fuse_hard_sigmoid, 1);

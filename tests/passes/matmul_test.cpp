@@ -59,6 +59,17 @@ TEST_F(MatMulPasses, ScaleOfColumnsThatWereMoved) {
   expect(passes::fold_matmul_scale, 1, 3);
 }
 
+/// Columns cut into heads, of which a constant has numbers of its own for each, for heads or for the elements of heads.
+TEST_F(MatMulPasses, ScaleOfColumnsThatWereCut) {
+  const ValueId heads = graph_.add_constant(0, "shape", Tensor::of<int64_t>({4}, {2, 5, 3, 2}));
+  ValueId y = add(ops::Reshape{}, {add(MatMul{}, {input({2, 5, 8}), constant({8, 6})}), heads});
+  y = add(Binary{kAdd}, {y, constant(Dims{3, 2})});
+  y = add(Binary{Binary::Kind::kMul}, {constant(Dims{3, 1}), y});
+  y = add(ops::Transpose{{2, 3, 1, 0}}, {y});
+  output(add(Binary{Binary::Kind::kSub}, {y, constant(Dims{2, 1, 1})}));
+  expect(passes::fold_matmul_scale, 3, 3);
+}
+
 TEST_F(MatMulPasses, NormalisationOfColumns) {
   const auto positive = [&] { return graph_.add_constant(0, "v", Tensor::of<float>({6}, {1, 2, 3, 4, 5, 6})); };
   const ValueId y = add(MatMul{.matrices = true, .beta = 0.5f}, {input({5, 8}), constant({8, 6}), constant(Dims{6})});
@@ -67,7 +78,7 @@ TEST_F(MatMulPasses, NormalisationOfColumns) {
 }
 
 /// Normalised along the rows, by a variance that has no root; scaled by rows, by more than there is, by an infinite number, of weights read
-/// elsewhere; columns cut; what fuse_matmul_scale does.
+/// elsewhere; columns in another order; what fuse_matmul_scale does.
 TEST_F(MatMulPasses, OtherScalesStay) {
   const ValueId x = input({2, 6, 8}), w = constant({8, 6}), heads = graph_.add_constant(0, "s", Tensor::of<int64_t>({4}, {2, 6, 3, 2}));
   const auto mul = [&](ValueId a, ValueId b) { output(add(Binary{Binary::Kind::kMul}, {a, b})); };
@@ -88,7 +99,8 @@ TEST_F(MatMulPasses, OtherScalesStay) {
   mul(fresh(), constant(3.0f));
   mul(product({x, constant({8, 6}), input({6})}), constant(Dims{6}));
   mul(product({x, constant({8, 6}), kNone, input({2, 6, 6})}), constant(Dims{6}));
-  mul(add(ops::Reshape{}, {fresh(), heads}), constant(Dims{2}));
+  mul(add(ops::Reshape{}, {fresh(), heads}), constant(Dims{6, 1, 1}));
+  mul(add(ops::Transpose{{0, 1, 3, 2}}, {add(ops::Reshape{}, {fresh(), heads})}), constant(Dims{2, 3}));
   mul(add(ops::Transpose{{0, 2, 1}}, {fresh()}), constant(Dims{6}));
   const ValueId read = fresh();
   mul(read, constant(Dims{6}));

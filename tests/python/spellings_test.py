@@ -1,4 +1,5 @@
 """What exporters mean, in the ways they write it: each spelling becomes the one operator it stands for, with onnxruntime's results."""
+import functools
 import itertools
 from collections import Counter
 
@@ -202,6 +203,21 @@ def test_scale_of_columns_is_part_of_the_product(spelling):
     b = Builder()
     steps = b.steps(spelling(b, b.input(7, 24, symbolic=(0,) if spelling != normalised_after_reshape else ())))
     assert sum(steps.values()) == 1 and set(steps) <= {"MatMul", "Gemm"}
+
+
+@pytest.mark.parametrize("slope", [0.25, [[0.25]], np.full((16, 1, 1), 0.25)])
+def test_one_slope_is_part_of_the_convolution(slope):
+    b = Builder()
+    x = b.input(1, 16, 9, 9, symbolic=(0,))
+    y = b.PRelu(b.Conv(x, b.weight(16, 16, 3, 3), b.weight(16), pads=[1] * 4), b.value(np.array(slope)))
+    assert b.steps(y) == {"Conv": 1, "Reorder": 2}
+
+
+def test_slopes_of_channels_stay_in_the_layout_of_convolutions():
+    b = Builder()
+    conv = functools.partial(b.Conv, pads=[1] * 4)
+    y = b.PRelu(conv(b.input(1, 16, 9, 9, symbolic=(0,)), b.weight(16, 16, 3, 3)), b.value(np.linspace(-1, 2, 16).reshape(16, 1, 1)))
+    assert b.steps(conv(y, b.weight(16, 16, 3, 3))) == {"Conv": 2, "PRelu": 1, "Reorder": 2}
 
 
 def test_scale_of_channels_behind_a_transpose():
@@ -453,6 +469,35 @@ def test_attention_masked_alike_in_many_layers():
         scores = b.Sub(b.Add(b.MatMul(q, b.Transpose(q, perm=[0, 1, 3, 2])), padding), causal)
         x = merged(b, b.MatMul(b.Softmax(scores, axis=-1), q))
     assert b.steps(x) == {"Attention": 3, "Sub": 1}
+
+
+def test_attention_by_einsum():
+    b = Builder()
+    q, k, v = (heads(b, b.input(BATCH, ROWS, WIDTH, symbolic=(0,))) for _ in range(3))
+    scores = b.Mul(b.Einsum(q, k, equation="bhqd,bhkd->bhqk"), SIZE ** -0.5)
+    y = b.Einsum(b.Softmax(scores, axis=-1), v, equation="bhqk,bhkd->bqhd")
+    assert b.steps(b.Reshape(y, [0, 0, WIDTH])) == {"Attention": 1}
+
+
+@pytest.mark.parametrize("equations", [("bqhd,bkhd->bhqk", "bhqk,bkhd->bqhd"), ("...qhd,...khd->...hqk", "...hqk,...khd->...qhd"),
+                                       ("BTNH,BSNH->BNTS", "BNTS,BSNH->BTNH")])
+def test_attention_by_einsum_of_rows(equations):
+    b = Builder()
+    q, k, v = (b.Reshape(b.input(BATCH, ROWS, WIDTH), [0, 0, HEADS, SIZE]) for _ in range(3))
+    scores = b.Add(b.Mul(b.Einsum(q, k, equation=equations[0]), SIZE ** -0.5), b.input(BATCH, 1, 1, ROWS))
+    y = b.Einsum(b.Softmax(scores, axis=-1), v, equation=equations[1])
+    assert b.steps(b.Reshape(y, [0, 0, WIDTH])) == {"Attention": 1}
+
+
+def test_attention_of_keras():
+    """Every product an Einsum, heads in dims of their own."""
+    b = Builder()
+    x = b.input(BATCH, ROWS, WIDTH, symbolic=(0, 1))
+    q, k, v = (b.Add(b.Einsum(x, b.weight(WIDTH, HEADS, SIZE), equation="abc,cde->abde"), b.weight(HEADS, SIZE)) for _ in range(3))
+    scores = b.Einsum(k, b.Mul(q, SIZE ** -0.5), equation="aecd,abcd->acbe")
+    y = b.Einsum(b.Softmax(scores, axis=-1), v, equation="acbe,aecd->abcd")
+    y = b.Add(b.Einsum(y, b.weight(HEADS, SIZE, WIDTH), equation="abcd,cde->abe"), b.weight(WIDTH))
+    assert b.steps(y) == {"MatMul": 2, "Attention": 1}
 
 
 def test_attention_over_an_image():
