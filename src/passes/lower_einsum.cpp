@@ -41,7 +41,8 @@ std::optional<ProductLabels> product_labels(const Labels& a, const Labels& b, co
 
 class Lowering {
  public:
-  Lowering(Graph& graph, NodeId id, Operand a, Operand b, Labels y) : graph_(graph), patch_(graph, id), id_(id), a_(std::move(a)), b_(std::move(b)), y_(std::move(y)) {
+  Lowering(Graph& graph, NodeId id, Operand a, Operand b, Labels y)
+      : graph_(graph), patch_(graph, id), id_(id), a_(std::move(a)), b_(std::move(b)), y_(std::move(y)) {
     // What is last in the result is a column.
     if (!y_.empty() && in(a_.labels, y_.back()) && !in(b_.labels, y_.back())) std::swap(a_, b_);
   }
@@ -115,7 +116,8 @@ class Lowering {
   /// One label each of rows, columns and what is summed: a product of stacks, which attention is made of.
   Result<bool> stacks(const ProductLabels& labels) {
     if (labels.rows.size() != 1 || labels.columns.size() != 1 || labels.summed.size() != 1) return false;
-    const Labels a = joined(joined(labels.batch, labels.rows), labels.summed), y = joined(joined(labels.batch, labels.rows), labels.columns);
+    const Labels a = joined(joined(labels.batch, labels.rows), labels.summed),
+                 y = joined(joined(labels.batch, labels.rows), labels.columns);
     const Labels plain = joined(joined(labels.batch, labels.summed), labels.columns),
                  turned = joined(joined(labels.batch, labels.columns), labels.summed);
     const bool trans_b = b_.labels == turned, moves = a_.labels != a || (!trans_b && b_.labels != plain) || y_ != y;
