@@ -187,12 +187,41 @@ const Node* sum_of(const Graph& graph, ValueId value) {
   return kind == ops::Binary::Kind::kAdd || kind == ops::Binary::Kind::kSub ? node : nullptr;
 }
 
+/// The mask of scores [windows of b images, heads, m, n] that is added where these are [b, windows, heads, m, n] for it alone.
+struct OfWindows {
+  ValueId scores = kNone, mask = kNone;
+  int64_t images = 0;
+  bool subtracted = false;
+};
+std::optional<OfWindows> mask_of_windows(const Graph& graph, ValueId value) {
+  const Node* back = made_by<ops::Reshape>(graph, value);
+  const Node* sum = back != nullptr ? sum_of(graph, back->inputs[0]) : nullptr;
+  if (sum == nullptr) return std::nullopt;
+  const bool subtracts = std::get<ops::Binary>(sum->op).kind == ops::Binary::Kind::kSub;
+  for (size_t side = 0; side < (subtracts ? 1u : 2u); ++side) {
+    const Node* cut = made_by<ops::Reshape>(graph, sum->inputs[side]);
+    if (cut == nullptr) continue;
+    const ValueId scores = cut->inputs[0], mask = sum->inputs[1 - side];
+    const Type &flat = graph.type(scores), &wide = graph.type(sum->inputs[side]), &own = graph.type(mask);
+    if (!flat.same_as(graph.type(value)) || !flat.ranked() || flat.rank() != 4 || !wide.ranked() || wide.rank() != 5 ||
+        own.dtype != flat.dtype || !fits(own, wide) || !wide.shape[0].is_const() || wide.shape[0].value() <= 0)
+      continue;
+    bool cuts = wide.shape[0] * wide.shape[1] == flat.shape[0];
+    for (size_t i = 1; i < 4; ++i) cuts = cuts && wide.shape[i + 1] == flat.shape[i];
+    if (!cuts || (own.rank() == 5 && !own.shape[0].is(1))) continue;
+    return OfWindows{scores, mask, wide.shape[0].value(), subtracts};
+  }
+  return std::nullopt;
+}
+
 /// Whether a product of matrices is behind casts, scalings, a cap, a cut of the batch into heads and at most `addends` sums.
 bool are_scores(const Graph& graph, ValueId value, int addends = 0) {
   value = skip_casts(graph, value);
   if (const Node* sum = addends > 0 ? sum_of(graph, value) : nullptr; sum != nullptr) {
     return are_scores(graph, sum->inputs[0], addends - 1) || are_scores(graph, sum->inputs[1], addends - 1);
   }
+  if (const auto windows = addends > 0 ? mask_of_windows(graph, value) : std::nullopt)
+    return are_scores(graph, windows->scores, addends - 1);
   double ignored = 1;
   if (const ValueId x = before_reshape(graph, value); x != kNone && graph.single_use(value)) value = x;
   value = skip_scales(graph, value, ignored);
@@ -209,6 +238,7 @@ struct Masked {
   struct Addend {
     ValueId value = kNone;
     bool subtracted = false;
+    int64_t images = 0;  ///< not 0: the mask is that of the windows of each of so many images
   };
   std::vector<Addend> addends = {};  ///< the last one's sum first
 };
@@ -228,12 +258,18 @@ bool take_addend(const Graph& graph, const Node& sum, int more, Masked& masked) 
   return false;
 }
 
-/// Sums with one or two addends, Where(condition, scores, fill) or Where(condition, fill, scores) with a constant fill; nullopt for other
+/// Sums with one or two addends, of all scores or of those of windows, Where(condition, scores, fill) or Where(condition, fill, scores) with a constant fill; nullopt for other
 /// sums and choices, and no mask when there is neither.
 std::optional<Masked> take_mask(const Graph& graph, ValueId value) {
   Masked masked{value};
   for (int more = kMostAddends; more > 0; --more) {
-    const Node* sum = sum_of(graph, skip_casts(graph, masked.scores));
+    const ValueId scores = skip_casts(graph, masked.scores);
+    if (const auto windows = mask_of_windows(graph, scores)) {
+      masked.scores = windows->scores;
+      masked.addends.push_back({windows->mask, windows->subtracted, windows->images});
+      continue;
+    }
+    const Node* sum = sum_of(graph, scores);
     if (sum == nullptr) break;
     if (!take_addend(graph, *sum, more - 1, masked)) return std::nullopt;
   }
@@ -287,7 +323,13 @@ Result<ValueId> mask_input(const Graph& graph, Patch& patch, const Masked& maske
   }
   ValueId sum = kNone;
   for (auto it = masked.addends.rbegin(); it != masked.addends.rend(); ++it) {
-    TENON_ASSIGN(const ValueId addend, widened(graph, patch, it->value));
+    TENON_ASSIGN(ValueId addend, widened(graph, patch, it->value));
+    if (it->images > 0 && graph.type(addend).rank() == 5) {
+      TENON_ASSIGN(addend, patch.add1(ops::Squeeze{}, {addend, patch.constant(Tensor::of<int64_t>({1}, {0}))}));
+    }
+    if (it->images > 1 && graph.type(addend).rank() == 4 && !graph.type(addend).shape[0].is(1)) {
+      TENON_ASSIGN(addend, patch.add1(ops::Tile{}, {addend, patch.constant(Tensor::of<int64_t>({4}, {it->images, 1, 1, 1}))}));
+    }
     if (sum != kNone) {
       using B = ops::Binary::Kind;
       TENON_ASSIGN(sum, patch.add1(ops::Binary{it->subtracted ? B::kSub : B::kAdd}, {sum, addend}));
@@ -304,7 +346,7 @@ Result<ValueId> mask_input(const Graph& graph, Patch& patch, const Masked& maske
 
 /// MatMul(Softmax(MatMul(q, k^T) * scale + mask), v) -> Attention(q, k, v, mask), with the transposes, scalings and repeated heads in front
 /// of q, k and v taken in, in the ways exporters write them, and no other readers in between. Scores may be capped by a Tanh between two
-/// scalings, and masked by a Where, or by two sums or differences. MatMul(v, Softmax(...)^T) -> Attention(q, k, v^T)^T.
+/// scalings, and masked by a Where, or by two sums or differences, of windows too. MatMul(v, Softmax(...)^T) -> Attention(q, k, v^T)^T.
 /// float16 and bfloat16 are computed in float32 and rounded once.
 Result<bool> fuse_attention(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);

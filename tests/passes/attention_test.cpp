@@ -100,6 +100,36 @@ TEST_F(AttentionPasses, MaskedByTwoSums) {
   expect(passes::fuse_attention, 1, 2);
 }
 
+/// As Swin: windows of images, of which those of one image have masks of their own, beside a bias of all.
+TEST_F(AttentionPasses, MasksOfWindows) {
+  for (const int64_t images : {1, 2}) {
+    for (const bool five : {false, true}) {
+      graph_ = Graph();
+      inputs_.clear();
+      const ValueId q = input({images * 4, 3, 9, 8}), k = input({images * 4, 3, 8, 9}), v = input({images * 4, 3, 9, 8}),
+                    bias = input({3, 9, 9});
+      const ValueId mask = input(five ? Dims{1, 4, 1, 9, 9} : Dims{4, 1, 9, 9});
+      const ValueId wide = reshape(plus(mul(matmul(q, k), 0.3f), bias), {images, 4, 3, 9, 9});
+      output(matmul(softmax(reshape(plus(wide, mask), {images * 4, 3, 9, 9})), v));
+      expect(passes::fuse_attention, 1, 2 + (images > 1 ? 1 : 0) + (five ? 1 : 0));
+    }
+  }
+}
+
+/// Windows that are cut otherwise than they are put together, masks of heads in the place of windows, of each image, and of more.
+TEST_F(AttentionPasses, MasksOfOtherWindowsStay) {
+  const ValueId q = input({4, 4, 9, 8}), k = input({4, 4, 8, 9}), v = input({4, 4, 9, 8}), mask = input({4, 1, 9, 9});
+  const auto attend = [&](std::vector<int64_t> cut, ValueId addend) {
+    output(matmul(softmax(reshape(plus(reshape(matmul(q, k), cut), addend), {4, 4, 9, 9})), v));
+  };
+  attend({4, 2, 2, 9, 9}, input({2, 2, 9, 9}));
+  attend({2, 2, 9, 4, 9}, input({9, 4, 9}));
+  attend({1, 2, 8, 9, 9}, input({2, 1, 9, 9}));
+  attend({2, 2, 4, 9, 9}, input({2, 1, 1, 9, 9}));
+  output(matmul(softmax(reshape(plus(reshape(reshape(matmul(q, k), {2, 8, 9, 9}), {1, 4, 4, 9, 9}), mask), {4, 4, 9, 9})), v));
+  expect(passes::fuse_attention, 0, static_cast<int>(graph_.live_nodes()));
+}
+
 TEST_F(AttentionPasses, MaskedByDifferences) {
   const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), a = input({2, 1, 1, 5}), b = input({9, 5});
   output(matmul(softmax(add(Binary{Binary::Kind::kSub}, {plus(matmul(q, k), a), b})), v));

@@ -460,6 +460,20 @@ def test_attention_of_scores_changed(masked):
     assert set(steps) <= {"Add", "Greater", "Where", "Elementwise"}  # of the masks
 
 
+@pytest.mark.parametrize("images", [1, 2])
+def test_attention_in_shifted_windows(images):
+    """As Swin."""
+    b = Builder()
+    windows = 3
+    x = b.input(images * windows, ROWS, WIDTH)
+    q, k, v = cut_after_transpose(b, linear(b, x, WIDTH, 3 * WIDTH))
+    scores = b.Add(b.MatMul(b.Mul(q, SIZE ** -0.5), b.Transpose(k, perm=[0, 1, 3, 2])), b.weight(1, HEADS, ROWS, ROWS))
+    mask = b.value(np.where(np.random.default_rng(0).random((1, windows, 1, ROWS, ROWS)) < 0.3, -100, 0))
+    scores = b.Add(b.Reshape(scores, [images, windows, HEADS, ROWS, ROWS]), mask)
+    y = b.MatMul(b.Softmax(b.Reshape(scores, [-1, HEADS, ROWS, ROWS]), axis=-1), v)
+    assert b.steps(merged(b, y)) == {"MatMul": 1, "Attention": 1}
+
+
 def test_attention_masked_alike_in_many_layers():
     """What becomes of the masks is made once."""
     b = Builder()
