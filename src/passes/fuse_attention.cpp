@@ -177,6 +177,24 @@ ValueId skip_tanh(const Graph& graph, ValueId value) {
   return node != nullptr && std::get<ops::Unary>(node->op).kind == ops::Unary::Kind::kTanh ? node->inputs[0] : value;
 }
 
+/// Steps over the multiplication of a product by one number a head: those numbers, kNone when there are none.
+ValueId take_head_factor(const Graph& graph, ValueId& value) {
+  const Node* node = made_by<ops::Binary>(graph, value);
+  if (node == nullptr || std::get<ops::Binary>(node->op).kind != ops::Binary::Kind::kMul) return kNone;
+  for (size_t side = 0; side < 2; ++side) {
+    const ValueId scores = node->inputs[side], factor = node->inputs[1 - side];
+    const Type& own = graph.type(factor);
+    double ignored = 1;
+    if (!fits(own, graph.type(scores)) || own.rank() < 2 || !own.shape[static_cast<size_t>(own.rank() - 1)].is(1) ||
+        !own.shape[static_cast<size_t>(own.rank() - 2)].is(1) ||
+        made_by<ops::MatMul>(graph, skip_scales(graph, scores, ignored)) == nullptr)
+      continue;
+    value = scores;
+    return factor;
+  }
+  return kNone;
+}
+
 constexpr int kMostAddends = 2;
 
 /// The sum or difference with one reader that gives `value`, else null.
@@ -226,6 +244,7 @@ bool are_scores(const Graph& graph, ValueId value, int addends = 0) {
   if (const ValueId x = before_reshape(graph, value); x != kNone && graph.single_use(value)) value = x;
   value = skip_scales(graph, value, ignored);
   value = skip_scales(graph, skip_tanh(graph, value), ignored);
+  if (take_head_factor(graph, value) != kNone) value = skip_scales(graph, value, ignored);
   return made_by<ops::MatMul>(graph, value) != nullptr;
 }
 
@@ -346,7 +365,7 @@ Result<ValueId> mask_input(const Graph& graph, Patch& patch, const Masked& maske
 
 /// MatMul(Softmax(MatMul(q, k^T) * scale + mask), v) -> Attention(q, k, v, mask), with the transposes, scalings and repeated heads in front
 /// of q, k and v taken in, in the ways exporters write them, and no other readers in between. Scores may be capped by a Tanh between two
-/// scalings, and masked by a Where, or by two sums or differences, of windows too. MatMul(v, Softmax(...)^T) -> Attention(q, k, v^T)^T.
+/// scalings, have a factor a head, which goes to q, and be masked by a Where, or by two sums or differences, of windows too. MatMul(v, Softmax(...)^T) -> Attention(q, k, v^T)^T.
 /// float16 and bfloat16 are computed in float32 and rounded once.
 Result<bool> fuse_attention(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
@@ -385,6 +404,8 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
     scale = 1;
     scores = skip_scales(graph, inside, scale);
   }
+  const ValueId head_factor = take_head_factor(graph, scores);
+  if (head_factor != kNone) scores = skip_scales(graph, scores, scale);
   const Node* first = made_by<ops::MatMul>(graph, scores);
   if (first == nullptr || !plain_product(*first) || first->region != node.region) return false;
   const auto& first_op = std::get<ops::MatMul>(first->op);
@@ -398,7 +419,7 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
     return rank == 4 ? take_transpose(graph, value, {0, 2, 1, 3}) : take_transpose(graph, value, {1, 0, 2});
   };
   take_scale(graph, q, scale);
-  op.q_by_row = take_by_row(q);
+  op.q_by_row = head_factor == kNone && take_by_row(q);
   const auto take_turned_by_row = [&graph, &rank](ValueId& value) {
     return rank == 4 ? take_transpose(graph, value, {0, 2, 3, 1}) : take_transpose(graph, value, {1, 2, 0});
   };
@@ -439,8 +460,8 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
     const Shape &x = graph.type(a).shape, &y = graph.type(b).shape;
     return x.rank() == 4 && x.rank() == y.rank() && x[0] == y[0] && x[1] == y[1];
   };
-  if (rank == 3 && !turned && !op.q_by_row && !op.k_by_row && !op.v_by_row && !op.k_transposed && q4 != kNone && k4 != kNone &&
-      v4 != kNone && same_heads(q4, k4) && same_heads(q4, v4) && (mask_of_heads ? same_heads(q4, cut) : masks_all_heads) &&
+  if (rank == 3 && !turned && head_factor == kNone && !op.q_by_row && !op.k_by_row && !op.v_by_row && !op.k_transposed && q4 != kNone &&
+      k4 != kNone && v4 != kNone && same_heads(q4, k4) && same_heads(q4, v4) && (mask_of_heads ? same_heads(q4, cut) : masks_all_heads) &&
       graph.type(q).shape[2] == graph.type(v).shape[2]) {
     together = *graph.producer_as<ops::Reshape>(q);
     flat_shape = graph.node(producer(graph, q)).inputs[1];
@@ -467,7 +488,7 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   if (!size.is_const() || size.value() > kernels::kAttentionSize || size.value() == 0) return false;
   if (rank == 4 && !(tq.shape[0] == tk.shape[0] && tq.shape[0] == tv.shape[0])) return false;
   const bool grouped = hq.is_const() && hk.is_const() && hk.value() > 0 && hq.value() % hk.value() == 0;
-  if (!(hk == hv) || !(hq == hk || grouped)) return false;
+  if (!(hk == hv) || !(hq == hk || grouped) || (head_factor != kNone && !fits(graph.type(head_factor), tq))) return false;
 
   Patch patch(graph, id);
   std::vector<ValueId> inputs{q, k, v};
@@ -482,6 +503,10 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   }
   for (ValueId& input : inputs) {
     TENON_ASSIGN(input, widened(graph, patch, input));
+  }
+  if (head_factor != kNone) {
+    TENON_ASSIGN(const ValueId factor, widened(graph, patch, head_factor));
+    TENON_ASSIGN(inputs[0], patch.add1(ops::Binary{ops::Binary::Kind::kMul}, {inputs[0], factor}));
   }
   op.mask_replaces = masked->condition != kNone;
   TENON_ASSIGN(const ValueId mask, mask_input(graph, patch, *masked));

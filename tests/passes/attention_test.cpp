@@ -145,6 +145,25 @@ TEST_F(AttentionPasses, OtherSumsStay) {
   expect(passes::fuse_attention, 0, static_cast<int>(graph_.live_nodes()));
 }
 
+/// As Swin v2.
+TEST_F(AttentionPasses, FactorsOfHeads) {
+  const ValueId q = input({2, 9, 3, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), factor = input({3, 1, 1}), mask = input({9, 5});
+  const ValueId scores = mul(matmul(transpose(q, {0, 2, 1, 3}), k), 0.3f);
+  output(matmul(softmax(plus(add(Binary{Binary::Kind::kMul}, {factor, scores}), mask)), v));
+  expect(passes::fuse_attention, 1, 3);
+}
+
+/// Factors of queries and of keys, of more batches than there are, and of what is masked.
+TEST_F(AttentionPasses, OtherFactorsStay) {
+  const ValueId q = input({1, 3, 9, 8}), k = input({1, 3, 8, 5}), v = input({1, 3, 5, 8}), mask = input({9, 5});
+  const auto times = [&](ValueId a, ValueId b) { return add(Binary{Binary::Kind::kMul}, {a, b}); };
+  output(matmul(softmax(times(matmul(q, k), input({9, 1}))), v));
+  output(matmul(softmax(times(matmul(q, k), input({5}))), v));
+  output(matmul(softmax(times(matmul(q, k), input({2, 1, 1, 1}))), v));
+  output(matmul(softmax(times(plus(matmul(q, k), mask), input({3, 1, 1}))), v));
+  expect(passes::fuse_attention, 0, static_cast<int>(graph_.live_nodes()));
+}
+
 TEST_F(AttentionPasses, CappedScores) {
   const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), mask = input({9, 5});
   const ValueId tanh = add(ops::Unary{ops::Unary::Kind::kTanh}, {mul(mul(matmul(q, k), 0.3f), 0.5f)});
