@@ -23,8 +23,8 @@ struct ScoreRow {
   float* scores;
   int64_t keys;
 
-  /// The scores, capped, under the mask, unless that is null; returns the largest. NaN anywhere makes the sum of Exponentials NaN, whatever this
-  /// returns.
+  /// The scores, capped, under the mask, unless that is null; returns the largest. NaN anywhere makes the sum of Exponentials NaN,
+  /// whatever this returns.
   float Prepare(const AttentionParams& p, const float* mask) const {
     const DF d;
     if (p.softcap != 0) Cap(p.softcap);

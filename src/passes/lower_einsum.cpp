@@ -168,8 +168,8 @@ class Lowering {
 
 }  // namespace
 
-/// Einsum of two operands -> MatMul, with views of operands whose rows, columns or summed dims are several; of stacks of matrices whose dims
-/// would have to move only around a Softmax, where attention takes the Transposes in.
+/// Einsum of two operands -> MatMul, with views of operands whose rows, columns or summed dims are several; of stacks of matrices whose
+/// dims would have to move only around a Softmax, where attention takes the Transposes in.
 Result<bool> lower_einsum(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   const auto* einsum = std::get_if<ops::Einsum>(&node.op);

@@ -105,7 +105,8 @@ ValueId without_bound(const Graph& graph, ValueId value) {
   return given(clip, 1) && zero(clip.inputs[1]) && !given(clip, 2) ? clip.inputs[0] : value;
 }
 
-/// d = x - mean(x) and variance = mean(x^2) - mean(x)^2, maybe bounded by 0, which no rounding makes negative where differences are squared.
+/// d = x - mean(x) and variance = mean(x^2) - mean(x)^2, maybe bounded by 0: LayerNormalization squares differences, and gives none
+/// that is negative.
 Mean fast_variance(const Graph& graph, ValueId d, ValueId variance) {
   variance = without_bound(graph, variance);
   if (!is_binary(graph, variance, B::kSub) || !is_binary(graph, d, B::kSub)) return {};
