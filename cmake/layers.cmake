@@ -55,6 +55,9 @@ file(GLOB graph_sources CONFIGURE_DEPENDS src/graph/*.cpp)
 tenon_layer(graph SOURCES ${graph_sources} LINK tenon_ops)
 file(GLOB pass_sources CONFIGURE_DEPENDS src/passes/*.cpp)
 tenon_layer(passes SOURCES ${pass_sources} LINK tenon_graph)
+# Rules look at a few nodes each: what they take in the library counts, not their speed. affine.cpp has loops over weights.
+list(FILTER pass_sources EXCLUDE REGEX /affine.cpp$)
+set_source_files_properties(${pass_sources} PROPERTIES COMPILE_OPTIONS "$<$<CONFIG:Release>:-Os>")
 file(GLOB plan_sources CONFIGURE_DEPENDS src/plan/*.cpp)
 tenon_layer(plan SOURCES ${plan_sources} LINK tenon_passes)
 

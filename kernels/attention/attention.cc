@@ -23,10 +23,11 @@ struct ScoreRow {
   float* scores;
   int64_t keys;
 
-  /// The scores under the mask, unless that is null; returns the largest. NaN anywhere makes the sum of Exponentials NaN, whatever this
-  /// returns.
+  /// The scores, capped, under the mask, unless that is null; returns the largest. NaN anywhere makes the sum of Exponentials NaN,
+  /// whatever this returns.
   float Prepare(const AttentionParams& p, const float* mask) const {
     const DF d;
+    if (p.softcap != 0) Cap(p.softcap);
     for (int64_t i = keys; i % kLanes != 0; ++i) scores[i] = -kInfinity;
     if (mask != nullptr && p.mask_replaces) Mask(p, mask, [](VF s, VF m) { return hn::IfThenElse(hn::Eq(m, hn::Zero(DF())), s, m); });
     if (mask != nullptr && !p.mask_replaces) Mask(p, mask, [](VF s, VF m) { return hn::Add(s, m); });
@@ -38,6 +39,13 @@ struct ScoreRow {
     }
     if (i < keys) largest = hn::Max(largest, hn::LoadU(d, scores + i));
     return hn::GetLane(hn::MaxOfLanes(d, hn::Max(largest, second)));
+  }
+
+  void Cap(float most) const {
+    const DF d;
+    const VF factor = hn::Set(d, most);
+    for (int64_t i = keys; i % kLanes != 0; ++i) scores[i] = 0;
+    for (int64_t i = 0; i < keys; i += kLanes) hn::StoreU(hn::Mul(factor, TanhFast(d, hn::LoadU(d, scores + i))), d, scores + i);
   }
 
   template <class Apply>

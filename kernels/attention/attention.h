@@ -13,6 +13,7 @@ struct AttentionParams {
   int64_t size = 0;        ///< of a head of Q and K
   int64_t value_size = 0;  ///< of a head of V
   float scale = 1;
+  float softcap = 0;         ///< not 0: a score s becomes softcap * tanh(s), before the mask
   bool nan_to_zero = false;  ///< rows whose softmax is NaN (everything masked with -inf) give 0
   struct Operand {
     int64_t batch = 0, head = 0, row = 0;

@@ -140,6 +140,7 @@ Result<Step> bind(const Attention& op, const BindContext& ctx) {
   p.size = q.size;
   p.value_size = v.size;
   p.scale = op.scale;
+  p.softcap = op.softcap;
   p.nan_to_zero = op.nan_to_zero;
   p.q = q.operand;
   p.k = k.operand;
@@ -165,7 +166,7 @@ Result<Step> bind(const Attention& op, const BindContext& ctx) {
   kernels::plan_attention(p);
   step.scratch_bytes = static_cast<size_t>(kernels::attention_scratch(p));
   const double work = static_cast<double>(p.batch * p.heads) * static_cast<double>(p.queries) * static_cast<double>(p.keys);
-  const double nanoseconds = work * (static_cast<double>(p.size + p.value_size) / 40 + 0.5);
+  const double nanoseconds = work * (static_cast<double>(p.size + p.value_size) / 40 + (p.softcap != 0 ? 1.5 : 0.5));
   if (kernels::takes_few_queries(p)) {
     step.kernel = "AttentionFew";
     step.phases.push_back(Step::phase<kernels::AttentionParams>(kernels::AttentionFewPointer(), p, p.parts(), nanoseconds));

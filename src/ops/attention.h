@@ -6,10 +6,11 @@
 
 namespace tenon::ops {
 
-/// softmax(scale * Q K^T + mask) V for each head, without the matrix of scores. Made by passes from MatMul, Softmax, MatMul.
+/// softmax(scale * Q K^T + mask) V for each head, without the matrix of scores; with a cap, softcap * tanh(scale * Q K^T) stands for
+/// scale * Q K^T. Made by passes from MatMul, Softmax, MatMul.
 /// Operands have rank 4 [batch, heads, rows, size], or rank 3 without batch. `..._by_row` operands are [batch, rows, heads, size] instead,
-/// which absorbs the transposes around attention, and may be windows of the heads of wider tensors, which absorbs the split of a product that
-/// gives Q, K and V at once.
+/// which absorbs the transposes around attention, and may be windows of the heads of wider tensors, which absorbs the split of a product
+/// that gives Q, K and V at once.
 struct Attention {
   /// Heads [first, first + heads) of an operand by row; all of them when heads is 0.
   struct Window {
@@ -17,6 +18,7 @@ struct Attention {
     bool operator==(const Window&) const = default;
   };
   float scale = 1;
+  float softcap = 0;         ///< 0: scores are not capped
   bool nan_to_zero = false;  ///< rows whose softmax is NaN give 0
   bool q_by_row = false, k_by_row = false, v_by_row = false, y_by_row = false;
   Window q_heads = {}, k_heads = {}, v_heads = {};

@@ -76,13 +76,10 @@ namespace {
 /// Labels of ellipsis dims: -2 is the last of them, -3 the one before, and so on.
 int ellipsis_label(int from_right) { return -2 - from_right; }
 
-/// Every label spelled out for operands of these ranks.
-struct Spelled {
-  std::vector<std::vector<int>> inputs;
-  std::vector<int> output;
-};
-Result<Spelled> spell(const EinsumTerms& terms, const std::vector<int>& ranks) {
-  Spelled s;
+}  // namespace
+
+Result<EinsumTerms> spell(const EinsumTerms& terms, const std::vector<int>& ranks) {
+  EinsumTerms s;
   int widest = 0;
   for (size_t i = 0; i < terms.inputs.size(); ++i) {
     const auto& term = terms.inputs[i];
@@ -112,8 +109,10 @@ Result<Spelled> spell(const EinsumTerms& terms, const std::vector<int>& ranks) {
   return s;
 }
 
+namespace {
+
 /// The size of each label: equal wherever it occurs, or 1 where it is broadcast.
-Result<std::map<int, Dim>> sizes_of(const Spelled& s, const std::vector<Shape>& shapes) {
+Result<std::map<int, Dim>> sizes_of(const EinsumTerms& s, const std::vector<Shape>& shapes) {
   std::map<int, Dim> sizes;
   for (size_t i = 0; i < s.inputs.size(); ++i) {
     for (size_t j = 0; j < s.inputs[i].size(); ++j) {
@@ -159,7 +158,7 @@ Result<Types> infer(const Einsum& op, const Types& in) {
     ranks.push_back(shape.rank());
     shapes.push_back(std::move(shape));
   }
-  TENON_ASSIGN(const Spelled s, spell(terms, ranks));
+  TENON_ASSIGN(const EinsumTerms s, spell(terms, ranks));
   TENON_ASSIGN(const auto sizes, sizes_of(s, shapes));
   DimList out;
   for (int label : s.output) out.push_back(sizes.at(label));
@@ -262,7 +261,7 @@ Result<Step> bind(const Einsum& op, const BindContext& ctx) {
     shapes.push_back(Shape::of(ctx.dims(static_cast<int>(i))));
     ranks.push_back(shapes.back().rank());
   }
-  TENON_ASSIGN(const Spelled s, spell(terms, ranks));
+  TENON_ASSIGN(const EinsumTerms s, spell(terms, ranks));
   TENON_ASSIGN(const auto sizes, sizes_of(s, shapes));
 
   std::vector<int> order = s.output;

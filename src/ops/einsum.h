@@ -26,5 +26,7 @@ struct EinsumTerms {
   std::vector<int> output;
 };
 Result<EinsumTerms> parse_equation(const std::string& equation);
+/// The same with every label spelled out for operands of these ranks: no kEllipsis, but numbers below it in its place.
+Result<EinsumTerms> spell(const EinsumTerms& terms, const std::vector<int>& ranks);
 
 }  // namespace tenon::ops

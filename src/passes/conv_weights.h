@@ -1,7 +1,7 @@
 // Shared by the passes that change the weights of a convolution.
 #pragma once
 
-#include "passes/pass.h"
+#include "passes/affine.h"
 
 namespace tenon::passes {
 
@@ -15,6 +15,6 @@ struct ConvMatch {
 std::optional<ConvMatch> match_conv(const Graph& graph, NodeId reader, ValueId value);
 
 /// Replaces node `id`, which computes conv(x) * scale + shift for each filter, by one convolution.
-Result<bool> scale_conv(Graph& graph, NodeId id, const ConvMatch& conv, const std::vector<double>& scale, const std::vector<double>& shift);
+Result<bool> scale_conv(Graph& graph, NodeId id, const ConvMatch& conv, const Affine& by);
 
 }  // namespace tenon::passes

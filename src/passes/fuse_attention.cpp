@@ -1,48 +1,13 @@
 #include <algorithm>
+#include <cmath>
 #include <initializer_list>
 
-#include "ops/evaluate.h"
+#include "passes/attention_scores.h"
 #include "passes/passes.h"
 
 namespace tenon::passes {
 
 namespace {
-
-/// The node's input behind `value` when X produced it and nothing else reads it, else null.
-template <class X>
-const Node* made_by(const Graph& graph, ValueId value) {
-  return graph.producer_as<X>(value) != nullptr && graph.single_use(value) ? &graph.node(graph.value(value).producer) : nullptr;
-}
-
-bool is_attention_dtype(DType dtype) { return dtype == DType::kFloat32 || dtype == DType::kFloat16 || dtype == DType::kBFloat16; }
-
-/// Steps over casts that do not change the dtype, or that only round or widen: what is fused computes in float32 throughout.
-ValueId skip_casts(const Graph& graph, ValueId value) {
-  for (const Node* cast = made_by<ops::Cast>(graph, value); cast != nullptr; cast = made_by<ops::Cast>(graph, value)) {
-    if (!is_attention_dtype(graph.type(cast->inputs[0]).dtype) || !is_attention_dtype(graph.type(value).dtype)) break;
-    value = cast->inputs[0];
-  }
-  return value;
-}
-
-/// Steps over a multiplication or division by a constant scalar, which goes into `scale`.
-bool take_scale(const Graph& graph, ValueId& value, double& scale) {
-  const Node* node = made_by<ops::Binary>(graph, value);
-  if (node == nullptr) return false;
-  const auto kind = std::get<ops::Binary>(node->op).kind;
-  const bool div = kind == ops::Binary::Kind::kDiv;
-  if (!div && kind != ops::Binary::Kind::kMul) return false;
-  for (size_t side = 0; side < (div ? 1u : 2u); ++side) {
-    const auto factor = scalar_constant(graph, node->inputs[1 - side]);
-    const ValueId other = node->inputs[side];
-    if (!factor || *factor == 0 || !graph.type(other).ranked() || graph.type(node->inputs[1 - side]).rank() > graph.type(other).rank())
-      continue;
-    scale = div ? scale / *factor : scale * *factor;
-    value = other;
-    return true;
-  }
-  return false;
-}
 
 /// The multiplication by a constant scalar in front of a Reshape: what is multiplied, and the factor; kNone when there is none.
 struct Reshaped {
@@ -66,6 +31,11 @@ bool take_transpose(const Graph& graph, ValueId& value, std::initializer_list<in
   return true;
 }
 
+/// Steps over a Transpose of the last two of three or four dims.
+bool take_swap(const Graph& graph, ValueId& value) {
+  return take_transpose(graph, value, {0, 2, 1}) || take_transpose(graph, value, {0, 1, 3, 2});
+}
+
 /// Steps over Reshape, Transpose(0, 2, 1), Reshape where these swap the last two dims of [b, h, s, d] with b and h run together.
 bool take_flat_transpose(const Graph& graph, ValueId& value) {
   const Node* outer = made_by<ops::Reshape>(graph, value);
@@ -81,19 +51,6 @@ bool take_flat_transpose(const Graph& graph, ValueId& value) {
                      before.shape[3] == after.shape[2] && flat.shape[1] == before.shape[2] && flat.shape[2] == before.shape[3];
   if (swaps) value = source;
   return swaps;
-}
-
-/// Whether `flat` [b * h, m, n] is `wide` [b, h, m, n] with b and h run together.
-bool runs_together(const Type& wide, const Type& flat) {
-  if (!wide.ranked() || !flat.ranked() || wide.rank() != 4 || flat.rank() != 3) return false;
-  return wide.shape[0] * wide.shape[1] == flat.shape[0] && wide.shape[2] == flat.shape[1] && wide.shape[3] == flat.shape[2];
-}
-
-/// x where `value` is a Reshape of it between [b, h, m, n] and [b * h, m, n], else kNone.
-ValueId before_reshape(const Graph& graph, ValueId value) {
-  if (graph.producer_as<ops::Reshape>(value) == nullptr) return kNone;
-  const ValueId x = graph.node(producer(graph, value)).inputs[0];
-  return runs_together(graph.type(x), graph.type(value)) || runs_together(graph.type(value), graph.type(x)) ? x : kNone;
 }
 
 /// What Expand, Tile or Concat makes several of; kNone where Concat joins different ones. The caller checks the types.
@@ -136,99 +93,27 @@ bool plain_product(const Node& node) {
   return !op.trans_a && op.activation.none() && !op.matrices;
 }
 
-/// Broadcasts to the scores without making them larger. Along the keys, whose number that of the values tells, it cannot.
-bool fits(const Type& mask, const Type& scores) {
-  if (!mask.ranked() || !scores.ranked() || mask.rank() > scores.rank() || !mask.layout.plain()) return false;
-  for (int i = 0; i < mask.rank(); ++i) {
-    const Dim &have = mask.shape[static_cast<size_t>(mask.rank() - 1 - i)],
-              &want = scores.shape[static_cast<size_t>(scores.rank() - 1 - i)];
-    if (!have.is(1) && !(have == want) && (i > 0 || ops::dims_equal(have, want) == false)) return false;
-  }
-  return true;
-}
-
-/// Whether a product of matrices is behind casts, scalings and a cut of the batch into heads.
-bool are_scores(const Graph& graph, ValueId value) {
-  double ignored = 1;
-  if (const ValueId x = before_reshape(graph, value); x != kNone && graph.single_use(value)) value = x;
-  take_scale(graph, value, ignored);
-  value = skip_casts(graph, value);
-  take_scale(graph, value, ignored);
-  return made_by<ops::MatMul>(graph, value) != nullptr;
-}
-
-/// Scores and their mask: an addend, or a condition with the number that stands for the scores where it is false (or true).
-struct Masked {
-  ValueId scores = kNone, addend = kNone, condition = kNone;
-  float fill = 0;
-  bool where_true = false;
-};
-
-/// Add(scores, addend), Where(condition, scores, fill) or Where(condition, fill, scores) with a constant fill; nullopt for other sums and
-/// choices, and no mask when there is neither.
-std::optional<Masked> take_mask(const Graph& graph, ValueId value) {
-  const Node* add = made_by<ops::Binary>(graph, value);
-  if (add != nullptr && std::get<ops::Binary>(add->op).kind == ops::Binary::Kind::kAdd) {
-    for (size_t side = 0; side < 2; ++side) {
-      const ValueId scores = add->inputs[side], addend = add->inputs[1 - side];
-      if (graph.type(addend).dtype == graph.type(scores).dtype && fits(graph.type(addend), graph.type(scores)) && are_scores(graph, scores))
-        return Masked{scores, addend};
-    }
-    return std::nullopt;
-  }
-  const Node* where = made_by<ops::Where>(graph, value);
-  if (where == nullptr) return Masked{value};
-  for (size_t side = 1; side < 3; ++side) {
-    const ValueId scores = where->inputs[side];
-    const auto fill = scalar_constant(graph, where->inputs[3 - side]);
-    ValueId condition = where->inputs[0];
-    if (const Node* expand = made_by<ops::Expand>(graph, condition)) condition = expand->inputs[0];
-    // A mask of 0 leaves the score, and the fill does not add dims.
-    if (!fill || *fill != *fill || static_cast<float>(*fill) == 0 || !graph.type(scores).ranked() ||
-        graph.type(where->inputs[3 - side]).rank() > graph.type(scores).rank() || !fits(graph.type(condition), graph.type(scores)) ||
-        !are_scores(graph, scores))
-      continue;
-    return Masked{scores, kNone, condition, static_cast<float>(*fill), side == 2};
-  }
-  return std::nullopt;
-}
-
-/// The softmax behind the probabilities: itself, or as written to give 0 where it is NaN: Where(IsNaN(p), 0, p).
-ValueId softmax_of(const Graph& graph, ValueId probabilities, bool* nan_to_zero) {
-  ValueId value = skip_casts(graph, probabilities);
-  if (const Node* where = made_by<ops::Where>(graph, value)) {
-    const auto zero = scalar_constant(graph, where->inputs[1]);
-    const ValueId p = where->inputs[2];
-    const auto* test = graph.producer_as<ops::Unary>(where->inputs[0]);
-    if (!zero || *zero != 0 || test == nullptr || test->kind != ops::Unary::Kind::kIsNaN || !graph.single_use(where->inputs[0]))
-      return kNone;
-    if (graph.node(graph.value(where->inputs[0]).producer).inputs[0] != p) return kNone;
-    if (graph.value(p).users.size() != 2 || graph.value(p).output_uses != 0) return kNone;
-    *nan_to_zero = true;
-    value = p;
-  } else if (!graph.single_use(value)) {
-    return kNone;
-  }
-  const auto* softmax = graph.producer_as<ops::Softmax>(value);
-  if (softmax == nullptr || softmax->kind != ops::Softmax::Kind::kSoftmax || !graph.type(value).ranked()) return kNone;
-  // Of the last dim alone there is nothing to flatten.
-  const int rank = graph.type(value).rank();
-  return softmax->axis == -1 || softmax->axis == rank - 1 ? value : kNone;
-}
-
 }  // namespace
 
 /// MatMul(Softmax(MatMul(q, k^T) * scale + mask), v) -> Attention(q, k, v, mask), with the transposes, scalings and repeated heads in front
-/// of q, k and v taken in, in the ways exporters write them, and no other readers in between. Scores may be masked by a Where too.
-/// float16 and bfloat16 are computed in float32 and rounded once.
+/// of q, k and v taken in, in the ways exporters write them, and no other readers in between. Scores may be capped by a Tanh between two
+/// scalings, have a factor a head, which goes to q, and be masked by a Where, or by two sums or differences, of windows too.
+/// MatMul(v, Softmax(...)^T) -> Attention(q, k, v^T)^T. float16 and bfloat16 are computed in float32 and rounded once.
 Result<bool> fuse_attention(Graph& graph, NodeId id) {
   const Node& node = graph.node(id);
   if (!std::holds_alternative<ops::MatMul>(node.op) || !plain_product(node)) return false;
   const auto& product = std::get<ops::MatMul>(node.op);
-  if (product.trans_b || product.alpha != 1) return false;
+  if (product.alpha != 1) return false;
   ops::Attention op;
-  const ValueId softmax = softmax_of(graph, node.inputs[0], &op.nan_to_zero);
-  const DType dtype = graph.type(node.inputs[1]).dtype;
+  ValueId softmax = product.trans_b ? kNone : softmax_of(graph, node.inputs[0], &op.nan_to_zero), v = node.inputs[1];
+  const bool turned = softmax == kNone;
+  if (turned) {
+    ValueId p = node.inputs[1];
+    if (!product.trans_b && (!graph.single_use(p) || !take_swap(graph, p))) return false;
+    softmax = softmax_of(graph, p, &op.nan_to_zero);
+    v = node.inputs[0];
+  }
+  const DType dtype = graph.type(v).dtype;
   if (softmax == kNone || !is_attention_dtype(dtype)) return false;
 
   double scale = 1;
@@ -244,14 +129,21 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
     scores = before_reshape(graph, scores);
     if (scores == kNone) return false;
   }
-  while (take_scale(graph, scores, scale)) {
+  scores = skip_scales(graph, scores, scale);
+  if (const ValueId inside = skip_tanh(graph, scores); inside != scores) {
+    op.softcap = static_cast<float>(scale);
+    if (!std::isnormal(op.softcap)) return false;
+    scale = 1;
+    scores = skip_scales(graph, inside, scale);
   }
+  const ValueId head_factor = take_head_factor(graph, scores);
+  if (head_factor != kNone) scores = skip_scales(graph, scores, scale);
   const Node* first = made_by<ops::MatMul>(graph, scores);
   if (first == nullptr || !plain_product(*first) || first->region != node.region) return false;
   const auto& first_op = std::get<ops::MatMul>(first->op);
   scale *= static_cast<double>(first_op.alpha);
 
-  ValueId q = first->inputs[0], k = first->inputs[1], v = node.inputs[1];
+  ValueId q = first->inputs[0], k = first->inputs[1];
   int rank = graph.type(scores).ranked() ? graph.type(scores).rank() : 0;
   if (rank != 3 && rank != 4) return false;
   // From [batch, rows, heads, size], or [rows, heads, size].
@@ -259,24 +151,28 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
     return rank == 4 ? take_transpose(graph, value, {0, 2, 1, 3}) : take_transpose(graph, value, {1, 0, 2});
   };
   take_scale(graph, q, scale);
-  op.q_by_row = take_by_row(q);
-  op.v_by_row = take_by_row(v);
+  op.q_by_row = head_factor == kNone && take_by_row(q);
+  const auto take_turned_by_row = [&graph, &rank](ValueId& value) {
+    return rank == 4 ? take_transpose(graph, value, {0, 2, 3, 1}) : take_transpose(graph, value, {1, 2, 0});
+  };
+  op.v_by_row = turned && take_turned_by_row(v);
+  const bool turn_v = turned && !op.v_by_row && !take_swap(graph, v);
+  if (!turn_v && !op.v_by_row) op.v_by_row = take_by_row(v);
   take_scale(graph, q, scale);
   take_scale(graph, k, scale);
   op.k_transposed = !first_op.trans_b;
   if (op.k_transposed) {
-    if (rank == 4 ? take_transpose(graph, k, {0, 2, 3, 1}) : take_transpose(graph, k, {1, 2, 0})) {
+    if (take_turned_by_row(k)) {
       op.k_transposed = false;
       op.k_by_row = true;
-    } else if ((rank == 4 && (take_transpose(graph, k, {0, 1, 3, 2}) || take_flat_transpose(graph, k))) ||
-               (rank == 3 && take_transpose(graph, k, {0, 2, 1}))) {
+    } else if (take_swap(graph, k) || (rank == 4 && take_flat_transpose(graph, k))) {
       op.k_transposed = false;
     }
   }
   take_scale(graph, k, scale);
   if (!op.k_transposed && !op.k_by_row) {
     ValueId k0 = k, v0 = v;
-    if (rank == 4 && !op.v_by_row && take_repeat(graph, k0) && take_repeat(graph, v0)) {
+    if (rank == 4 && !turned && !op.v_by_row && take_repeat(graph, k0) && take_repeat(graph, v0)) {
       k = k0;
       v = v0;
       op.v_by_row = take_by_row(v);
@@ -289,13 +185,15 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   ops::Reshape together;
   ValueId flat_shape = kNone;
   const ValueId q4 = before_reshape(graph, q), k4 = before_reshape(graph, k), v4 = before_reshape(graph, v);
-  const ValueId mask = masked->addend != kNone ? masked->addend : masked->condition;
+  const auto of_few_dims = [&graph](ValueId mask) { return mask == kNone || graph.type(mask).rank() < 3; };
+  const bool masks_all_heads = of_few_dims(masked->condition) && std::all_of(masked->addends.begin(), masked->addends.end(),
+                                                                             [&](const auto& a) { return of_few_dims(a.value); });
   const auto same_heads = [&graph](ValueId a, ValueId b) {
     const Shape &x = graph.type(a).shape, &y = graph.type(b).shape;
     return x.rank() == 4 && x.rank() == y.rank() && x[0] == y[0] && x[1] == y[1];
   };
-  if (rank == 3 && !op.q_by_row && !op.k_by_row && !op.v_by_row && !op.k_transposed && q4 != kNone && k4 != kNone && v4 != kNone &&
-      same_heads(q4, k4) && same_heads(q4, v4) && (mask_of_heads ? same_heads(q4, cut) : mask == kNone || graph.type(mask).rank() < 3) &&
+  if (rank == 3 && !turned && head_factor == kNone && !op.q_by_row && !op.k_by_row && !op.v_by_row && !op.k_transposed && q4 != kNone &&
+      k4 != kNone && v4 != kNone && same_heads(q4, k4) && same_heads(q4, v4) && (mask_of_heads ? same_heads(q4, cut) : masks_all_heads) &&
       graph.type(q).shape[2] == graph.type(v).shape[2]) {
     together = *graph.producer_as<ops::Reshape>(q);
     flat_shape = graph.node(producer(graph, q)).inputs[1];
@@ -322,41 +220,36 @@ Result<bool> fuse_attention(Graph& graph, NodeId id) {
   if (!size.is_const() || size.value() > kernels::kAttentionSize || size.value() == 0) return false;
   if (rank == 4 && !(tq.shape[0] == tk.shape[0] && tq.shape[0] == tv.shape[0])) return false;
   const bool grouped = hq.is_const() && hk.is_const() && hk.value() > 0 && hq.value() % hk.value() == 0;
-  if (!(hk == hv) || !(hq == hk || grouped)) return false;
+  if (!(hk == hv) || !(hq == hk || grouped) || (head_factor != kNone && !fits(graph.type(head_factor), tq))) return false;
 
   Patch patch(graph, id);
   std::vector<ValueId> inputs{q, k, v};
-  if (masked->addend != kNone) inputs.push_back(masked->addend);
-  if (masked->condition != kNone) {
-    op.mask_replaces = true;
-    std::vector<ValueId> choice{masked->condition, patch.constant(Tensor::of<float>({}, {0})),
-                                patch.constant(Tensor::of<float>({}, {masked->fill}))};
-    if (masked->where_true) std::swap(choice[1], choice[2]);
-    TENON_ASSIGN(const ValueId mask, patch.add1(ops::Where{}, std::move(choice)));
-    inputs.push_back(mask);
-  }
   for (size_t i = 0; i < 2; ++i) {
     if (behind[i].x == kNone) continue;
     const Node& reshape = graph.node(graph.value(inputs[i]).producer);
     TENON_ASSIGN(inputs[i], patch.add1(reshape.op, {behind[i].x, reshape.inputs[1]}));
   }
-  for (ValueId& input : inputs) {
-    if (graph.type(input).dtype == DType::kFloat32) continue;
-    const ops::Cast widen{DType::kFloat32};
-    if (const Tensor* known = constant(graph, input)) {
-      TENON_ASSIGN(const auto wide, evaluate(widen, {known}));
-      input = patch.constant(wide[0]);
-    } else {
-      TENON_ASSIGN(input, patch.add1(widen, {input}));
-    }
+  const ops::Transpose swap{rank == 4 ? std::vector<int64_t>{0, 1, 3, 2} : std::vector<int64_t>{0, 2, 1}};
+  if (turn_v) {
+    TENON_ASSIGN(inputs[2], patch.add1(swap, {v}));
   }
-  if (dtype == DType::kFloat32 && flat_shape == kNone) return patch.apply(op, std::move(inputs));
+  for (ValueId& input : inputs) {
+    TENON_ASSIGN(input, widened(graph, patch, input));
+  }
+  if (head_factor != kNone) {
+    TENON_ASSIGN(const ValueId factor, widened(graph, patch, head_factor));
+    TENON_ASSIGN(inputs[0], patch.add1(ops::Binary{ops::Binary::Kind::kMul}, {inputs[0], factor}));
+  }
+  op.mask_replaces = masked->condition != kNone;
+  TENON_ASSIGN(const ValueId mask, mask_input(graph, patch, *masked));
+  if (mask != kNone) inputs.push_back(mask);
+  if (dtype == DType::kFloat32 && flat_shape == kNone && !turned) return patch.apply(op, std::move(inputs));
   TENON_ASSIGN(ValueId y, patch.add1(op, std::move(inputs)));
-  if (flat_shape == kNone) return patch.apply(ops::Cast{dtype}, {y});
+  if (flat_shape == kNone && !turned) return patch.apply(ops::Cast{dtype}, {y});
   if (dtype != DType::kFloat32) {
     TENON_ASSIGN(y, patch.add1(ops::Cast{dtype}, {y}));
   }
-  return patch.apply(together, {y, flat_shape});
+  return turned ? patch.apply(swap, {y}) : patch.apply(together, {y, flat_shape});
 }
 
 }  // namespace tenon::passes

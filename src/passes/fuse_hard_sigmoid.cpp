@@ -17,7 +17,8 @@ Clipped clipped_from_zero(const Graph& graph, ValueId value) {
   const Node& node = graph.node(producer(graph, value));
   const auto low = given(node, 1) ? scalar_constant(graph, node.inputs[1]) : std::nullopt,
              high = given(node, 2) ? scalar_constant(graph, node.inputs[2]) : std::nullopt;
-  return low && high && *low == 0 && *high > 0 ? Clipped{node.inputs[0], *high} : Clipped{};
+  const double bound = high.value_or(0);
+  return low && *low == 0 && bound > 0 ? Clipped{node.inputs[0], bound} : Clipped{};
 }
 
 }  // namespace

@@ -42,24 +42,31 @@ ValueId inverse_root_of(const Graph& graph, ValueId value) {
   return kNone;
 }
 
-/// value = mean of something over the last k axes, kept: that something and k.
+/// value = mean of something over the last k axes, kept: that something and k. Dims that were dropped may have been put back.
 struct Mean {
   ValueId of = kNone;
   int64_t axes = 0;
 };
 Mean mean_of(const Graph& graph, ValueId value) {
+  const Type& kept = graph.type(value);
+  const bool put_back = graph.producer_as<ops::Unsqueeze>(value) != nullptr || graph.producer_as<ops::Reshape>(value) != nullptr;
+  if (put_back) value = inputs_of(graph, value)[0];
   const auto* op = graph.producer_as<ops::Reduce>(value);
-  if (!op || op->kind != ops::Reduce::Kind::kMean || !op->keepdims) return {};
+  if (!op || op->kind != ops::Reduce::Kind::kMean || op->keepdims == put_back) return {};
   const auto& in = inputs_of(graph, value);
   const Tensor* axes_tensor = in.size() > 1 ? constant(graph, in[1]) : nullptr;
   const Type& type = graph.type(in[0]);
-  if (!axes_tensor || !type.ranked()) return {};
+  if (!axes_tensor || !type.ranked() || (put_back && (!kept.ranked() || kept.rank() != type.rank()))) return {};
   std::vector<int64_t> axes = axes_tensor->to_ints();
   for (int64_t& a : axes) a = a < 0 ? a + type.rank() : a;
   std::sort(axes.begin(), axes.end());
   const auto k = static_cast<int64_t>(axes.size());
   for (int64_t i = 0; i < k; ++i)
     if (axes[i] != type.rank() - k + i) return {};
+  for (int64_t i = 0; put_back && i < type.rank(); ++i) {
+    const Dim &have = kept.shape[static_cast<size_t>(i)], &of = type.shape[static_cast<size_t>(i)];
+    if (i < type.rank() - k ? !(have == of) : !have.is(1)) return {};
+  }
   return k > 0 ? Mean{in[0], k} : Mean{};
 }
 
@@ -73,6 +80,43 @@ ValueId deviation_of(const Graph& graph, ValueId variance) {
   return kNone;
 }
 
+bool same_difference(const Graph& graph, ValueId a, ValueId b);
+
+/// v where value = v^2, else kNone.
+ValueId square_root_of(const Graph& graph, ValueId value) {
+  const auto* square = graph.producer_as<ops::Binary>(value);
+  if (!square) return kNone;
+  const auto& factors = inputs_of(graph, value);
+  const auto exponent = square->kind == B::kPow ? scalar_constant(graph, factors[1]) : std::nullopt;
+  const bool squares = square->kind == B::kMul ? same_difference(graph, factors[0], factors[1]) : exponent && *exponent == 2;
+  return squares ? factors[0] : kNone;
+}
+
+/// x where value = max(x, 0), else the value itself.
+ValueId without_bound(const Graph& graph, ValueId value) {
+  if (const ValueId x = argument_of(graph, value, U::kRelu); x != kNone) return x;
+  const auto zero = [&](ValueId v) { return scalar_constant(graph, v) == 0.0; };
+  if (is_binary(graph, value, B::kMax)) {
+    const auto& in = inputs_of(graph, value);
+    return zero(in[1]) ? in[0] : zero(in[0]) ? in[1] : value;
+  }
+  if (graph.producer_as<ops::Clip>(value) == nullptr) return value;
+  const Node& clip = graph.node(producer(graph, value));
+  return given(clip, 1) && zero(clip.inputs[1]) && !given(clip, 2) ? clip.inputs[0] : value;
+}
+
+/// d = x - mean(x) and variance = mean(x^2) - mean(x)^2, maybe bounded by 0: LayerNormalization squares differences, and gives none
+/// that is negative.
+Mean fast_variance(const Graph& graph, ValueId d, ValueId variance) {
+  variance = without_bound(graph, variance);
+  if (!is_binary(graph, variance, B::kSub) || !is_binary(graph, d, B::kSub)) return {};
+  const ValueId x = inputs_of(graph, d)[0], m = inputs_of(graph, d)[1];
+  const Mean squares = mean_of(graph, inputs_of(graph, variance)[0]), centre = mean_of(graph, m);
+  const bool matches = squares.of != kNone && centre.of == x && centre.axes == squares.axes && square_root_of(graph, squares.of) == x &&
+                       square_root_of(graph, inputs_of(graph, variance)[1]) == m;
+  return matches ? centre : Mean{};
+}
+
 /// a and b are one value, or two differences of the same two values.
 bool same_difference(const Graph& graph, ValueId a, ValueId b) {
   if (a == b) return true;
@@ -84,15 +128,12 @@ Normalized match(const Graph& graph, ValueId d, ValueId variance) {
   if (!sum || sum->kind != B::kAdd) return {};
   for (int side = 0; side < 2; ++side) {
     const auto epsilon = scalar_constant(graph, inputs_of(graph, variance)[1 - side]);
+    if (!epsilon || !(*epsilon >= 0)) continue;
+    if (const Mean fast = fast_variance(graph, d, inputs_of(graph, variance)[side]); fast.of != kNone)
+      return {fast.of, fast.axes, *epsilon, true};
     const Mean mean = mean_of(graph, inputs_of(graph, variance)[side]);
-    if (!epsilon || mean.of == kNone || !(*epsilon >= 0)) continue;
-    const auto* square = graph.producer_as<ops::Binary>(mean.of);
-    if (!square) continue;
-    const auto& factors = inputs_of(graph, mean.of);
-    const auto exponent = scalar_constant(graph, factors[1]);
-    const bool squares =
-        square->kind == B::kMul ? same_difference(graph, factors[0], factors[1]) : square->kind == B::kPow && exponent && *exponent == 2;
-    if (!squares || !same_difference(graph, factors[0], d)) continue;
+    const ValueId root = mean.of != kNone ? square_root_of(graph, mean.of) : kNone;
+    if (root == kNone || !same_difference(graph, root, d)) continue;
     Normalized out{d, mean.axes, *epsilon, false};
     if (is_binary(graph, d, B::kSub)) {
       const auto& in = inputs_of(graph, d);

@@ -16,7 +16,7 @@ struct Normalized {
 };
 
 /// What node `id` computes, x kNone when it is no such thing. Takes a division by Sqrt or Pow(., 0.5), a product with Reciprocal, 1/.,
-/// or Pow(., -0.5), and squares as Mul or Pow.
+/// or Pow(., -0.5), squares as Mul or Pow, and for the variance of x the mean of its squares less the square of its mean.
 Normalized normalized(const Graph& graph, NodeId id);
 
 /// A normalisation whose scale was multiplied in too early: (d * factor) * scale, or (d / factor) * scale, plus a bias unless that is kNone.

@@ -79,6 +79,7 @@ void check(const Case& c, const std::vector<float>* mask_values = nullptr) {
                  static_cast<double>(k[static_cast<size_t>(((b * c.kv_heads + kv) * c.keys + j) * c.size + l)]);
           }
           s *= static_cast<double>(c.scale);
+          if (op.softcap != 0) s = static_cast<double>(op.softcap) * std::tanh(s);
           if (c.masked) {
             const int64_t at[4] = {b, h, i, j};
             int64_t offset = 0;
@@ -157,6 +158,44 @@ TEST(Attention, Layouts) {
              .size = 32,
              .value_size = 48,
              .op = {.k_transposed = true}});
+  });
+}
+
+TEST(Attention, CapsScoresBeforeTheMask) {
+  test::for_each_target([] {
+    for (const int64_t queries : {1, 3, 20})
+      for (const int64_t keys : {1, 37, 300})
+        for (const bool replaces : {false, true})
+          check({.batch = 2,
+                 .heads = 4,
+                 .kv_heads = 2,
+                 .queries = queries,
+                 .keys = keys,
+                 .size = 32,
+                 .value_size = 32,
+                 .mask = {queries, keys},
+                 .masked = true,
+                 .op = {.softcap = 1.5f, .mask_replaces = replaces}});
+  });
+}
+
+TEST(Attention, CappedScoresThatTheMaskTakesOut) {
+  std::vector<float> mask(9 * 37, 0);
+  for (size_t i = 0; i < mask.size(); ++i)
+    if (i % 3 == 0 || i / 37 == 4) mask[i] = -INFINITY;
+  test::for_each_target([&] {
+    for (const bool zero : {false, true})
+      check({.batch = 1,
+             .heads = 2,
+             .kv_heads = 2,
+             .queries = 9,
+             .keys = 37,
+             .size = 32,
+             .value_size = 32,
+             .mask = {9, 37},
+             .masked = true,
+             .op = {.softcap = -2, .nan_to_zero = zero}},
+            &mask);
   });
 }
 

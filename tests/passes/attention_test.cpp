@@ -93,6 +93,136 @@ TEST_F(AttentionPasses, MasksOfSizesWithNamesOfTheirOwn) {
   }
 }
 
+TEST_F(AttentionPasses, MaskedByTwoSums) {
+  const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), padding = input({2, 1, 1, 5}),
+                causal = input({9, 5});
+  output(matmul(softmax(plus(causal, plus(mul(matmul(q, k), 0.3f), padding))), v));
+  expect(passes::fuse_attention, 1, 2);
+}
+
+/// As Swin: windows of images, of which those of one image have masks of their own, beside a bias of all.
+TEST_F(AttentionPasses, MasksOfWindows) {
+  for (const int64_t images : {1, 2}) {
+    for (const bool five : {false, true}) {
+      graph_ = Graph();
+      inputs_.clear();
+      const ValueId q = input({images * 4, 3, 9, 8}), k = input({images * 4, 3, 8, 9}), v = input({images * 4, 3, 9, 8}),
+                    bias = input({3, 9, 9});
+      const ValueId mask = input(five ? Dims{1, 4, 1, 9, 9} : Dims{4, 1, 9, 9});
+      const ValueId wide = reshape(plus(mul(matmul(q, k), 0.3f), bias), {images, 4, 3, 9, 9});
+      output(matmul(softmax(reshape(plus(wide, mask), {images * 4, 3, 9, 9})), v));
+      expect(passes::fuse_attention, 1, 2 + (images > 1 ? 1 : 0) + (five ? 1 : 0));
+    }
+  }
+}
+
+/// Windows that are cut otherwise than they are put together, masks of heads in the place of windows, of each image, and of more.
+TEST_F(AttentionPasses, MasksOfOtherWindowsStay) {
+  const ValueId q = input({4, 4, 9, 8}), k = input({4, 4, 8, 9}), v = input({4, 4, 9, 8}), mask = input({4, 1, 9, 9});
+  const auto attend = [&](std::vector<int64_t> cut, ValueId addend) {
+    output(matmul(softmax(reshape(plus(reshape(matmul(q, k), cut), addend), {4, 4, 9, 9})), v));
+  };
+  attend({4, 2, 2, 9, 9}, input({2, 2, 9, 9}));
+  attend({2, 2, 9, 4, 9}, input({9, 4, 9}));
+  attend({1, 2, 8, 9, 9}, input({2, 1, 9, 9}));
+  attend({2, 2, 4, 9, 9}, input({2, 1, 1, 9, 9}));
+  output(matmul(softmax(reshape(plus(reshape(reshape(matmul(q, k), {2, 8, 9, 9}), {1, 4, 4, 9, 9}), mask), {4, 4, 9, 9})), v));
+  expect(passes::fuse_attention, 0, static_cast<int>(graph_.live_nodes()));
+}
+
+TEST_F(AttentionPasses, MaskedByDifferences) {
+  const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), a = input({2, 1, 1, 5}), b = input({9, 5});
+  output(matmul(softmax(add(Binary{Binary::Kind::kSub}, {plus(matmul(q, k), a), b})), v));
+  expect(passes::fuse_attention, 1, 2);
+}
+
+/// Three masks, a mask that scores are subtracted from, one that enlarges the scores.
+TEST_F(AttentionPasses, OtherSumsStay) {
+  const ValueId q = input({1, 3, 9, 8}), k = input({1, 3, 8, 5}), v = input({1, 3, 5, 8}), a = input({9, 5}), wide = input({2, 1, 1, 5});
+  output(matmul(softmax(plus(plus(plus(matmul(q, k), a), a), a)), v));
+  output(matmul(softmax(add(Binary{Binary::Kind::kSub}, {a, matmul(q, k)})), v));
+  output(matmul(softmax(plus(add(Binary{Binary::Kind::kSub}, {matmul(q, k), wide}), a)), v));
+  expect(passes::fuse_attention, 0, static_cast<int>(graph_.live_nodes()));
+}
+
+/// As Swin v2.
+TEST_F(AttentionPasses, FactorsOfHeads) {
+  const ValueId q = input({2, 9, 3, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), factor = input({3, 1, 1}), mask = input({9, 5});
+  const ValueId scores = mul(matmul(transpose(q, {0, 2, 1, 3}), k), 0.3f);
+  output(matmul(softmax(plus(add(Binary{Binary::Kind::kMul}, {factor, scores}), mask)), v));
+  expect(passes::fuse_attention, 1, 3);
+}
+
+/// Factors of queries and of keys, of more batches than there are, and of what is masked.
+TEST_F(AttentionPasses, OtherFactorsStay) {
+  const ValueId q = input({1, 3, 9, 8}), k = input({1, 3, 8, 5}), v = input({1, 3, 5, 8}), mask = input({9, 5});
+  const auto times = [&](ValueId a, ValueId b) { return add(Binary{Binary::Kind::kMul}, {a, b}); };
+  output(matmul(softmax(times(matmul(q, k), input({9, 1}))), v));
+  output(matmul(softmax(times(matmul(q, k), input({5}))), v));
+  output(matmul(softmax(times(matmul(q, k), input({2, 1, 1, 1}))), v));
+  output(matmul(softmax(times(plus(matmul(q, k), mask), input({3, 1, 1}))), v));
+  expect(passes::fuse_attention, 0, static_cast<int>(graph_.live_nodes()));
+}
+
+TEST_F(AttentionPasses, CappedScores) {
+  const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), mask = input({9, 5});
+  const ValueId tanh = add(ops::Unary{ops::Unary::Kind::kTanh}, {mul(mul(matmul(q, k), 0.3f), 0.5f)});
+  output(matmul(softmax(plus(mul(tanh, 2), mask)), v));
+  expect(passes::fuse_attention, 1, 1);
+  const auto& op = *graph_.producer_as<ops::Attention>(graph_.region(0).outputs[0]);
+  EXPECT_FLOAT_EQ(op.softcap, 2);
+  EXPECT_FLOAT_EQ(op.scale, 0.15f);
+}
+
+/// What is capped and masked is not capped again; a cap with another reader, or of 0, is none.
+TEST_F(AttentionPasses, OtherTanhsStay) {
+  const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), mask = input({9, 5});
+  const auto tanh = [&](ValueId x) { return add(ops::Unary{ops::Unary::Kind::kTanh}, {x}); };
+  output(matmul(softmax(tanh(plus(tanh(matmul(q, k)), mask))), v));
+  output(matmul(softmax(mul(tanh(matmul(q, k)), 0)), v));
+  const ValueId read = tanh(matmul(q, k));
+  output(matmul(softmax(read), v));
+  output(read);
+  expect(passes::fuse_attention, 0, static_cast<int>(graph_.live_nodes()));
+}
+
+/// V P^T with images' channels as rows.
+TEST_F(AttentionPasses, ValuesByColumn) {
+  for (const bool absorbed : {false, true}) {
+    graph_ = Graph();
+    inputs_.clear();
+    const ValueId q = input({2, 3, 8, 9}), k = input({2, 3, 8, 5}), v = input({2, 3, 6, 5});
+    const ValueId p = softmax(mul(matmul(transpose(q, {0, 1, 3, 2}), k), 0.3f));
+    output(absorbed ? add(MatMul{.trans_b = true}, {v, p}) : matmul(v, transpose(p, {0, 1, 3, 2})));
+    expect(passes::fuse_attention, 1, 4);
+  }
+}
+
+TEST_F(AttentionPasses, ValuesByColumnOfRows) {
+  const ValueId q = input({2, 9, 3, 8}), k = input({2, 5, 3, 8}), v = input({2, 5, 3, 6});
+  const ValueId p = softmax(matmul(transpose(q, {0, 2, 1, 3}), transpose(k, {0, 2, 3, 1})));
+  output(matmul(transpose(v, {0, 2, 3, 1}), transpose(p, {0, 1, 3, 2})));
+  expect(passes::fuse_attention, 1, 2);
+  EXPECT_EQ(graph_.type(graph_.region(0).outputs[0]).shape, (Shape{2, 3, 6, 9}));
+}
+
+TEST_F(AttentionPasses, ValuesByColumnOfThreeDims) {
+  const ValueId q = input({6, 9, 8}), k = input({6, 8, 5}), v = input({6, 7, 5});
+  output(matmul(v, transpose(softmax(matmul(q, k)), {0, 2, 1})));
+  expect(passes::fuse_attention, 1, 3);
+}
+
+/// Probabilities turned otherwise, or read elsewhere.
+TEST_F(AttentionPasses, OtherProductsWithProbabilitiesStay) {
+  const ValueId q = input({2, 5, 5, 8}), k = input({2, 5, 8, 5}), v = input({2, 5, 5, 5});
+  output(matmul(v, transpose(softmax(matmul(q, k)), {0, 2, 1, 3})));
+  const ValueId turned = transpose(softmax(matmul(q, k)), {0, 1, 3, 2});
+  output(matmul(v, turned));
+  output(turned);
+  output(matmul(v, softmax(matmul(q, k))));
+  expect(passes::fuse_attention, 0, static_cast<int>(graph_.live_nodes()));
+}
+
 TEST_F(AttentionPasses, ChoicesThatAreNoMaskStay) {
   const ValueId q = input({2, 3, 9, 8}), k = input({2, 3, 8, 5}), v = input({2, 3, 5, 8}), other = input({2, 3, 9, 5}), one = input({2});
   const ValueId condition = add(ops::Binary{Binary::Kind::kGreater}, {other, constant(0.0f)});

@@ -201,6 +201,30 @@ TEST_F(Fusion, LayerNormOverTwoAxesWithoutScale) {
   const ValueId variance = binary(B::kAdd, mean(binary(B::kMul, d, d), {2, 1}), 1e-3f);
   expect(binary(B::kMul, d, binary(B::kPow, variance, -0.5f)), passes::fuse_layer_normalization, 1);
 }
+TEST_F(Fusion, LayerNormOfMeanSquares) {
+  const ValueId x = input({2, 3, 8}), m = mean(x, {-1});
+  const ValueId variance = binary(B::kSub, mean(binary(B::kMul, x, x), {-1}), binary(B::kPow, m, 2.0f));
+  const ValueId bounded = add(ops::Clip{}, {variance, constant(0.0f), kNone});
+  const ValueId r = unary(U::kReciprocal, unary(U::kSqrt, binary(B::kAdd, bounded, 1e-3f)));
+  expect(binary(B::kMul, binary(B::kSub, x, m), r), passes::fuse_layer_normalization, 1);
+  EXPECT_NE(only<ops::LayerNormalization>(), nullptr);
+}
+/// Squares of another value, less another mean, bounded from above, over other axes, and the mean taken off another x.
+TEST_F(Fusion, NotLayerNormOfOtherMeanSquares) {
+  const ValueId x = input({2, 3, 8}), z = input({2, 3, 8}), m = mean(x, {-1});
+  const auto squared = [&](ValueId v) { return binary(B::kMul, v, v); };
+  const auto normal = [&](ValueId d, ValueId squares, ValueId less, bool bounded) {
+    ValueId variance = binary(B::kSub, squares, squared(less));
+    if (bounded) variance = add(ops::Clip{}, {variance, constant(0.0f), constant(1.0f)});
+    return binary(B::kDiv, d, unary(U::kSqrt, binary(B::kAdd, variance, 20.0f)));
+  };
+  ValueId sum = normal(binary(B::kSub, x, m), mean(squared(z), {-1}), m, false);
+  sum = binary(B::kAdd, sum, normal(binary(B::kSub, x, m), mean(squared(x), {-1}), mean(z, {-1}), false));
+  sum = binary(B::kAdd, sum, normal(binary(B::kSub, x, m), mean(squared(x), {-1}), m, true));
+  sum = binary(B::kAdd, sum, normal(binary(B::kSub, x, m), mean(squared(x), {1, 2}), m, false));
+  sum = binary(B::kAdd, sum, normal(binary(B::kSub, z, m), mean(squared(x), {-1}), m, false));
+  expect(sum, passes::fuse_layer_normalization, graph_.live_nodes());
+}
 TEST_F(Fusion, NotLayerNormOverAnInnerAxis) {
   const ValueId x = input({2, 3, 8});
   const ValueId d = binary(B::kSub, x, mean(x, {1}));
@@ -302,6 +326,20 @@ TEST_F(Fusion, OtherBoundsStay) {
   const ValueId many = binary(B::kMax, binary(B::kMax, kept, constant({9}, std::vector<float>(9, 0.5f))), constant({1, 1, 1}, {0.25f}));
   const ValueId relu = unary(U::kRelu, x);
   expect(binary(B::kAdd, many, binary(B::kAdd, relu, add(ops::Clip{}, {relu, constant(0.0f), constant(1.0f)}))), passes::merge_clips, 8);
+}
+
+TEST_F(Fusion, PReluOfOneSlope) {
+  expect(binary(B::kPRelu, input({2, 4, 3}), constant({4, 1}, {0.5f, 0.5f, 0.5f, 0.5f})), passes::reduce_prelu, 1);
+  ASSERT_NE(only<ops::Unary>(), nullptr);
+  EXPECT_EQ(only<ops::Unary>()->kind, U::kLeakyRelu);
+  EXPECT_FLOAT_EQ(only<ops::Unary>()->alpha, 0.5f);
+}
+
+TEST_F(Fusion, PReluOfOtherSlopesStays) {
+  const ValueId x = input({4, 1});
+  ValueId y = binary(B::kPRelu, x, constant({4, 1}, {0.5f, 0.5f, 0.25f, 0.5f}));
+  y = binary(B::kPRelu, y, input({1}));
+  expect(binary(B::kPRelu, y, constant({1, 1}, {NAN})), passes::reduce_prelu, 3);
 }
 
 TEST_F(Fusion, HardSigmoid) {

@@ -40,6 +40,74 @@ TEST_F(MatMulPasses, ResidualAndActivationBehindAReshape) {
   expect(passes::fuse_matmul_activation, 1, 3);
 }
 
+TEST_F(MatMulPasses, ScaleAndBiasOfColumns) {
+  for (const bool trans_b : {false, true}) {
+    graph_ = Graph();
+    inputs_.clear();
+    const ValueId y = add(MatMul{.trans_b = trans_b, .alpha = 2}, {input({2, 5, 8}), constant(trans_b ? Dims{6, 8} : Dims{8, 6})});
+    const ValueId biased = add(Binary{kAdd}, {constant({1, 6}), y});
+    const ValueId scaled = add(Binary{Binary::Kind::kMul}, {biased, constant(Dims{6})});
+    output(add(Binary{Binary::Kind::kSub}, {scaled, constant(Dims{6})}));
+    expect(passes::fold_matmul_scale, 3, 1);
+  }
+}
+
+TEST_F(MatMulPasses, ScaleOfColumnsThatWereMoved) {
+  const ValueId x = input({2, 4, 3, 8}), shape = graph_.add_constant(0, "shape", Tensor::of<int64_t>({3}, {2, 12, 6}));
+  const ValueId y = add(ops::Reshape{}, {add(MatMul{}, {x, constant({8, 6}), constant(Dims{6})}), shape});
+  output(add(Binary{Binary::Kind::kMul}, {add(ops::Transpose{{0, 2, 1}}, {y}), constant({6, 1})}));
+  expect(passes::fold_matmul_scale, 1, 3);
+}
+
+/// Columns cut into heads, of which a constant has numbers of its own for each, for heads or for the elements of heads.
+TEST_F(MatMulPasses, ScaleOfColumnsThatWereCut) {
+  const ValueId heads = graph_.add_constant(0, "shape", Tensor::of<int64_t>({4}, {2, 5, 3, 2}));
+  ValueId y = add(ops::Reshape{}, {add(MatMul{}, {input({2, 5, 8}), constant({8, 6})}), heads});
+  y = add(Binary{kAdd}, {y, constant(Dims{3, 2})});
+  y = add(Binary{Binary::Kind::kMul}, {constant(Dims{3, 1}), y});
+  y = add(ops::Transpose{{2, 3, 1, 0}}, {y});
+  output(add(Binary{Binary::Kind::kSub}, {y, constant(Dims{2, 1, 1})}));
+  expect(passes::fold_matmul_scale, 3, 3);
+}
+
+TEST_F(MatMulPasses, NormalisationOfColumns) {
+  const auto positive = [&] { return graph_.add_constant(0, "v", Tensor::of<float>({6}, {1, 2, 3, 4, 5, 6})); };
+  const ValueId y = add(MatMul{.matrices = true, .beta = 0.5f}, {input({5, 8}), constant({8, 6}), constant(Dims{6})});
+  output(add(ops::BatchNormalization{}, {y, constant(Dims{6}), constant(Dims{6}), constant(Dims{6}), positive()}));
+  expect(passes::fold_matmul_scale, 1, 1);
+}
+
+/// Normalised along the rows, by a variance that has no root; scaled by rows, by more than there is, by an infinite number, of weights read
+/// elsewhere; columns in another order; what fuse_matmul_scale does.
+TEST_F(MatMulPasses, OtherScalesStay) {
+  const ValueId x = input({2, 6, 8}), w = constant({8, 6}), heads = graph_.add_constant(0, "s", Tensor::of<int64_t>({4}, {2, 6, 3, 2}));
+  const auto mul = [&](ValueId a, ValueId b) { output(add(Binary{Binary::Kind::kMul}, {a, b})); };
+  const auto product = [&](std::vector<ValueId> in) { return add(MatMul{}, std::move(in)); };
+  const auto fresh = [&] { return product({x, constant({8, 6})}); };
+  const auto vector = [&](float v) { return graph_.add_constant(0, "v", Tensor::of<float>({6}, std::vector<float>(6, v))); };
+  output(add(ops::BatchNormalization{}, {fresh(), constant(Dims{6}), constant(Dims{6}), constant(Dims{6}), vector(1)}));
+  output(add(ops::BatchNormalization{},
+             {product({input({2, 8}), constant({8, 6})}), constant(Dims{6}), constant(Dims{6}), constant(Dims{6}), vector(-1)}));
+  mul(fresh(), constant({6, 1}));
+  mul(fresh(), constant({3, 1, 1, 6}));
+  mul(fresh(), constant({2, 6, 6}));
+  output(add(Binary{Binary::Kind::kDiv}, {fresh(), vector(0)}));
+  output(add(Binary{Binary::Kind::kDiv}, {vector(2), fresh()}));
+  mul(product({x, w}), constant(Dims{6}));
+  mul(product({x, w}), constant(3.0f));
+  mul(fresh(), input({6}));
+  mul(fresh(), constant(3.0f));
+  mul(product({x, constant({8, 6}), input({6})}), constant(Dims{6}));
+  mul(product({x, constant({8, 6}), kNone, input({2, 6, 6})}), constant(Dims{6}));
+  mul(add(ops::Reshape{}, {fresh(), heads}), constant(Dims{6, 1, 1}));
+  mul(add(ops::Transpose{{0, 1, 3, 2}}, {add(ops::Reshape{}, {fresh(), heads})}), constant(Dims{2, 3}));
+  mul(add(ops::Transpose{{0, 2, 1}}, {fresh()}), constant(Dims{6}));
+  const ValueId read = fresh();
+  mul(read, constant(Dims{6}));
+  output(read);
+  expect(passes::fold_matmul_scale, 0, graph_.live_nodes());
+}
+
 TEST_F(MatMulPasses, AddendThatEnlargesTheProductStays) {
   const ValueId x = input({1, 8});
   output(add(Binary{kAdd}, {add(MatMul{}, {x, constant({8, 6})}), constant({4, 6})}));

@@ -115,7 +115,9 @@ class Generator {
         image_ = node(op, {image_, constant({c, 1, 3, 3}), constant({c})});
         break;
       }
-      case 3: image_ = random_unary(image_); break;
+      case 3:
+        image_ = rng_() % 4 ? random_unary(image_) : binary(Binary::Kind::kPRelu, image_, rng_() % 2 ? scalar(0.3f) : constant({c, 1, 1}));
+        break;
       case 4: {  // residual block
         ops::Conv op;
         op.window.pads = {1, 1, 1, 1};
@@ -160,6 +162,7 @@ class Generator {
       case 1: {
         ValueId y = node(ops::MatMul{}, {rows_, constant({16, 16}, 0.3f)});
         if (rng_() % 2) y = binary(Binary::Kind::kAdd, y, constant({16}));
+        if (rng_() % 3 == 0) y = binary(rng_() % 2 ? Binary::Kind::kMul : Binary::Kind::kSub, y, constant({1, 16}));
         if (rng_() % 2) y = binary(Binary::Kind::kAdd, rows_, y);
         rows_ = rng_() % 2 ? random_unary(y) : y;
         break;
@@ -171,8 +174,9 @@ class Generator {
       }
       case 3: {  // layer normalisation from its parts
         const ops::Reduce mean{.kind = ops::Reduce::Kind::kMean, .keepdims = true};
-        const ValueId d = binary(Binary::Kind::kSub, rows_, node(mean, {rows_, ints({-1})}));
-        const ValueId v = node(mean, {binary(Binary::Kind::kPow, d, scalar(2)), ints({-1})});
+        const ValueId m = node(mean, {rows_, ints({-1})}), d = binary(Binary::Kind::kSub, rows_, m);
+        ValueId v = node(mean, {binary(Binary::Kind::kPow, rng_() % 2 ? d : rows_, scalar(2)), ints({-1})});
+        if (rng_() % 2) v = unary(Unary::Kind::kRelu, binary(Binary::Kind::kSub, v, binary(Binary::Kind::kMul, m, m)));
         const ValueId s = unary(Unary::Kind::kSqrt, binary(Binary::Kind::kAdd, v, scalar(1e-5f)));
         rows_ = binary(Binary::Kind::kAdd, binary(Binary::Kind::kMul, binary(Binary::Kind::kDiv, d, s), constant({16})), constant({16}));
         break;
@@ -183,9 +187,21 @@ class Generator {
           return transpose(node(ops::Reshape{}, {p, ints({0, 6, 2, 8})}), std::move(perm));
         };
         const ValueId q = heads({0, 2, 1, 3}), k = heads({0, 2, 3, 1}), v = heads({0, 2, 1, 3});
-        const ValueId scores = binary(Binary::Kind::kDiv, node(ops::MatMul{}, {q, k}), scalar(std::sqrt(8.0f)));
-        const ValueId mixed = node(ops::MatMul{}, {node(ops::Softmax{}, {scores}), v});
-        rows_ = node(ops::Reshape{}, {transpose(mixed, {0, 2, 1, 3}), ints({0, 6, 16})});
+        ValueId scores = rng_() % 2 ? node(ops::Einsum{"bhqd,bhdk->bhqk"}, {q, k}) : node(ops::MatMul{}, {q, k});
+        scores = binary(Binary::Kind::kDiv, scores, scalar(std::sqrt(8.0f)));
+        if (rng_() % 3 == 0) scores = binary(Binary::Kind::kMul, unary(Unary::Kind::kTanh, scores), scalar(1.5f));
+        for (int masks = static_cast<int>(rng_() % 4); masks > 0; --masks)
+          scores =
+              binary(rng_() % 2 ? Binary::Kind::kAdd : Binary::Kind::kSub, scores, constant(rng_() % 2 ? Dims{6, 6} : Dims{1, 2, 1, 6}));
+        const ValueId p = node(ops::Softmax{}, {scores});
+        if (rng_() % 3 == 0) {
+          const ValueId turned = node(ops::MatMul{}, {transpose(v, {0, 1, 3, 2}), transpose(p, {0, 1, 3, 2})});
+          rows_ = node(ops::Reshape{}, {transpose(turned, {0, 3, 1, 2}), ints({0, 6, 16})});
+        } else if (rng_() % 3 == 0) {
+          rows_ = node(ops::Reshape{}, {node(ops::Einsum{"bhqk,bhkd->bqhd"}, {p, v}), ints({0, 6, 16})});
+        } else {
+          rows_ = node(ops::Reshape{}, {transpose(node(ops::MatMul{}, {p, v}), {0, 2, 1, 3}), ints({0, 6, 16})});
+        }
         break;
       }
       case 5: rows_ = random_unary(rows_); break;

@@ -1,4 +1,5 @@
 """What exporters mean, in the ways they write it: each spelling becomes the one operator it stands for, with onnxruntime's results."""
+import functools
 import itertools
 from collections import Counter
 
@@ -167,6 +168,67 @@ def test_bounds_are_part_of_the_product(spelling):
     assert b.steps(spelling(b, b.MatMul(b.input(2, 7, 16, symbolic=(0, 1)), b.weight(16, 24)))) == {"MatMul": 1}
 
 
+# ---------------------------------------------------------------------------------------------------------------- products
+
+def linear(b, x, inputs, outputs):
+    return b.Add(b.MatMul(x, b.weight(inputs, outputs)), b.weight(outputs))
+
+
+def layer_scale(b, x):
+    """As DINOv2."""
+    return b.Add(x, b.Mul(linear(b, x, 24, 24), b.weight(24)))
+
+
+def layer_scale_first(b, x):
+    return b.Add(b.Mul(b.weight(24), b.Gemm(x, b.weight(24, 24), b.weight(24), transB=1)), x)
+
+
+def normalised_rows(b, x):
+    return b.Relu(normalised(b, b.Gemm(x, b.weight(24, 24), b.weight(24), transB=1), 24))
+
+
+def normalised_after_reshape(b, x):
+    """As LeViT: rows of a batch run together for the normalisation."""
+    y = b.Reshape(b.MatMul(x, b.weight(24, 32)), [-1, 32])
+    return b.Reshape(normalised(b, y, 32), [7, 1, 32])
+
+
+def normalised(b, x, channels):
+    variance = b.value(np.linspace(0.5, 2, channels))
+    return b.BatchNormalization(x, b.weight(channels), b.weight(channels), b.weight(channels), variance)
+
+
+@pytest.mark.parametrize("spelling", [layer_scale, layer_scale_first, normalised_rows, normalised_after_reshape])
+def test_scale_of_columns_is_part_of_the_product(spelling):
+    b = Builder()
+    steps = b.steps(spelling(b, b.input(7, 24, symbolic=(0,) if spelling != normalised_after_reshape else ())))
+    assert sum(steps.values()) == 1 and set(steps) <= {"MatMul", "Gemm"}
+
+
+@pytest.mark.parametrize("slope", [0.25, [[0.25]], np.full((16, 1, 1), 0.25)])
+def test_one_slope_is_part_of_the_convolution(slope):
+    b = Builder()
+    x = b.input(1, 16, 9, 9, symbolic=(0,))
+    y = b.PRelu(b.Conv(x, b.weight(16, 16, 3, 3), b.weight(16), pads=[1] * 4), b.value(np.array(slope)))
+    assert b.steps(y) == {"Conv": 1, "Reorder": 2}
+
+
+def test_slopes_of_channels_stay_in_the_layout_of_convolutions():
+    b = Builder()
+    conv = functools.partial(b.Conv, pads=[1] * 4)
+    y = b.PRelu(conv(b.input(1, 16, 9, 9, symbolic=(0,)), b.weight(16, 16, 3, 3)), b.value(np.linspace(-1, 2, 16).reshape(16, 1, 1)))
+    assert b.steps(conv(y, b.weight(16, 16, 3, 3))) == {"Conv": 2, "PRelu": 1, "Reorder": 2}
+
+
+def test_scale_of_channels_behind_a_transpose():
+    """As ConvNeXt of timm and torchvision."""
+    b = Builder()
+    x = b.input(1, 24, 5, 6, symbolic=(0,))
+    y = linear(b, b.Transpose(x, perm=[0, 2, 3, 1]), 24, 24)
+    steps = b.steps(b.Mul(b.Transpose(y, perm=[0, 3, 1, 2]), b.value(np.linspace(0.5, 2, 24).reshape(24, 1, 1))))
+    assert steps == {"MatMul": 1, "Transpose": 2}
+
+
 # ----------------------------------------------------------------------------------------------------------- normalisation
 
 def mean(b, x):
@@ -210,12 +272,32 @@ def layer_norm_shifted(b, x, scale, bias):
     return b.Add(b.Mul(x, factor), b.Sub(bias, b.Mul(m, factor)))
 
 
+def layer_norm_fast_variance(b, x, scale, bias):
+    """As Flax."""
+    m = mean(b, x)
+    variance = b.Max(0, b.Sub(mean(b, b.Mul(x, x)), b.Mul(m, m)))
+    return b.Add(b.Mul(b.Sub(x, m), b.Mul(b.Reciprocal(b.Sqrt(b.Add(variance, 1e-5))), scale)), bias)
+
+
+def layer_norm_fast_variance_pow(b, x, scale, bias):
+    m = mean(b, x)
+    variance = b.Sub(mean(b, b.Pow(x, 2)), b.Pow(m, 2))
+    return b.Add(b.Mul(b.Div(b.Sub(x, m), b.Sqrt(b.Add(1e-5, variance))), scale), bias)
+
+
+def layer_norm_dropped_dims(b, x, scale, bias):
+    d = b.Sub(x, b.Unsqueeze(b.ReduceMean(x, [2], keepdims=0), [2]))
+    variance = b.Unsqueeze(b.ReduceMean(b.Mul(d, d), [-1], keepdims=0), [-1])
+    return b.Add(b.Mul(b.Div(d, b.Sqrt(b.Add(variance, 1e-5))), scale), bias)
+
+
 def layer_norm_operator(b, x, scale, bias):
     return b.LayerNormalization(x, scale, bias, axis=-1)
 
 
 @pytest.mark.parametrize("spelling", [layer_norm_pow, layer_norm_reciprocal, layer_norm_two_differences,
-                                      layer_norm_scaled_inverse, layer_norm_scaled_difference, layer_norm_shifted, layer_norm_operator])
+                                      layer_norm_scaled_inverse, layer_norm_scaled_difference, layer_norm_shifted, layer_norm_operator,
+                                      layer_norm_fast_variance, layer_norm_fast_variance_pow, layer_norm_dropped_dims])
 def test_layer_norm(spelling):
     b = Builder()
     assert b.steps(spelling(b, b.input(2, 7, 32, symbolic=(0, 1)), b.weight(32), b.weight(32))) == {"LayerNormalization": 1}
@@ -337,6 +419,118 @@ def test_attention_masked_by_a_choice(where_true, fill):
     masked = b.Where(b.Greater(b.input(BATCH, 1, 1, ROWS), 0), *choice)
     steps = b.steps(merged(b, b.MatMul(b.Softmax(masked, axis=-1), v)))
     assert steps == {"Attention": 1, "Greater": 1, "Where": 1} or steps == {"Attention": 1, "Elementwise": 1}
+
+
+def padding_and_causal(b, scores):
+    return b.Add(b.Add(scores, b.input(BATCH, 1, 1, ROWS)), b.input(ROWS, ROWS))
+
+
+def padding_subtracted(b, scores):
+    return b.Sub(scores, b.Mul(b.Sub(1, b.input(BATCH, 1, 1, ROWS)), 1e4))
+
+
+def rows_of_nothing(b, scores):
+    """Masks of -inf that leave some rows no key."""
+    masks = (b.Where(b.Greater(b.input(*dims), 0.5), 0, -np.inf) for dims in ((BATCH, 1, 1, ROWS), (ROWS, ROWS)))
+    for mask in masks:
+        scores = b.Add(mask, scores)
+    return scores
+
+
+def lowest_numbers(b, scores):
+    """Masks whose sum overflows."""
+    lowest = np.finfo(np.float32).min
+    for dims in ((BATCH, 1, 1, ROWS), (ROWS, ROWS)):
+        scores = b.Add(scores, b.Where(b.Greater(b.input(*dims), 0), lowest, 0))
+    return scores
+
+
+def factors_of_heads(b, scores):
+    """As Swin v2."""
+    return b.Add(b.Mul(scores, b.value(np.linspace(0.1, 2, HEADS).reshape(HEADS, 1, 1))), b.weight(1, HEADS, ROWS, ROWS))
+
+
+def capped(b, scores):
+    """As Gemma 2."""
+    return b.Add(b.Mul(b.Tanh(b.Div(b.Mul(scores, SIZE ** -0.5), 1.5)), 1.5), b.input(BATCH, 1, ROWS, ROWS))
+
+
+@pytest.mark.parametrize("masked", [padding_and_causal, padding_subtracted, rows_of_nothing, lowest_numbers, factors_of_heads, capped])
+def test_attention_of_scores_changed(masked):
+    b = Builder()
+    q, k, v = (heads(b, b.input(BATCH, ROWS, WIDTH)) for _ in range(3))
+    scores = masked(b, b.MatMul(q, b.Transpose(k, perm=[0, 1, 3, 2])))
+    steps = b.steps(merged(b, b.MatMul(b.Softmax(scores, axis=-1), v)))
+    assert steps.pop("Attention") == 1
+    assert set(steps) <= {"Add", "Greater", "Where", "Elementwise"} or masked == factors_of_heads  # of the masks
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_attention_in_shifted_windows(images):
+    """As Swin."""
+    b = Builder()
+    windows = 3
+    x = b.input(images * windows, ROWS, WIDTH)
+    q, k, v = cut_after_transpose(b, linear(b, x, WIDTH, 3 * WIDTH))
+    scores = b.Add(b.MatMul(b.Mul(q, SIZE ** -0.5), b.Transpose(k, perm=[0, 1, 3, 2])), b.weight(1, HEADS, ROWS, ROWS))
+    mask = b.value(np.where(np.random.default_rng(0).random((1, windows, 1, ROWS, ROWS)) < 0.3, -100, 0))
+    scores = b.Add(b.Reshape(scores, [images, windows, HEADS, ROWS, ROWS]), mask)
+    y = b.MatMul(b.Softmax(b.Reshape(scores, [-1, HEADS, ROWS, ROWS]), axis=-1), v)
+    assert b.steps(merged(b, y)) == {"MatMul": 1, "Attention": 1}
+
+
+def test_attention_masked_alike_in_many_layers():
+    """What becomes of the masks is made once."""
+    b = Builder()
+    x, padding, causal = b.input(BATCH, ROWS, WIDTH), b.input(BATCH, 1, 1, ROWS), b.input(ROWS, ROWS)
+    for _ in range(3):
+        q = heads(b, x)
+        scores = b.Sub(b.Add(b.MatMul(q, b.Transpose(q, perm=[0, 1, 3, 2])), padding), causal)
+        x = merged(b, b.MatMul(b.Softmax(scores, axis=-1), q))
+    assert b.steps(x) == {"Attention": 3, "Sub": 1}
+
+
+def test_attention_by_einsum():
+    b = Builder()
+    q, k, v = (heads(b, b.input(BATCH, ROWS, WIDTH, symbolic=(0,))) for _ in range(3))
+    scores = b.Mul(b.Einsum(q, k, equation="bhqd,bhkd->bhqk"), SIZE ** -0.5)
+    y = b.Einsum(b.Softmax(scores, axis=-1), v, equation="bhqk,bhkd->bqhd")
+    assert b.steps(b.Reshape(y, [0, 0, WIDTH])) == {"Attention": 1}
+
+
+@pytest.mark.parametrize("equations", [("bqhd,bkhd->bhqk", "bhqk,bkhd->bqhd"), ("...qhd,...khd->...hqk", "...hqk,...khd->...qhd"),
+                                       ("BTNH,BSNH->BNTS", "BNTS,BSNH->BTNH")])
+def test_attention_by_einsum_of_rows(equations):
+    b = Builder()
+    q, k, v = (b.Reshape(b.input(BATCH, ROWS, WIDTH), [0, 0, HEADS, SIZE]) for _ in range(3))
+    scores = b.Add(b.Mul(b.Einsum(q, k, equation=equations[0]), SIZE ** -0.5), b.input(BATCH, 1, 1, ROWS))
+    y = b.Einsum(b.Softmax(scores, axis=-1), v, equation=equations[1])
+    assert b.steps(b.Reshape(y, [0, 0, WIDTH])) == {"Attention": 1}
+
+
+def test_attention_of_keras():
+    """Every product an Einsum, heads in dims of their own."""
+    b = Builder()
+    x = b.input(BATCH, ROWS, WIDTH, symbolic=(0, 1))
+    q, k, v = (b.Add(b.Einsum(x, b.weight(WIDTH, HEADS, SIZE), equation="abc,cde->abde"), b.weight(HEADS, SIZE)) for _ in range(3))
+    scores = b.Einsum(k, b.Mul(q, SIZE ** -0.5), equation="aecd,abcd->acbe")
+    y = b.Einsum(b.Softmax(scores, axis=-1), v, equation="acbe,aecd->abcd")
+    y = b.Add(b.Einsum(y, b.weight(HEADS, SIZE, WIDTH), equation="abcd,cde->abe"), b.weight(WIDTH))
+    assert b.steps(y) == {"MatMul": 2, "Attention": 1}
+
+
+def test_attention_over_an_image():
+    """As YOLO11: heads of channels, cut with Q, K and V beside each other in each."""
+    b = Builder()
+    channels, height, width = 64, 5, 6
+    x = b.Conv(b.input(1, channels, height, width, symbolic=(0,)), b.weight(2 * channels, channels, 1, 1))
+    q, k, v = b.Split(b.Reshape(x, [-1, 2, channels, height * width]), [16, 16, 32], axis=2, outputs=3)
+    scores = b.Mul(b.MatMul(b.Transpose(q, perm=[0, 1, 3, 2]), k), 0.25)
+    y = b.MatMul(v, b.Transpose(b.Softmax(scores, axis=-1), perm=[0, 1, 3, 2]))
+    places = b.Conv(b.Reshape(v, [-1, channels, height, width]), b.weight(channels, 1, 3, 3), pads=[1] * 4, group=channels)
+    steps = b.steps(b.Add(b.Reshape(y, [-1, channels, height, width]), places))
+    assert steps.pop("Attention") == 1
+    assert not {"MatMul", "Softmax"} & set(steps)
 
 
 def cut_by_split(b, x):
