@@ -34,9 +34,9 @@ void run_cast(const CastPhase& k, const kernels::Call& call, kernels::Range rang
 
 }  // namespace
 
-int64_t BlockedStep::reserve(int64_t bytes) {
-  const int64_t at = shared_;
-  shared_ += (bytes + 127) / 64 * 64;
+int64_t reserve_shared(Step& step, int64_t bytes) {
+  const auto at = static_cast<int64_t>(step.shared_bytes);
+  step.shared_bytes += static_cast<size_t>((bytes + 127) / 64 * 64);
   return at;
 }
 
@@ -83,7 +83,6 @@ Step BlockedStep::finish(int64_t result) && {
     reorder(false, dims, 0, result, wide);
     cast(DType::kFloat32, dtype, count, 0, wide, -1);
   }
-  step.shared_bytes = static_cast<size_t>(shared_);
   return std::move(step);
 }
 

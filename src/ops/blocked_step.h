@@ -6,6 +6,9 @@
 
 namespace tenon::ops {
 
+/// So many more bytes of the memory that a step's phases share; returns where they begin, a multiple of 64.
+int64_t reserve_shared(Step& step, int64_t bytes);
+
 /// Puts a step together, phase after phase. Operands that are not what the kernels want are converted into memory that the phases share;
 /// what is returned is where they lie in Call::shared, in bytes. float16 and bfloat16 are widened to float32 and the result, computed in
 /// float32, is rounded once.
@@ -15,8 +18,7 @@ class BlockedStep {
 
   Step step;
 
-  /// Shared memory.
-  int64_t reserve(int64_t bytes);
+  int64_t reserve(int64_t bytes) { return reserve_shared(step, bytes); }
   /// Input `input` as plain float32; -1 when it is that, and lies where it came from.
   int64_t plain(int input);
   /// Input `input` [N, C, spatial...] as channel-blocked float32.
@@ -31,7 +33,6 @@ class BlockedStep {
   void reorder(bool to_blocked, const Dims& dims, int input, int64_t shared_from, int64_t shared_to);
 
   const BindContext& ctx_;
-  int64_t shared_ = 0;
 };
 
 }  // namespace tenon::ops

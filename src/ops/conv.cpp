@@ -67,8 +67,8 @@ Result<Step> bind_plain(const Conv& op, const BindContext& ctx) {
 /// The table row for `p` as the next phase of `step`.
 Status add_conv(Step& step, const BindContext& ctx, ConvParams p, double work) {
   if (gathers_pixels(p)) {
-    const kernels::GatherPixelsParams gather{p, static_cast<int64_t>(step.shared_bytes)};
-    step.shared_bytes += static_cast<size_t>(gather.bytes());
+    kernels::GatherPixelsParams gather{p};
+    gather.to = reserve_shared(step, gather.bytes());
     step.phases.push_back(Step::phase(kernels::GatherPixelsPointer(), gather, gather.parts(), static_cast<double>(gather.bytes()) * 0.1));
     p.shared_input = gather.to;
     for (int i = 0; i < 3; ++i) p.in[i] = p.out[i], p.stride[i] = 1;
@@ -76,8 +76,7 @@ Status add_conv(Step& step, const BindContext& ctx, ConvParams p, double work) {
   const int64_t parts = plan_conv(p);
   if (parts < 0) return limit_error("strides, dilations or pads make the lines that a window covers too long for the memory of a thread");
   if (p.patches > 0) {
-    p.shared_patches = static_cast<int64_t>(step.shared_bytes);
-    step.shared_bytes += static_cast<size_t>(p.patches);
+    p.shared_patches = reserve_shared(step, p.patches);
     const double elements = static_cast<double>(p.patches) / 4;
     step.phases.push_back(Step::phase(kernels::ConvWinogradPatchesPointer(), p, patch_parts(p), elements * 0.15));
   }

@@ -48,8 +48,7 @@ class Network {
     ModelOptions off, on;
     off.passes.enabled = false;
     on.passes.validate = true;
-    off.threads = 1;
-    on.threads = 2;
+    off.threads = on.threads = 2;
     auto plain = Model::create(graph_, off), fast = Model::create(graph_, on);
     EXPECT_TRUE(plain.ok()) << plain.status().message();
     EXPECT_TRUE(fast.ok()) << fast.status().message();
@@ -122,6 +121,13 @@ TEST(Convolution, ProductsStayWhereTheyAreReadTwiceOrByWindows) {
   const auto m = net.check({{1, 3, 12, 12}});
   ASSERT_TRUE(m);
   EXPECT_EQ(count<Binary>(*m), 2) << dump(m->graph());
+}
+
+TEST(Convolution, ShortRowsOfStridedPoints) {
+  Network net({Dim::symbol("n"), 1000, 14, 15});
+  net.output(net.conv(net.x(), 1000, 300, 1, 2));
+  net.output(net.relu(net.conv(net.relu(net.conv(net.x(), 1000, 64, 1)), 64, 300, 1, 3)));
+  ASSERT_TRUE(net.check({{1, 1000, 14, 15}, {3, 1000, 14, 15}}));
 }
 
 TEST(Convolution, ResidualBlockStaysBlocked) {
