@@ -37,6 +37,9 @@ inline bool takes_few_rows(const GemmParams& p) {
   return p.format != GemmFormat::kNone || (is_native(p.dtype) && p.b_n == 1 && p.n >= p.panel);
 }
 inline bool takes_few_halves(const GemmParams& p) { return is_halves(p.format) && p.m <= kFewRows; }
+inline bool takes_half_tiles(const GemmParams& p) {
+  return is_halves(p.format) && p.dtype == DType::kFloat16 && p.m <= tile_rows(p) * (tile_rows(p) == 14 ? 2 : 3);
+}
 inline bool takes_pairs(const GemmParams& p) { return is_halves(p.format) && p.dtype == DType::kBFloat16 && has_bfloat16_products(); }
 inline bool takes_dots(const GemmParams& p) {
   return p.format == GemmFormat::kNone && is_native(p.dtype) && p.m <= kFewRows && p.b_k == 1 && p.a_k == 1;
@@ -57,12 +60,9 @@ inline bool rows_in_place(const GemmParams& p) {
   return close <= 2 || capped_mul(close * bytes / 4, p.n) <= kCopied;
 }
 
-/// Rows of B that are decoded at a time, a whole number of times in block_depth(p): those of 16 bits, which cost little, so few that they stay in
-/// L1 (128 or 256).
-inline int64_t decoded_rows(const GemmParams& p) {
-  constexpr int64_t kHeldByL1 = 4096;  // floats
-  return is_halves(p.format) ? kHeldByL1 / p.panel : block_depth(p);
-}
+/// Rows of B that are decoded at a time, a whole number of times in block_depth(p): those of 16 bits, which cost little, so few that they are
+/// near when they are multiplied.
+inline int64_t decoded_rows(const GemmParams& p) { return is_halves(p.format) ? 256 : block_depth(p); }
 
 inline int64_t depth_blocks(int64_t k, int64_t depth) { return std::max<int64_t>(1, (k + depth - 1) / depth); }
 

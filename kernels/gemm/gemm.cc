@@ -24,8 +24,10 @@ struct Elements {
   using Product = MultiplyAdd;
   /// How many make a row of A.
   static int64_t Depth(const GemmParams& p) { return p.k; }
-  /// As many as so many elements of B.
-  static int64_t Offset(int64_t elements) { return elements; }
+  /// Row k of a panel of the matrix that begins `part` elements into packed B.
+  static const T* At(const GemmParams& p, const T* b, int64_t part, int64_t panel, int64_t k) {
+    return b + part + (panel * p.k + k) * kPanelOf<T>;
+  }
   static bool InPlace(const GemmParams& p) { return IsOf<T>(p.dtype) && p.a_k == 1; }
   static void LoadRow(const GemmParams& p, const void* a, int64_t from, T* to) { HWY_NAMESPACE::LoadRow(p.dtype, a, from, p.a_k, p.k, to); }
   static RowsOf<T> Rows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, T* packed) {
@@ -33,13 +35,25 @@ struct Elements {
   }
 };
 
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+/// B of float16 as it is, two elements in the place of a float, A widened.
+struct HalfElements : Elements<float> {
+  using Product = WidenMultiplyAdd;
+  static const float* At(const GemmParams& p, const float* b, int64_t part, int64_t panel, int64_t k) {
+    return b + (part + (panel * packed_rows(p.format, p.k) + k) * kPanel) / 2;
+  }
+};
+#endif
+
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
 /// Pairs of bfloat16, each in the place of a float.
 struct Pairs {
   using Element = float;
   using Product = MultiplyAddPairs;
   static int64_t Depth(const GemmParams& p) { return (p.k + 1) / 2; }
-  static int64_t Offset(int64_t elements) { return elements / 2; }
+  static const float* At(const GemmParams& p, const float* b, int64_t part, int64_t panel, int64_t k) {
+    return b + part / 2 + (panel * Depth(p) + k) * kPanel;
+  }
   static bool InPlace(const GemmParams&) { return false; }
   static void LoadRow(const GemmParams& p, const void* a, int64_t from, float* to) { LoadPairs(a, from, p.a_k, p.k, to); }
   static RowsOf<float> Rows(const GemmParams& p, const void* a, int64_t from, int64_t begin, int64_t end, float* packed) {
@@ -76,7 +90,7 @@ void Panels(const GemmParams& p, const Call& call, Range range) {
       a = Operands::Rows(p, call.src[p.swapped ? 1 : 0], part.a, first, first + rows, packed);
       held = part.block;
     }
-    const auto slice = [&](int64_t panel, int64_t k) { return panels + Operands::Offset(part.b) + (panel * depth + k) * kPanel; };
+    const auto slice = [&](int64_t panel, int64_t k) { return Operands::At(p, panels, part.b, panel, k); };
     for (int64_t begin = part.panel_begin; begin < part.panel_end; begin += group) {
       const int64_t end = std::min(begin + group, part.panel_end);
       for (int64_t k = 0; k == 0 || k < depth; k += step) {
@@ -86,7 +100,7 @@ void Panels(const GemmParams& p, const Call& call, Range range) {
           t.b = slice(panel, k);
           const bool same = panel + 1 < end;  // slice of the next panel, or the next slice of the first one, or the next group's
           t.ahead = reinterpret_cast<uintptr_t>(same ? slice(panel + 1, k) : k + step < depth ? slice(begin, k + step) : slice(end, 0));
-          const auto bytes = static_cast<uintptr_t>(t.k * kPanel) * sizeof(T);
+          const auto bytes = static_cast<uintptr_t>(t.k * kPanel) * sizeof(T) / (Operands::Product::kHalf ? 2 : 1);
           MultiplySlice<typename Operands::Product>(p, part, panel, k, depth, a, sums + (panel - begin) * part_rows(p) * kPanel, bytes, t,
                                                     finisher);
         }
@@ -127,7 +141,7 @@ void FewRows(const GemmParams& p, const Call& call, Range range) {
     for (int64_t panel = part.panel_begin; panel < part.panel_end; ++panel) {
       const int64_t col = panel * kPanel;
       if (packed) {
-        t.b = b + Operands::Offset(part.b) + panel * depth * kPanel;
+        t.b = Operands::At(p, b, part.b, panel, 0);
         finisher.Begin(part, 0, p.m, col, t);
         tile(t);
         finisher.End();
@@ -180,6 +194,15 @@ void GemmFewRows(const GemmParams& p, const Call& call, Range range) {
 /// At most kFewRows rows, and columns of B contiguous: one dot product an element.
 void GemmDots(const GemmParams& p, const Call& call, Range range) {
   return p.dtype == DType::kFloat64 ? DotProducts<double>(p, call, range) : DotProducts<float>(p, call, range);
+}
+
+/// float16 B and few tiles of rows: widened on its way into each of them.
+void GemmHalfTiles(const GemmParams& p, const Call& call, Range range) {
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+  return Panels<HalfElements>(p, call, range);
+#else
+  static_cast<void>(p), static_cast<void>(call), static_cast<void>(range);  // never taken: weights are widened when they are packed
+#endif
 }
 
 /// bfloat16 B in pairs, multiplied as they are: half the bytes and twice the products of an instruction.
@@ -340,6 +363,7 @@ namespace {
 TENON_EXPORT(GemmFewRows);
 TENON_EXPORT(GemmDots);
 TENON_EXPORT(GemmPanels);
+TENON_EXPORT(GemmHalfTiles);
 TENON_EXPORT(GemmPairs);
 TENON_EXPORT(GemmPack);
 TENON_EXPORT(GemmFewPlain);
@@ -347,6 +371,7 @@ TENON_EXPORT(GemmFewPlain);
 
 Kernel<GemmParams> GemmFewRowsPointer() { return TENON_POINTER(GemmFewRows); }
 Kernel<GemmParams> GemmDotsPointer() { return TENON_POINTER(GemmDots); }
+Kernel<GemmParams> GemmHalfTilesPointer() { return TENON_POINTER(GemmHalfTiles); }
 Kernel<GemmParams> GemmPairsPointer() { return TENON_POINTER(GemmPairs); }
 Kernel<GemmParams> GemmPanelsPointer() { return TENON_POINTER(GemmPanels); }
 Kernel<GemmPackParams> GemmPackPointer() { return TENON_POINTER(GemmPack); }

@@ -72,14 +72,16 @@ void plan_gemm(GemmParams& p) {
   const int64_t held = (is_bits(p.format) ? kBitsBlockBytesHeld : kBlockBytesHeld) / bytes;
   const int64_t rows = std::clamp<int64_t>(held / std::max<int64_t>(1, p.k), height, kBlockRows);
   p.row_parts = ceil_div(p.row_tiles, std::max<int64_t>(1, rows / height));
-  if (streams && rows >= kBlockRows / height * height && p.m <= kBlockRows * 3 / 2) p.row_parts = 1;
+  // Every part decodes its panels for itself.
+  const bool decodes = is_halves(p.format) && !takes_pairs(p);
+  if ((streams || decodes) && rows >= kBlockRows / height * height && p.m <= kBlockRows * 3 / 2) p.row_parts = 1;
   if (p.batches() == 1 && p.row_parts > kPieces / 2 && !is_bits(p.format)) {
     p.row_parts = std::min((p.row_parts + kPieces / 2) / kPieces * kPieces, p.row_tiles);
   }
   const int64_t work = capped_mul(capped_mul(capped_mul(p.m, p.n), p.k), p.batches());
   const int64_t wanted = std::min(kFewParts, work / kLeastWork);
   // Threads that each take some rows find them in their own caches when the product before was cut that way.
-  if (!is_bits(p.format) && p.row_parts * p.batches() < wanted && capped_mul(capped_mul(p.k, p.n), b_bytes) <= kHeldByAll) {
+  if (!is_bits(p.format) && !decodes && p.row_parts * p.batches() < wanted && capped_mul(capped_mul(p.k, p.n), b_bytes) <= kHeldByAll) {
     p.row_parts = std::clamp(ceil_div(wanted, p.batches()), p.row_parts, std::max(p.row_parts, p.row_tiles / 2));
   }
   const int64_t strips = p.row_parts * p.batches();

@@ -106,17 +106,31 @@ HWY_INLINE void StoreTile(const TileArgsOf<T>& t, hn::Vec<TileTag<T>> (&acc)[R][
     for (int v = 0; v < NV; ++v) hn::StoreU(acc[r][v], d, t.c + r * t.c_m + v * kLanesOf<T>);
 }
 
-/// What a tile does with a lane of A, of a row of B and of its sums.
+/// What a tile does with a lane of A, of a row of B and of its sums, and what B is: `kHalf` where its elements have half the bytes of T.
 struct MultiplyAdd {
+  static constexpr bool kHalf = false;
+  template <class T>
+  static HWY_INLINE auto Row(const T* b, int64_t i) {
+    return hn::LoadU(TileTag<T>(), b + i);
+  }
   template <class V>
   static HWY_INLINE V Of(V x, V row, V sum) {
     return hn::MulAdd(x, row, sum);
   }
 };
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+/// B is of float16.
+struct WidenMultiplyAdd : MultiplyAdd {
+  static constexpr bool kHalf = true;
+  static HWY_INLINE VF Row(const float* b, int64_t i) {
+    return hn::PromoteTo(DF(), hn::LoadU(hn::Rebind<hwy::float16_t, DF>(), reinterpret_cast<const hwy::float16_t*>(b) + i));
+  }
+};
+#endif
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
 /// Lanes of A and B are pairs of bfloat16, of which both products are added (VDPBF16PS). As an assembler line because none of this Highway's
 /// targets switches the instruction on.
-struct MultiplyAddPairs {
+struct MultiplyAddPairs : MultiplyAdd {
   static HWY_INLINE VF Of(VF x, VF row, VF sum) {
     asm("vdpbf16ps %2, %1, %0" : "+v"(sum.raw) : "v"(row.raw), "v"(x.raw));
     return sum;
@@ -139,7 +153,7 @@ HWY_INLINE void AddLane(const V (&x)[R], const T* HWY_RESTRICT b, V (&acc)[R][NV
 /// R rows of A times NV vectors of a packed panel.
 template <class T, class Product, int R, int NV>
 HWY_NOINLINE void PackedTile(const TileArgsOf<T>& t) {
-  constexpr int64_t kLanes = kLanesOf<T>;
+  constexpr int64_t kLanes = kLanesOf<T>, kPanel = kPanelOf<T> / (Product::kHalf ? 2 : 1);  // of B, in elements of T
   const TileTag<T> d;
   using V = hn::Vec<TileTag<T>>;
   V acc[R][NV];
@@ -178,7 +192,7 @@ HWY_NOINLINE void PackedTile(const TileArgsOf<T>& t) {
   const auto add_row = [&](int i) HWY_ATTR __attribute__((always_inline)) {
     V row[NV];
 #pragma GCC unroll 2
-    for (int v = 0; v < NV; ++v) row[v] = hn::LoadU(d, b + i * kPanelOf<T> + v * kLanes);
+    for (int v = 0; v < NV; ++v) row[v] = Product::Row(b, i * kPanelOf<T> + v * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r) {
       const V x = hn::Set(d, a[r / 3][r % 3 * a_m + i]);
@@ -190,7 +204,7 @@ HWY_NOINLINE void PackedTile(const TileArgsOf<T>& t) {
     // Tall tiles have many pointers, and the units that multiply move them too: once for several rows of B.
     constexpr int kRowsAtOnce = 4, kAlone = 8;
     const uintptr_t ahead_3k = 3 * ahead_k;
-    for (; k >= kRowsAtOnce; k -= kRowsAtOnce, b += kRowsAtOnce * kPanelOf<T>, ahead += kRowsAtOnce * ahead_k) {
+    for (; k >= kRowsAtOnce; k -= kRowsAtOnce, b += kRowsAtOnce * kPanel, ahead += kRowsAtOnce * ahead_k) {
       const uintptr_t next[kRowsAtOnce] = {ahead, ahead + ahead_k, ahead + 2 * ahead_k, ahead + ahead_3k};
 #pragma GCC unroll 4
       for (int i = 0; i < kRowsAtOnce; ++i) {
@@ -204,7 +218,7 @@ HWY_NOINLINE void PackedTile(const TileArgsOf<T>& t) {
     }
   }
 #pragma GCC unroll 1
-  for (; k > 0; --k, b += kPanelOf<T>, ahead += ahead_k) {
+  for (; k > 0; --k, b += kPanel, ahead += ahead_k) {
     __builtin_prefetch(reinterpret_cast<const void*>(ahead), 0, 2);
     add_row(0);
 #pragma GCC unroll 5
