@@ -223,7 +223,8 @@ void conv_case(const ConvShape& s, const std::string& filter) {
         call2{in2, out2, reinterpret_cast<std::byte*>(scratch.data()), &fault};
     const auto& row = row_of(conv, own);
     const auto kernel = row.pointer(), kernel2 = ConvOneDnnPointer();
-    const double work = static_cast<double>(s.filters * pixels * (s.channels / s.groups) * s.kernel * s.kernel);
+    const int64_t filter = s.channels / s.groups * s.kernel * s.kernel;
+    const double work = static_cast<double>(s.filters * pixels * filter);
     report(
         name, work, row.name, why,
         [&] {
