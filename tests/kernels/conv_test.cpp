@@ -8,6 +8,7 @@
 #include "kernels/conv/conv.h"
 #include "kernels/conv/pair.h"
 #include "kernels/dispatch.h"
+#include "kernels/onednn/choice.h"
 #include "kernels/onednn/onednn.h"
 #include "kernels/reorder/reorder.h"
 #include "support/targets.h"
@@ -518,6 +519,21 @@ TEST(Conv, SmallGroupsAndMultipliers) {
   c.kernel[1] = 2, c.kernel[2] = 5, c.stride[1] = 2, c.dilation[1] = 3, c.dilation[2] = 2;
   c.pad[1] = 9, c.pad_end[1] = 8, c.pad[2] = 16, c.pad_end[2] = 1;  // whole windows beyond the image
   CheckOnEveryTarget(c, {kGrouped});
+}
+
+TEST(Conv, OneDnnIsChosenForLargeKernelsWithAvx2) {
+  test::for_each_target([] {
+    const auto chosen = [](int64_t filters, int64_t size, int64_t k, int64_t stride) {
+      return onednn::slower(ParamsOf(Conv2d(128, filters, size, size, k, stride, k / 2), ConvFormat::kDirect)) == nullptr;
+    };
+    const bool avx2 = float_lanes() == 8;
+    EXPECT_EQ(chosen(128, 14, 5, 1), avx2);
+    EXPECT_EQ(chosen(64, 28, 7, 1), avx2);
+    EXPECT_FALSE(chosen(96, 14, 5, 1));  // three slices, of which one thread gets two
+    EXPECT_FALSE(chosen(128, 4, 5, 1));  // next to nothing to do
+    EXPECT_FALSE(chosen(128, 28, 5, 2));
+    EXPECT_FALSE(chosen(128, 28, 1, 1));
+  });
 }
 
 }  // namespace
