@@ -216,25 +216,34 @@ void GemmPairs(const GemmParams& p, const Call& call, Range range) {
 
 namespace {
 
+/// Where a part of a packing reads and writes, in elements, and the columns that its panel has.
+struct PanelPlace {
+  int64_t from, to, columns;
+  PanelPlace(const GemmPackParams& p, int64_t part) {
+    const int64_t panels = p.panels(), width = panel_width(p.format, p.dtype), panel = part % panels;
+    const int64_t panel_step = p.panel_step >= 0 ? p.panel_step : packed_rows(p.format, p.k) * width;
+    int64_t batch = part / panels;
+    from = p.from + panel * width * p.b_n;
+    to = batch * (p.batch_step >= 0 ? p.batch_step : panels * panel_step) + panel * panel_step;
+    columns = std::min(width, p.n - panel * width);
+    for (int i = p.batch_rank; i-- > 0;) {
+      from += batch % p.batch[i] * p.b_batch[i];
+      batch /= p.batch[i];
+    }
+  }
+};
+
 template <class T>
 void PackPanels(const GemmPackParams& p, const Call& call, Range range) {
   constexpr int64_t kPanel = kPanelOf<T>, kLanes = kLanesOf<T>;
   const bool as_is = IsOf<T>(p.dtype);
   const void* const src = call.src[p.input];
   T* const dst = (p.to_shared ? reinterpret_cast<T*>(call.shared) : call.out<T>(0)) + p.to;
-  const int64_t panels = p.panels();
   const int64_t width = panel_width(p.format, p.dtype);
-  const int64_t panel_step = p.panel_step >= 0 ? p.panel_step : p.k * width;
-  const int64_t batch_step = p.batch_step >= 0 ? p.batch_step : panels * panel_step;
   for (int64_t index = range.begin; index < range.end; ++index) {
-    const int64_t panel = index % panels;
-    int64_t batch = index / panels, from = p.from + panel * width * p.b_n;
-    T* const to = dst + batch * batch_step + panel * panel_step;
-    for (int i = p.batch_rank; i-- > 0;) {
-      from += batch % p.batch[i] * p.b_batch[i];
-      batch /= p.batch[i];
-    }
-    const int64_t columns = std::min(width, p.n - panel * width);
+    const PanelPlace place(p, index);
+    const int64_t from = place.from, columns = place.columns;
+    T* const to = dst + place.to;
     if (columns < width) {
       for (int64_t k = 0; k < p.k; ++k) {
         for (int64_t i = columns; i < width; ++i) to[k * width + i] = 0;
@@ -279,20 +288,13 @@ void PackHalves(const GemmPackParams& p, const Call& call, Range range) {
   const auto* const src = static_cast<const uint16_t*>(call.src[p.input]);
   uint16_t* const dst = (p.to_shared ? reinterpret_cast<uint16_t*>(call.shared) : call.out<uint16_t>(0)) + p.to;
   const bool pairs = p.dtype == DType::kBFloat16;
-  const int64_t panels = p.panels(), width = panel_width(p.format), rows = packed_rows(p.format, p.k);
-  const int64_t panel_step = p.panel_step >= 0 ? p.panel_step : rows * width;
-  const int64_t batch_step = p.batch_step >= 0 ? p.batch_step : panels * panel_step;
+  const int64_t width = panel_width(p.format), rows = packed_rows(p.format, p.k);
   for (int64_t index = range.begin; index < range.end; ++index) {
-    const int64_t panel = index % panels;
-    int64_t batch = index / panels, from = p.from + panel * width * p.b_n;
-    uint16_t* const to = dst + batch * batch_step + panel * panel_step;
-    for (int i = p.batch_rank; i-- > 0;) {
-      from += batch % p.batch[i] * p.b_batch[i];
-      batch /= p.batch[i];
-    }
-    const int64_t columns = std::min(width, p.n - panel * width);
+    const PanelPlace place(p, index);
+    const int64_t columns = place.columns;
+    uint16_t* const to = dst + place.to;
     if (columns < width || rows != p.k) std::memset(to, 0, static_cast<size_t>(rows * width) * sizeof(uint16_t));
-    const uint16_t* const first = src + from;
+    const uint16_t* const first = src + place.from;
     constexpr int64_t kDepth = 64;  // rows of the panel that stay in L1 while columns are written into them
     if (pairs && p.b_k == 1 && p.b_n % 2 == 0 && reinterpret_cast<uintptr_t>(first) % 4 == 0) {
       const int64_t whole = p.k / 2;
