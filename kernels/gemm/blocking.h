@@ -38,7 +38,8 @@ inline bool takes_few_rows(const GemmParams& p) {
 }
 inline bool takes_few_halves(const GemmParams& p) { return is_halves(p.format) && p.m <= kFewRows; }
 inline bool takes_half_tiles(const GemmParams& p) {
-  return is_halves(p.format) && p.dtype == DType::kFloat16 && p.m <= tile_rows(p) * (tile_rows(p) == 14 ? 2 : 3);
+  const int64_t height = tile_rows(p), most = height > 8 ? 2 : 3;  // tiles: from more on decoding once costs less
+  return is_halves(p.format) && p.dtype == DType::kFloat16 && p.m <= height * most;
 }
 inline bool takes_pairs(const GemmParams& p) { return is_halves(p.format) && p.dtype == DType::kBFloat16 && has_bfloat16_products(); }
 inline bool takes_dots(const GemmParams& p) {
@@ -98,7 +99,7 @@ inline GemmScratch gemm_scratch_layout(const GemmParams& p) {
   const int64_t rows = part_rows(p);
   if (!rows_in_place(p))
     s.a = depth_blocks(p.k, depth) * rows * row_stride(p);  // at least the m * k that few rows of A need when they are converted
-  if (p.k > (is_halves(p.format) ? decoded_rows(p) : depth)) s.sums = rows * p.panel * group_panels(p);
+  if (p.k > decoded_rows(p)) s.sums = rows * p.panel * group_panels(p);
   return s;
 }
 

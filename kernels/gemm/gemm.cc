@@ -7,6 +7,7 @@
 #include "kernels/gemm/dot-inl.h"
 #include "kernels/gemm/part-inl.h"
 #include "kernels/gemm/tile-inl.h"
+#include "kernels/movement/copy.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace tenon::kernels::HWY_NAMESPACE {
@@ -283,6 +284,21 @@ void PackPanels(const GemmPackParams& p, const Call& call, Range range) {
   }
 }
 
+/// Runs of `rows` items of `item` elements, from columns b_n elements apart, to rows `width` items apart.
+void TransposeRun(const uint16_t* src, int64_t b_n, int64_t item, int64_t rows, int64_t columns, uint16_t* dst, int64_t width) {
+  if (rows == 0) return;
+  constexpr auto kSize = static_cast<int64_t>(sizeof(uint16_t));
+  const int64_t bytes = item * kSize;
+  CopyParams copy;
+  copy.element = static_cast<int32_t>(bytes);
+  copy.k = {rows, bytes, width * bytes};
+  copy.l = {columns, b_n * kSize, bytes};
+  copy.k_block = rows, copy.l_block = columns;
+  const void* const from[] = {src};
+  void* const to[] = {dst};
+  copy_transposed()(copy, {.src = from, .dst = to}, {0, 1});
+}
+
 /// The same with elements of 16 bits, which stay as they are.
 void PackHalves(const GemmPackParams& p, const Call& call, Range range) {
   const auto* const src = static_cast<const uint16_t*>(call.src[p.input]);
@@ -295,13 +311,8 @@ void PackHalves(const GemmPackParams& p, const Call& call, Range range) {
     uint16_t* const to = dst + place.to;
     if (columns < width || rows != p.k) std::memset(to, 0, static_cast<size_t>(rows * width) * sizeof(uint16_t));
     const uint16_t* const first = src + place.from;
-    constexpr int64_t kDepth = 64;  // rows of the panel that stay in L1 while columns are written into them
-    if (pairs && p.b_k == 1 && p.b_n % 2 == 0 && reinterpret_cast<uintptr_t>(first) % 4 == 0) {
-      const int64_t whole = p.k / 2;
-      auto* const words = reinterpret_cast<float*>(to);
-      for (int64_t k = 0; k < whole; k += kDepth) {
-        Transpose(reinterpret_cast<const float*>(first) + k, p.b_n / 2, std::min(kDepth, whole - k), columns, words + k * width, width);
-      }
+    if (pairs && p.b_k == 1) {
+      TransposeRun(first, p.b_n, 2, p.k / 2, columns, to, width);
       for (int64_t i = 0; p.k % 2 != 0 && i < columns; ++i) to[(rows - 2) * width + 2 * i] = first[i * p.b_n + p.k - 1];
     } else if (pairs) {
       for (int64_t k = 0; k < p.k; ++k) {
@@ -310,9 +321,7 @@ void PackHalves(const GemmPackParams& p, const Call& call, Range range) {
         for (int64_t i = 0; i < columns; ++i) row[2 * i] = from_row[i * p.b_n];
       }
     } else if (p.b_k == 1) {
-      for (int64_t k = 0; k < p.k; k += kDepth) {
-        Transpose(first + k, p.b_n, std::min(kDepth, p.k - k), columns, to + k * width, width);
-      }
+      TransposeRun(first, p.b_n, 1, p.k, columns, to, width);
     } else {
       for (int64_t k = 0; k < p.k; ++k) CopyRow(first + k * p.b_k, p.b_n, columns, to + k * width);
     }

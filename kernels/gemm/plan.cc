@@ -107,7 +107,7 @@ int64_t gemm_scratch(const GemmParams& p) {
   if (p.format == GemmFormat::kNone && !takes_few_rows(p)) {
     return gemm_scratch_layout(GemmParams{.dtype = p.dtype, .panel = p.panel}).total() * bytes;
   }
-  return gemm_scratch_layout(p).total() * bytes + bits_scratch(p) + (is_halves(p.format) ? kBlockDepth * p.panel * bytes : 0);
+  return gemm_scratch_layout(p).total() * bytes + bits_scratch(p) + (is_halves(p.format) ? decoded_rows(p) * p.panel * bytes : 0);
 }
 
 int64_t bits_scratch(const GemmParams& p) {

@@ -137,46 +137,6 @@ requires(sizeof(T) == 4) HWY_NOINLINE
   }
 }
 
-template <class T>
-requires(sizeof(T) == 2) HWY_NOINLINE
-    void Transpose(const T* HWY_RESTRICT src, int64_t src_step, int64_t rows, int64_t columns, T* HWY_RESTRICT dst, int64_t dst_step) {
-  const hn::FixedTag<T, 8> d;
-  const hn::FixedTag<uint32_t, 4> d32;
-  const hn::FixedTag<uint64_t, 2> d64;
-  int64_t j = 0;
-  for (; j + 8 <= columns; j += 8) {
-    const T* s = src + j * src_step;
-    int64_t i = 0;
-    for (; i + 8 <= rows; i += 8) {
-      hn::VFromD<decltype(d32)> pairs[8];  // of rows of src 2q, 2q + 1: their first four columns, then the others
-#pragma GCC unroll 4
-      for (int q = 0; q < 4; ++q) {
-        const auto even = hn::LoadU(d, s + 2 * q * src_step + i), odd = hn::LoadU(d, s + (2 * q + 1) * src_step + i);
-        pairs[q] = hn::BitCast(d32, hn::InterleaveLower(d, even, odd));
-        pairs[4 + q] = hn::BitCast(d32, hn::InterleaveUpper(d, even, odd));
-      }
-      T* to = dst + i * dst_step + j;
-#pragma GCC unroll 2
-      for (int h = 0; h < 8; h += 4, to += 4 * dst_step) {
-        const auto low0 = hn::BitCast(d64, hn::InterleaveLower(d32, pairs[h], pairs[h + 1]));
-        const auto low1 = hn::BitCast(d64, hn::InterleaveUpper(d32, pairs[h], pairs[h + 1]));
-        const auto high0 = hn::BitCast(d64, hn::InterleaveLower(d32, pairs[h + 2], pairs[h + 3]));
-        const auto high1 = hn::BitCast(d64, hn::InterleaveUpper(d32, pairs[h + 2], pairs[h + 3]));
-        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d64, low0, high0)), d, to);
-        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d64, low0, high0)), d, to + dst_step);
-        hn::StoreU(hn::BitCast(d, hn::InterleaveLower(d64, low1, high1)), d, to + 2 * dst_step);
-        hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(d64, low1, high1)), d, to + 3 * dst_step);
-      }
-    }
-    for (; i < rows; ++i) {
-      for (int64_t c = 0; c < 8; ++c) dst[i * dst_step + j + c] = s[c * src_step + i];
-    }
-  }
-  for (; j < columns; ++j) {
-    for (int64_t i = 0; i < rows; ++i) dst[i * dst_step + j] = src[j * src_step + i];
-  }
-}
-
 }  // namespace tenon::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 #endif  // TENON_KERNELS_GEMM_ROWS_INL_H_

@@ -7,7 +7,7 @@
 
 namespace tenon::kernels::onednn {
 
-inline constexpr uint32_t kAbiVersion = 1;
+inline constexpr uint32_t kAbiVersion = 2;
 /// The one symbol of the module: `const Api* tenon_onednn_api(uint32_t version)`, null when it was built for another version.
 inline constexpr const char* kEntry = "tenon_onednn_api";
 

@@ -1,7 +1,7 @@
 #include "ops/matmul.h"
 
 #include <algorithm>
-#include "base/small_float.h"
+
 #include "kernels/gemm/bits.h"
 
 namespace tenon::ops {

@@ -161,24 +161,6 @@ TEST(Attention, Layouts) {
   });
 }
 
-TEST(Attention, CapsScoresBeforeTheMask) {
-  test::for_each_target([] {
-    for (const int64_t queries : {1, 3, 20})
-      for (const int64_t keys : {1, 37, 300})
-        for (const bool replaces : {false, true})
-          check({.batch = 2,
-                 .heads = 4,
-                 .kv_heads = 2,
-                 .queries = queries,
-                 .keys = keys,
-                 .size = 32,
-                 .value_size = 32,
-                 .mask = {queries, keys},
-                 .masked = true,
-                 .op = {.softcap = 1.5f, .mask_replaces = replaces}});
-  });
-}
-
 TEST(Attention, CappedScoresThatTheMaskTakesOut) {
   std::vector<float> mask(9 * 37, 0);
   for (size_t i = 0; i < mask.size(); ++i)
@@ -249,6 +231,21 @@ TEST(Attention, Masks) {
       for (const Dims& mask :
            std::vector<Dims>{{2, 4, queries, 21}, {2, 1, 1, 21}, {1, 1, queries, 21}, {queries, 21}, {21}, {1, 4, 1, 1}, {}}) {
         check(masked(queries, 21, mask));
+      }
+    }
+  });
+}
+
+TEST(Attention, CapsScoresBeforeTheMask) {
+  test::for_each_target([] {
+    for (const int64_t queries : {1, 3, 20}) {
+      for (const int64_t keys : {1, 37, 300}) {
+        for (const bool replaces : {false, true}) {
+          Case c = masked(queries, keys, {queries, keys});
+          c.kv_heads = 2, c.size = 32;
+          c.op.softcap = 1.5f, c.op.mask_replaces = replaces;
+          check(c);
+        }
       }
     }
   });

@@ -89,6 +89,25 @@ void expect_product(const MatMul& op, const Tensor& a, const Tensor& b) {
   for (size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR((*out)[0].as<float>()[i], expected[i], 1e-3) << i;
 }
 
+/// The same of values that halves hold exactly, with results rounded once.
+template <class T>
+void expect_product_of_halves(const MatMul& op, const Tensor& a, const Tensor& b) {
+  SCOPED_TRACE(std::string(name_of(dtype_of<T>)) + " " + str(a.dims()) + " times " + str(b.dims()));
+  const auto narrow = [](const Tensor& wide) {
+    Tensor t = *Tensor::allocate(dtype_of<T>, wide.dims());
+    for (int64_t i = 0; i < t.count(); ++i) t.as<T>()[i] = T(wide.as<float>()[i]);
+    return t;
+  };
+  const Tensor half_a = narrow(a), half_b = narrow(b);
+  auto out = evaluate(Op(op), {&half_a, &half_b});
+  ASSERT_TRUE(out.ok()) << out.status().message();
+  Dims dims;
+  const auto expected = reference(a, b, op.trans_a, op.trans_b, &dims);
+  ASSERT_EQ((*out)[0].dims(), dims);
+  for (size_t i = 0; i < expected.size(); ++i)
+    ASSERT_EQ(static_cast<float>((*out)[0].as<T>()[i]), static_cast<float>(T(static_cast<float>(expected[i])))) << i;
+}
+
 TEST(MatMul, NumpyShapes) {
   const std::vector<std::pair<Dims, Dims>> cases = {
       // clang-format off
@@ -99,7 +118,11 @@ TEST(MatMul, NumpyShapes) {
       // clang-format on
       {{2, 1, 2, 1, 2, 1, 6, 3}, {1, 3, 1, 2, 1, 2, 3, 4}},
   };
-  for (const auto& [a, b] : cases) expect_product({}, values(a, 1), values(b, 2));
+  for (const auto& [a, b] : cases) {
+    expect_product({}, values(a, 1), values(b, 2));
+    expect_product_of_halves<Float16>({}, values(a, 1), values(b, 2));
+    expect_product_of_halves<BFloat16>({}, values(a, 1), values(b, 2));
+  }
 }
 
 TEST(MatMul, Transposes) {
@@ -108,6 +131,11 @@ TEST(MatMul, Transposes) {
       expect_product({.trans_a = true}, values({2, 5, m}, 1), values({2, 5, n}, 2));
       expect_product({.trans_b = true}, values({2, m, 5}, 1), values({2, n, 5}, 2));
       expect_product({.trans_a = true, .trans_b = true}, values({2, 5, m}, 1), values({n, 5}, 2));
+      for (const bool trans_a : {false, true}) {
+        const Tensor a = values(trans_a ? Dims{5, m} : Dims{m, 5}, 1), b = values({n, 5}, 2);
+        expect_product_of_halves<Float16>({.trans_a = trans_a, .trans_b = true}, a, b);
+        expect_product_of_halves<BFloat16>({.trans_a = trans_a, .trans_b = true}, a, b);
+      }
     }
   }
 }
